@@ -1,0 +1,31 @@
+//! Hand-written programs that do what a pipeline does, and nothing else: what the engine is
+//! measured beside. Each is what a careful programmer writes in an afternoon, with the obvious
+//! tools; none is slowed down on purpose.
+
+pub mod exchange;
+pub mod ping_pong;
+pub mod window;
+
+/// What a keyed count and sum came to, in a form that does not depend on the order of results.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Checksum {
+    /// How many results there were.
+    pub results: u64,
+    hash: u64,
+}
+
+impl Checksum {
+    /// Takes in the result of one window for one key.
+    #[inline]
+    pub fn add(&mut self, key: u64, end: i64, count: u64, sum: u64) {
+        self.results += 1;
+        let mixed = super::workload::mix(key ^ (end as u64).rotate_left(17));
+        self.hash = self.hash.wrapping_add(mixed ^ count.rotate_left(40) ^ sum);
+    }
+
+    /// Takes in what another shard or thread found.
+    pub fn merge(&mut self, other: Self) {
+        self.results += other.results;
+        self.hash = self.hash.wrapping_add(other.hash);
+    }
+}

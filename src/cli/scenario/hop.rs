@@ -1,0 +1,141 @@
+//! `hop`: one record from shard to shard and back, beside a raw ring between two threads.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::thread;
+
+use super::{Measured, Scenario};
+use crate::cli::args::BenchArgs;
+use crate::cli::baseline::ping_pong;
+use crate::cli::failure::{Failure, Result};
+use crate::cli::pin;
+use crate::cli::progress::Progress;
+use crate::cli::report::Goal;
+use crate::cli::run::{self, Timing};
+use crate::config::{Config, Idle};
+use crate::dataflow::{Pipeline, Plan, Record};
+use crate::error::{ConfigError, IoError};
+use crate::exchange::{To, exchange};
+use crate::io::{Polled, Source};
+use crate::metrics::Latency;
+use crate::runtime::Engine;
+use crate::time::{Clock, SystemClock, Timestamp};
+
+/// See the module.
+pub const SCENARIO: Scenario = Scenario {
+    name: "hop",
+    about: "one record from shard to shard and back, beside a raw ring between two threads",
+    takes_trades: false,
+    plan,
+    run,
+};
+
+/// Round trips for each second of the time given; about a tenth of what a quiet host does.
+const ROUNDS_PER_SECOND: f64 = 100_000.0;
+
+fn plan(args: &BenchArgs) -> Result<Plan> {
+    let engine = Engine::new(config(args)?)?;
+    Ok(engine.plan(|p| build(p, 1))?)
+}
+
+fn config(args: &BenchArgs) -> Result<Config> {
+    let config = Config { idle: Idle::Spin, ..args.config()? };
+    match config.shards.count() {
+        2 => Ok(config),
+        count => {
+            let reason = "a hop is between two shards, on two cores";
+            Err(ConfigError::setting("shards", count, reason).into())
+        }
+    }
+}
+
+fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
+    let engine = Engine::new(config(args)?)?;
+    let (cpus, times) = (engine.cpus().to_vec(), args.schedule());
+    let mut measured = Measured::new(SCENARIO.name);
+    measured.report.setup = format!("two shards on CPUs {cpus:?}, one record in flight");
+    measured.report.pace = "closed loop".to_owned();
+    measured.noise(run::noise_floor(&cpus, times.noise, progress));
+    let rounds = (times.measured.as_secs_f64() * ROUNDS_PER_SECOND) as u64 + 10;
+    progress.phase("raw ring", None);
+    let raw = raw([cpus[0], cpus[1]], rounds)?;
+    let ran = run::engine(engine, Timing::default(), progress, move |p| build(p, rounds))?;
+    let hop = &ran.summary.latencies.to_sink;
+    measured.rates(&ran);
+    measured.results(hop);
+    let (ours, floor) = (hop.at(0.5) as f64, raw.at(0.5).max(1) as f64);
+    measured.ratio("hop_vs_rtrb", ours / floor, Some(Goal::AtMost(1.5)));
+    measured.note(format!(
+        "Latency is that of a round trip of two hops, and a closed loop. One hop, p50: engine {} \
+         ns, raw ring of as many bytes {} ns (p99 {} and {}).",
+        hop.at(0.5) / 2,
+        raw.at(0.5) / 2,
+        hop.at(0.99) / 2,
+        raw.at(0.99) / 2
+    ));
+    Ok(measured)
+}
+
+/// Round trips over two raw rings between two threads.
+fn raw(cpus: [usize; 2], rounds: u64) -> Result<Latency> {
+    let (serving, returning) = ping_pong::sides();
+    let other = thread::spawn(move || {
+        pin::this_thread(cpus[1]);
+        returning.give_back(rounds);
+    });
+    let thread = thread::spawn(move || {
+        pin::this_thread(cpus[0]);
+        serving.serve(rounds)
+    });
+    let failed = |_| Failure { message: "the raw ring panicked".into(), code: Failure::RAN };
+    let latency = thread.join().map_err(failed)?;
+    other.join().map_err(failed)?;
+    Ok(latency)
+}
+
+/// What crosses: as much as a slot of a ring holds.
+type Ball = [u64; 2];
+
+/// Serves the next ball when the last one has come back.
+struct Serve {
+    back: Rc<Cell<bool>>,
+    clock: SystemClock,
+    left: u64,
+}
+
+impl Source for Serve {
+    type Out = Ball;
+
+    fn partitions(&self) -> usize {
+        usize::from(self.left > 0)
+    }
+
+    fn poll(
+        &mut self,
+        _partition: usize,
+        now: Timestamp,
+        _budget: usize,
+        emit: &mut impl FnMut(Record<Ball>),
+    ) -> std::result::Result<Polled, IoError> {
+        if !self.back.replace(false) {
+            return Ok(Polled::open());
+        }
+        if self.left == 0 {
+            return Ok(Polled::ended());
+        }
+        self.left -= 1;
+        let ingress = Some(self.clock.now());
+        emit(Record::new(now, [self.left; 2]));
+        Ok(Polled { ingress, ..Polled::open() })
+    }
+}
+
+/// From shard 0 to shard 1 and back, `rounds` times.
+fn build(p: Pipeline<'_>, rounds: u64) -> crate::error::Result<()> {
+    let back = Rc::new(Cell::new(true));
+    let left = if p.shard() == 0 { rounds } else { 0 };
+    let serve = Serve { back: back.clone(), clock: SystemClock::new(), left };
+    let there = exchange(p.source(serve), "to shard 1", To(1));
+    exchange(there, "to shard 0", To(0)).for_each(move |_| back.set(true));
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! What one run of a scenario found.
+
+use std::time::{Duration, SystemTime};
+
+use crate::cli::html::{NOISE_FLOOR, Plots};
+use crate::cli::noise::Noise;
+use crate::cli::report::{Goal, Report};
+use crate::cli::run::Ran;
+use crate::metrics::Latency;
+
+/// What one run found: the report, and the distributions behind its percentiles.
+pub struct Measured {
+    /// The numbers.
+    pub report: Report,
+    /// The drawings.
+    pub plots: Plots,
+    /// Whole distributions by tag, for the log.
+    pub latencies: Vec<(&'static str, Latency)>,
+    /// When it began.
+    pub started: SystemTime,
+    /// How long was measured.
+    pub lasted: Duration,
+}
+
+impl Measured {
+    /// Nothing yet, of a scenario of this name.
+    pub fn new(scenario: &str) -> Self {
+        Self {
+            report: Report::new(scenario),
+            plots: Plots::default(),
+            latencies: Vec::new(),
+            started: SystemTime::now(),
+            lasted: Duration::ZERO,
+        }
+    }
+
+    /// Takes in the noise floor.
+    pub fn noise(&mut self, noise: Noise) {
+        self.report.noise_floor = Some(noise.latency.percentiles().into());
+        self.plots = std::mem::take(&mut self.plots).curve(NOISE_FLOOR, &noise.latency);
+        self.latencies.push(("noise_floor", noise.latency));
+    }
+
+    /// Takes in what an engine's run came to.
+    pub fn ran(&mut self, ran: &Ran) {
+        self.rates(ran);
+        let latencies = &ran.summary.latencies;
+        if latencies.to_state.samples() > 0 {
+            self.records(&latencies.to_state);
+        }
+        if latencies.to_sink.samples() > 0 {
+            self.results(&latencies.to_sink);
+        }
+    }
+
+    /// Takes in what a run came to, but for its latencies.
+    pub fn rates(&mut self, ran: &Ran) {
+        let report = &mut self.report;
+        report.records_per_s = ran.records_per_s;
+        report.seconds = ran.seconds;
+        report.counters = ran.counters;
+        report.allocations_per_step = ran.allocations_per_step;
+        report.disturbance = report.disturbance + ran.disturbance;
+        self.lasted = Duration::from_secs_f64(ran.seconds);
+        if ran.was_interrupted {
+            let done = ran.seconds;
+            self.note(format!("Stopped by Ctrl-C after {done:.1} s: this is what there was."));
+        }
+    }
+
+    /// Takes in the latency of records.
+    pub fn records(&mut self, latency: &Latency) {
+        self.report.record_latency_ns = Some(latency.percentiles().into());
+        self.keep("records", latency);
+    }
+
+    /// Takes in the latency of results: what the scenario is about.
+    pub fn results(&mut self, latency: &Latency) {
+        self.report.latency_ns = Some(latency.percentiles().into());
+        self.keep("results", latency);
+    }
+
+    fn keep(&mut self, name: &'static str, latency: &Latency) {
+        let plots = std::mem::take(&mut self.plots);
+        self.plots = plots.curve(name, latency).over_time(name, latency);
+        self.latencies.push((name, latency.clone()));
+    }
+
+    /// Adds a ratio under a name that stays, and what it ought to be.
+    pub fn ratio(&mut self, name: &str, value: f64, goal: Option<Goal>) {
+        self.report.ratios.insert(name.to_owned(), value);
+        if let Some(goal) = goal {
+            self.report.goals.insert(name.to_owned(), goal);
+        }
+    }
+
+    /// Adds what a reader must know beside the numbers.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.report.notes.push(text.into());
+    }
+}

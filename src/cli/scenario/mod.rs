@@ -1,0 +1,92 @@
+//! What can be measured.
+//!
+//! A scenario is one file here and one line in [`ALL`]. It has a name, a line that says what it is
+//! about, a function that draws its pipeline without running it, and a function that runs it once:
+//!
+//! ```ignore
+//! pub const SCENARIO: Scenario = Scenario {
+//!     name: "hop",
+//!     about: "one record from shard to shard and back, beside a raw ring",
+//!     takes_trades: false,
+//!     plan,
+//!     run,
+//! };
+//!
+//! fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
+//!     let mut measured = Measured::new(SCENARIO.name);
+//!     let engine = Engine::new(args.config()?)?;
+//!     let times = args.schedule();
+//!     measured.noise(run::noise_floor(engine.cpus(), times.noise, progress));
+//!     let timing = Timing { warm_up: times.warm_up, measured: Some(times.measured), stop: true };
+//!     let ran = run::engine(engine, timing, progress, |pipeline| ..)?;
+//!     measured.ran(&ran);                        // rate, counters, latencies, allocations
+//!     measured.ratio("hop_vs_rtrb", ratio, Some(Goal::AtMost(1.5)));
+//!     measured.note("what a reader must know beside the numbers");
+//!     Ok(measured)
+//! }
+//! ```
+//!
+//! Whatever else it runs (a hand-written loop, a raw ring) it pins with [`pin`](super::pin), shows
+//! by `progress.phase(..)`, and cuts short when [`interrupt`](super::interrupt) has been seen.
+//! Repeats, medians, text, JSON and HTML are made from what it returns.
+
+mod bars;
+mod closing;
+mod growth;
+mod hop;
+mod measured;
+mod window;
+
+use super::args::BenchArgs;
+use super::failure::Result;
+use super::progress::Progress;
+use crate::dataflow::Plan;
+use crate::error::ConfigError;
+
+pub use measured::Measured;
+
+/// All scenarios, the default one first.
+pub const ALL: &[Scenario] =
+    &[bars::SCENARIO, hop::SCENARIO, window::SCENARIO, closing::SCENARIO, growth::SCENARIO];
+
+/// Something that can be measured.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it measures, in a line.
+    pub about: &'static str,
+    /// Whether it can replay trades and write bars.
+    pub takes_trades: bool,
+    /// Draws the pipeline; nothing runs.
+    pub plan: fn(&BenchArgs) -> Result<Plan>,
+    /// Runs it once.
+    pub run: fn(&BenchArgs, &mut Progress) -> Result<Measured>,
+}
+
+/// The scenario of this name, if it fits the flags.
+///
+/// # Errors
+/// An unknown name, or a flag that the scenario cannot do anything with.
+pub fn find(args: &BenchArgs) -> Result<&'static Scenario> {
+    let name = args.scenario.as_str();
+    let Some(scenario) = ALL.iter().find(|scenario| scenario.name == name) else {
+        let names: Vec<&str> = ALL.iter().map(|scenario| scenario.name).collect();
+        let reason = format!("no such scenario; there are: {}", names.join(", "));
+        return Err(ConfigError::setting("scenario", name, reason).into());
+    };
+    match args.bars_only().filter(|_| !scenario.takes_trades) {
+        Some(flag) => {
+            let reason = format!("makes its own records and takes no {flag}");
+            Err(ConfigError::setting("scenario", name, reason).into())
+        }
+        None => Ok(scenario),
+    }
+}
+
+/// The list of scenarios, a line each.
+pub fn list() -> String {
+    let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    let line = |scenario: &Scenario| format!("{:<width$}  {}\n", scenario.name, scenario.about);
+    ALL.iter().map(line).collect()
+}

@@ -1,0 +1,235 @@
+//! `window`: a keyed tumbling count and sum as fast as it goes, beside hand-written loops.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::{Measured, Scenario};
+use crate::cli::args::BenchArgs;
+use crate::cli::baseline::{self, Checksum};
+use crate::cli::failure::{Failure, Result};
+use crate::cli::progress::Progress;
+use crate::cli::report::Goal;
+use crate::cli::run::{self, Timing};
+use crate::cli::workload::{PERIOD_NS, Reading, WINDOW_NS, reading, reading_of_part};
+use crate::cli::{interrupt, pin, table};
+use crate::config::{Config, Idle, Shards};
+use crate::dataflow::{Pipeline, Plan, Record};
+use crate::error::IoError;
+use crate::io::{Generator, Sink};
+use crate::runtime::Engine;
+use crate::time::{Timestamp, ns};
+use crate::window::aggregates::{count, sum};
+use crate::window::{Tumbling, Windowed};
+
+/// See the module.
+pub const SCENARIO: Scenario = Scenario {
+    name: "window",
+    about: "keyed tumbling count and sum, 100 000 keys, flat out, beside hand-written loops",
+    takes_trades: false,
+    plan,
+    run,
+};
+
+/// Readings of so many meters.
+const KEYS: u64 = 100_000;
+
+/// Trials that share the time of a run; each takes about a second for so many records.
+const RECORDS_PER_SECOND: f64 = 6e6;
+
+/// How records find their key's owner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Over the mesh.
+    Exchange,
+    /// They are where they belong when they are made.
+    Partitioned,
+    /// Aggregated where they are made; accumulators cross the mesh.
+    Precombined,
+}
+
+/// One run of a program over the same records: records a second, and what came out.
+type Trial = (f64, Checksum);
+
+fn plan(args: &BenchArgs) -> Result<Plan> {
+    let into = Arc::default();
+    Ok(Engine::new(args.config()?)?.plan(|p| build(p, Way::Exchange, 1, &into))?)
+}
+
+fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
+    let config = Config { idle: Idle::Spin, ..args.config()? };
+    let cpus = Engine::new(config)?.cpus().to_vec();
+    let times = args.schedule();
+    let mut measured = Measured::new(SCENARIO.name);
+    measured.noise(run::noise_floor(&cpus, times.noise, progress));
+    let records = (times.measured.as_secs_f64() * RECORDS_PER_SECOND) as u64;
+    measured.report.setup = format!("{} records a trial, CPUs {cpus:?}", table::count(records));
+    measured.report.pace = "flat out".to_owned();
+    let started = Instant::now();
+    let one = [cpus[0]];
+    progress.phase("hand loop", None);
+    let hand = pinned(cpus[0], move || baseline::window::count_and_sum(records, KEYS), records)?;
+    let alone = engine("1 shard", &one, Way::Exchange, records, progress)?;
+    agree("hand-written loop", hand.1, alone.1)?;
+    measured.report.records_per_s = alone.0;
+    measured.ratio("window_vs_hand_loop", alone.0 / hand.0, Some(Goal::AtLeast(1.0)));
+    measured.note(format!(
+        "One core: engine {}, hand-written loop over hashbrown {}.",
+        table::rate(alone.0),
+        table::rate(hand.0)
+    ));
+    match cpus[..] {
+        [first, second, ..] => {
+            on_two(&mut measured, [first, second], alone, records, progress)?;
+        }
+        _ => measured.note("One core only: nothing was compared on two."),
+    }
+    measured.report.seconds = started.elapsed().as_secs_f64();
+    Ok(measured)
+}
+
+fn on_two(
+    measured: &mut Measured,
+    cpus: [usize; 2],
+    alone: Trial,
+    records: u64,
+    progress: &mut Progress,
+) -> Result<()> {
+    let partitioned = engine("2 shards, partitioned", &cpus, Way::Partitioned, records, progress)?;
+    progress.phase("hand exchange", None);
+    let hand = exchange_by_hand(cpus, records)?;
+    let exchanged = engine("2 shards, exchange", &cpus, Way::Exchange, records, progress)?;
+    let combined = engine("2 shards, pre-combined", &cpus, Way::Precombined, records, progress)?;
+    agree("hand-written exchange", hand.1, exchanged.1)?;
+    agree("engine on one shard", alone.1, exchanged.1)?;
+    agree("pre-combined engine", combined.1, exchanged.1)?;
+    let at_least = |goal| Some(Goal::AtLeast(goal));
+    measured.ratio("partitioned_2_vs_1", partitioned.0 / alone.0, at_least(1.8));
+    measured.ratio("exchange_2_vs_hand", exchanged.0 / hand.0, at_least(0.9));
+    measured.ratio("precombined_2_vs_1", combined.0 / alone.0, at_least(1.6));
+    measured.note(format!(
+        "Two cores: partitioned {}; exchange {}, hand-written exchange {}; pre-combined {}.",
+        table::rate(partitioned.0),
+        table::rate(exchanged.0),
+        table::rate(hand.0),
+        table::rate(combined.0)
+    ));
+    Ok(())
+}
+
+/// Runs the engine once over `records` readings.
+fn engine(
+    phase: &'static str,
+    cpus: &[usize],
+    way: Way,
+    records: u64,
+    progress: &mut Progress,
+) -> Result<Trial> {
+    let found = Arc::new(Mutex::new(Checksum::default()));
+    let into = found.clone();
+    let config = Config { shards: Shards::Pinned(cpus.to_vec()), ..Config::low_latency() };
+    progress.phase(phase, None);
+    let build = move |p: Pipeline<'_>| build(p, way, records, &into);
+    let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;
+    if interrupt::is_seen() {
+        return Err(interrupted());
+    }
+    let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((records as f64 / ran.summary.elapsed.as_secs_f64(), found))
+}
+
+fn build(
+    p: Pipeline<'_>,
+    way: Way,
+    records: u64,
+    into: &Arc<Mutex<Checksum>>,
+) -> crate::error::Result<()> {
+    let (part, parts) = (p.shard() as u64, p.shards() as u64);
+    let make = move |index, _at| match way {
+        Way::Partitioned => reading_of_part(index, KEYS, part, parts),
+        _ => reading(index, KEYS),
+    };
+    let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?
+        .start_at(Timestamp(0))
+        .count(records)
+        .share(p.shard(), p.shards());
+    let readings = p.source(readings);
+    let keyed = match way {
+        Way::Partitioned => readings.partitioned_by(|r| r.key),
+        _ => readings.key_by(|r| r.key),
+    };
+    let windows = keyed.window(Tumbling::of(ns(WINDOW_NS as u64)));
+    let what = (count(), sum(|r: &Reading| r.value));
+    let results = Tally { found: Checksum::default(), into: into.clone() };
+    match way {
+        Way::Precombined => windows.precombine().aggregate(what).sink(results),
+        _ => windows.aggregate(what).sink(results),
+    }
+    Ok(())
+}
+
+/// Sums up what comes out, and hands the sum over at the end.
+struct Tally {
+    found: Checksum,
+    into: Arc<Mutex<Checksum>>,
+}
+
+impl Sink<Windowed<u64, (u64, u64)>> for Tally {
+    #[inline]
+    fn accept(
+        &mut self,
+        record: Record<Windowed<u64, (u64, u64)>>,
+    ) -> std::result::Result<(), IoError> {
+        let Windowed { key, span, value: (count, sum) } = record.value;
+        self.found.add(key, span.end.as_nanos(), count, sum);
+        Ok(())
+    }
+
+    fn end_of_stream(&mut self) -> std::result::Result<(), IoError> {
+        self.into.lock().unwrap_or_else(PoisonError::into_inner).merge(self.found);
+        Ok(())
+    }
+}
+
+/// Runs a hand-written program on a thread of its own that is bound to a core.
+fn pinned(
+    cpu: usize,
+    program: impl FnOnce() -> Checksum + Send + 'static,
+    records: u64,
+) -> Result<Trial> {
+    let thread = thread::spawn(move || {
+        pin::this_thread(cpu);
+        let started = Instant::now();
+        let found = program();
+        (records as f64 / started.elapsed().as_secs_f64(), found)
+    });
+    let trial = thread.join().map_err(|_| failed("the hand-written loop panicked"))?;
+    if interrupt::is_seen() { Err(interrupted()) } else { Ok(trial) }
+}
+
+fn exchange_by_hand(cpus: [usize; 2], records: u64) -> Result<Trial> {
+    let [first, second] = baseline::exchange::pair(records, KEYS);
+    let other = thread::spawn(move || {
+        pin::this_thread(cpus[1]);
+        second.run()
+    });
+    let (rate, mut found) = pinned(cpus[0], move || first.run(), records)?;
+    found.merge(other.join().map_err(|_| failed("the hand-written exchange panicked"))?);
+    Ok((rate, found))
+}
+
+/// A comparison of programs that find different things is none.
+fn agree(name: &str, one: Checksum, other: Checksum) -> Result<()> {
+    if one == other {
+        return Ok(());
+    }
+    Err(failed(&format!("the {name} found {one:?}, the engine {other:?}")))
+}
+
+fn failed(message: &str) -> Failure {
+    Failure { message: message.to_owned(), code: Failure::RAN }
+}
+
+fn interrupted() -> Failure {
+    failed("stopped by Ctrl-C before the comparison was complete")
+}

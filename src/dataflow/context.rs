@@ -1,0 +1,122 @@
+//! What a step carries along: the time, the batch in hand, the counters.
+
+use std::ops::AddAssign;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::metrics::{Counter, Latency, ShardCounters};
+use crate::time::{Clock, Timestamp};
+
+/// How much a step did, in records, marks and slices of deferred work. Zero means that there was
+/// nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Work(pub u64);
+
+impl Work {
+    /// There was nothing to do.
+    pub const NONE: Self = Self(0);
+    /// One unit.
+    pub const ONE: Self = Self(1);
+
+    /// Whether there was nothing to do.
+    #[inline(always)]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl AddAssign for Work {
+    #[inline(always)]
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+/// What every operator of a shard can see while a step runs. There is one per shard.
+pub struct Context {
+    /// The only clock reading of this step: processing time.
+    pub now: Timestamp,
+    /// When the oldest record of the batch in hand arrived or was due. Latency counts from here.
+    pub ingress: Timestamp,
+    /// The source partition that the batch in hand came from; only meaningful before the first
+    /// edge.
+    pub partition: usize,
+    /// How long that partition has been silent, in nanoseconds of processing time.
+    pub silent_ns: u64,
+    /// That partition will give nothing more.
+    pub partition_ended: bool,
+    /// A stage could not take all that was handed over to it, and will have to look again.
+    pub left_over: bool,
+    /// The shard's counters, readable from other cores.
+    pub counters: Arc<ShardCounters>,
+    /// Latency from ingress to the sinks of this shard.
+    pub to_sink: Latency,
+    /// Latency from ingress to the update of keyed state on this shard.
+    pub to_state: Latency,
+    clock: Rc<dyn Clock>,
+    failure: Option<Error>,
+}
+
+impl Context {
+    /// A context whose latencies are measured by `clock`.
+    pub fn new(clock: Rc<dyn Clock>, counters: Arc<ShardCounters>) -> Self {
+        Self {
+            now: Timestamp::MIN,
+            ingress: Timestamp::MIN,
+            partition: 0,
+            silent_ns: 0,
+            partition_ended: false,
+            left_over: true,
+            counters,
+            to_sink: Latency::new(),
+            to_state: Latency::new(),
+            clock,
+            failure: None,
+        }
+    }
+
+    /// What follows comes over an edge, where the partitions of the source are merged into one.
+    #[inline(always)]
+    pub fn begin_edge(&mut self) {
+        (self.partition, self.silent_ns, self.partition_ended) = (0, 0, false);
+    }
+
+    /// Adds to a counter.
+    #[inline(always)]
+    pub fn count(&self, counter: Counter, n: u64) {
+        self.counters.add(counter, n);
+    }
+
+    /// `n` records reached a sink: records their latency at the cost of one clock reading.
+    #[inline]
+    pub fn reached_sink(&mut self, n: u64) {
+        let now = self.clock.now();
+        self.to_sink.record(now, now.since(self.ingress), n);
+        self.count(Counter::RecordsOut, n);
+    }
+
+    /// `n` records updated keyed state: records their latency at the cost of one clock reading.
+    #[inline]
+    pub fn reached_state(&mut self, n: u64) {
+        let now = self.clock.now();
+        self.to_state.record(now, now.since(self.ingress), n);
+    }
+
+    /// Stops the pipeline with this error once the step is over. The first error wins.
+    #[cold]
+    pub fn fail(&mut self, error: impl Into<Error>) {
+        self.failure.get_or_insert_with(|| error.into());
+    }
+
+    /// What stopped the pipeline, if something did.
+    #[inline(always)]
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
+    /// Takes the error out.
+    pub fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+}

@@ -1,0 +1,110 @@
+//! The one trait that every step of a pipeline is made of.
+
+use crate::dataflow::{Context, Record, Work};
+use crate::time::Watermark;
+
+/// Records handed over together, oldest first; what is not taken out is dropped.
+pub type Batch<'a, T> = std::vec::Drain<'a, Record<T>>;
+
+/// How much room there is downstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// Nothing waits.
+    Clear,
+    /// Something waits to be done or to be sent; there is room for one more batch.
+    Pending,
+    /// No more until `resume` has made room.
+    Full,
+}
+
+/// One step of a stage: takes, in order, everything that its upstream emits, and emits into what it
+/// was built around.
+///
+/// The calls of one batch: `on_record` for each record (or `on_batch` once), `on_watermark` where
+/// it moved, then `on_batch_end`. None of them blocks, none allocates after warm-up, and none is
+/// called while [`pressure`](Operator::pressure) is [`Full`](Pressure::Full), but for the one
+/// watermark and batch end that follow the batch which filled it.
+pub trait Operator<In>: 'static {
+    /// A record arrives.
+    fn on_record(&mut self, record: Record<In>, cx: &mut Context);
+
+    /// Several records arrive at once. Stateful operators override this to work on all of them side
+    /// by side.
+    #[inline]
+    fn on_batch(&mut self, batch: Batch<'_, In>, cx: &mut Context) {
+        for record in batch {
+            self.on_record(record, cx);
+        }
+    }
+
+    /// Event time has come this far; an end watermark is the last thing that arrives.
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context);
+
+    /// These were all the records for now: publish what they led to.
+    fn on_batch_end(&mut self, cx: &mut Context);
+
+    /// Goes on with work that was cut short, by a bounded slice. Called once a step.
+    fn resume(&mut self, cx: &mut Context) -> Work;
+
+    /// How much room there is, here and in everything downstream that is reached by direct calls.
+    fn pressure(&self) -> Pressure;
+}
+
+impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
+    fn on_record(&mut self, record: Record<In>, cx: &mut Context) {
+        (**self).on_record(record, cx);
+    }
+    fn on_batch(&mut self, batch: Batch<'_, In>, cx: &mut Context) {
+        (**self).on_batch(batch, cx);
+    }
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        (**self).on_watermark(watermark, cx);
+    }
+    fn on_batch_end(&mut self, cx: &mut Context) {
+        (**self).on_batch_end(cx);
+    }
+    fn resume(&mut self, cx: &mut Context) -> Work {
+        (**self).resume(cx)
+    }
+    fn pressure(&self) -> Pressure {
+        (**self).pressure()
+    }
+}
+
+/// Passes on everything but records, for a step that holds nothing back. `$next` is the field that
+/// holds what follows.
+macro_rules! pass_on {
+    ($next:ident) => {
+        $crate::dataflow::pass_on!($next: watermark, batch_end, room);
+    };
+    ($next:ident: $($what:ident),+) => {
+        $($crate::dataflow::pass_on!(@$what $next);)+
+    };
+    (@watermark $next:ident) => {
+        #[inline(always)]
+        fn on_watermark(
+            &mut self,
+            watermark: $crate::time::Watermark,
+            cx: &mut $crate::dataflow::Context,
+        ) {
+            self.$next.on_watermark(watermark, cx);
+        }
+    };
+    (@batch_end $next:ident) => {
+        #[inline(always)]
+        fn on_batch_end(&mut self, cx: &mut $crate::dataflow::Context) {
+            self.$next.on_batch_end(cx);
+        }
+    };
+    (@room $next:ident) => {
+        #[inline]
+        fn resume(&mut self, cx: &mut $crate::dataflow::Context) -> $crate::dataflow::Work {
+            self.$next.resume(cx)
+        }
+        #[inline]
+        fn pressure(&self) -> $crate::dataflow::Pressure {
+            self.$next.pressure()
+        }
+    };
+}
+pub(crate) use pass_on;

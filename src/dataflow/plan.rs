@@ -1,0 +1,88 @@
+//! A pipeline as a drawing: which steps there are and what flows where.
+
+use std::fmt::{self, Write};
+
+/// A step's place in the [`Plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) usize);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node {
+    label: String,
+    inputs: Vec<NodeId>,
+}
+
+/// The steps of a pipeline in the order in which a record meets them.
+///
+/// Printed by `{}` as text, one step a line under the step that feeds it, and by [`dot`](Plan::dot)
+/// for Graphviz.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    nodes: Vec<Node>,
+    /// Bytes that the bounded queues of one shard take.
+    pub(crate) queue_bytes: usize,
+}
+
+impl Plan {
+    pub(crate) fn add(&mut self, label: String, inputs: &[NodeId]) -> NodeId {
+        self.nodes.push(Node { label, inputs: inputs.to_vec() });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is no step at all.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Bytes that the bounded queues of one shard take.
+    pub fn queue_bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
+    /// The steps that nothing follows and that are no sink: records would be lost there.
+    pub(crate) fn dangling(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().enumerate().filter_map(|(id, node)| {
+            let feeds = self.nodes.iter().any(|other| other.inputs.contains(&NodeId(id)));
+            (!feeds && !node.label.starts_with(SINK)).then_some(node.label.as_str())
+        })
+    }
+
+    /// The plan in Graphviz' language: `millstream ... | dot -Tsvg` draws it.
+    pub fn dot(&self) -> String {
+        let mut out = String::from("digraph pipeline {\n  rankdir=LR;\n  node [shape=box];\n");
+        for (id, node) in self.nodes.iter().enumerate() {
+            let label = node.label.replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(out, "  n{id} [label=\"{label}\"];");
+            for input in &node.inputs {
+                let _ = writeln!(out, "  n{} -> n{id};", input.0);
+            }
+        }
+        out.push_str("}\n");
+        out
+    }
+}
+
+/// How the labels of sinks and outputs begin.
+pub(crate) const SINK: &str = "sink";
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (id, node) in self.nodes.iter().enumerate() {
+            write!(f, "{id:>3}  {}", node.label)?;
+            match &node.inputs[..] {
+                [] => writeln!(f)?,
+                inputs => {
+                    let from: Vec<String> =
+                        inputs.iter().map(|input| input.0.to_string()).collect();
+                    writeln!(f, "  <- {}", from.join(", "))?;
+                }
+            }
+        }
+        writeln!(f, "queues of one shard: {} bytes", self.queue_bytes)
+    }
+}

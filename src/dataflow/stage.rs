@@ -1,0 +1,57 @@
+//! A stage: steps fused by generics, closed by one box at its edge.
+
+use crate::dataflow::{Context, Operator, Work};
+
+/// A stage in the making: it knows how to wrap itself around whatever comes next.
+///
+/// The one generic that users write: `impl Stage<Out = T>` in the arguments and results of
+/// functions that build part of a pipeline. Everything between two edges is one such type, and
+/// compiles to one loop.
+pub trait Stage: Sized + 'static {
+    /// What its last step emits.
+    type Out: 'static;
+
+    /// Ends the stage in `next` and makes it runnable.
+    fn close<N: Operator<Self::Out>>(self, next: N) -> Box<dyn Runnable>;
+}
+
+/// The receiving end of an edge: the head of the stage behind it.
+///
+/// The type is the same whatever is upstream, so types and error messages never grow longer than a
+/// stage.
+pub struct Edge<T>(Box<dyn FnOnce(Box<dyn Operator<T>>) -> Box<dyn Runnable>>);
+
+impl<T: 'static> Edge<T> {
+    /// An edge whose records are delivered by what `close` makes around the operator behind it.
+    pub(crate) fn new(
+        close: impl FnOnce(Box<dyn Operator<T>>) -> Box<dyn Runnable> + 'static,
+    ) -> Self {
+        Self(Box::new(close))
+    }
+}
+
+impl<T: 'static> Stage for Edge<T> {
+    type Out = T;
+
+    fn close<N: Operator<T>>(self, next: N) -> Box<dyn Runnable> {
+        (self.0)(Box::new(next))
+    }
+}
+
+/// A closed stage, as the shard runs it.
+pub trait Runnable {
+    /// Downstream first: takes in what other shards sent and goes on with work that was cut short.
+    fn drain(&mut self, cx: &mut Context) -> Work;
+
+    /// Upstream first: asks sources, and takes in what stages of this shard sent.
+    fn poll(&mut self, cx: &mut Context) -> Work;
+
+    /// Whether it asks the world for records, and so may have some when nothing else on the shard
+    /// has moved.
+    fn is_source(&self) -> bool {
+        false
+    }
+
+    /// Its input has ended and nothing is left to do or to send.
+    fn is_done(&self) -> bool;
+}

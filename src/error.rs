@@ -1,0 +1,153 @@
+//! What can go wrong, one enum per boundary and one wide [`Error`] that says what to do about it.
+
+use std::io;
+
+/// The result of anything a user calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Anything that stops a pipeline or keeps it from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration or the pipeline cannot run.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A source or a sink failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Bytes that do not decode, where the caller asked for that to be an error.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// Keyed state outgrew its limit.
+    #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
+    Limit {
+        /// The operator whose state it is.
+        operator: &'static str,
+        /// What there was too much of.
+        what: &'static str,
+        /// How many are allowed.
+        limit: usize,
+        /// The field of `Config` that sets the limit.
+        setting: &'static str,
+    },
+    /// A shard panicked; the others were stopped.
+    #[error("shard {shard} panicked: {message}")]
+    Panic {
+        /// The shard that panicked.
+        shard: usize,
+        /// What the panic said.
+        message: String,
+    },
+    /// An embedded input was full.
+    #[error("the input is full: step the shard, then push again")]
+    Full,
+}
+
+/// What the caller can do about an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Nothing short of a change of code or host.
+    Fatal,
+    /// Trying again may succeed: the world failed, not the program.
+    Restartable,
+    /// The caller asked for something impossible and can ask for something else.
+    Caller,
+}
+
+impl Error {
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config(_) | Self::Codec(_) | Self::Full => ErrorKind::Caller,
+            Self::Io(_) => ErrorKind::Restartable,
+            Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+        }
+    }
+}
+
+/// A configuration or a pipeline that cannot run. Found before any thread starts.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A setting outside what it may be.
+    #[error("{setting} = {value}: {reason}")]
+    Setting {
+        /// The field of `Config`, or the flag.
+        setting: &'static str,
+        /// What it was set to.
+        value: String,
+        /// Why that cannot be.
+        reason: String,
+    },
+    /// The bounded queues of the pipeline add up to more than the limit.
+    #[error(
+        "the queues of this pipeline take {bytes} bytes, memory_bytes_max allows {limit}; \
+         lower ring_capacity or batch_max, or raise the limit"
+    )]
+    Memory {
+        /// What the queues take.
+        bytes: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// The pipeline makes no sense.
+    #[error("pipeline: {0}")]
+    Pipeline(String),
+}
+
+impl ConfigError {
+    /// A setting outside what it may be.
+    pub fn setting(
+        setting: &'static str,
+        value: impl std::fmt::Display,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Setting { setting, value: value.to_string(), reason: reason.into() }
+    }
+}
+
+/// A file, pipe or device that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {place}: {cause}")]
+pub struct IoError {
+    /// What was being done, as a verb: "open", "write".
+    pub action: &'static str,
+    /// What it was done to: a path, an address.
+    pub place: String,
+    /// What the system said.
+    #[source]
+    pub cause: io::Error,
+}
+
+impl IoError {
+    /// Names what was done to what, and what the system said.
+    pub fn new(action: &'static str, place: impl Into<String>, cause: io::Error) -> Self {
+        Self { action, place: place.into(), cause }
+    }
+}
+
+/// Bytes that are not what they should be, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}:{line}: {reason}")]
+pub struct CodecError {
+    /// The file or address that the bytes came from.
+    pub place: String,
+    /// The line, counted from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A full queue, and the value it did not take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Full<T>(pub T);
+
+impl<T> std::fmt::Debug for Full<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Full(..)")
+    }
+}
+
+impl<T> From<Full<T>> for Error {
+    fn from(_: Full<T>) -> Self {
+        Self::Full
+    }
+}

@@ -1,0 +1,214 @@
+//! The receiving side of an edge: the lanes that lead to it, merged into one operator.
+
+use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Work};
+use crate::exchange::outbox::Mark;
+use crate::exchange::port::Handover;
+use crate::exchange::ring::RingReceiver;
+use crate::time::{Merged, Watermark};
+
+/// The receiving end of one lane.
+pub enum Lane<T> {
+    /// From a stage of this shard.
+    Here(Handover<T>),
+    /// From another shard.
+    There(RingReceiver<T>),
+}
+
+/// The head of the stage behind an edge: takes records from all lanes, merges their watermarks,
+/// and hands both to the operator.
+///
+/// It takes nothing before every lane has said something. A watermark merged without a lane that is
+/// merely late to start would depend on which shard started first, and lateness with it.
+pub struct Inlet<T> {
+    here: Vec<(usize, Handover<T>)>,
+    there: Vec<There<T>>,
+    merged: Merged,
+    operator: Box<dyn Operator<T>>,
+    batch_max: usize,
+    started: bool,
+    /// The operator has nothing left to do and nothing left to send, so it need not be asked.
+    settled: bool,
+}
+
+/// A lane from another shard, and the records of a batch whose end has not arrived yet.
+struct There<T> {
+    path: usize,
+    ring: RingReceiver<T>,
+    inbox: Vec<Record<T>>,
+}
+
+impl<T: 'static> Inlet<T> {
+    /// An inlet from these lanes into `operator`.
+    pub fn new(lanes: Vec<Lane<T>>, operator: Box<dyn Operator<T>>, batch_max: usize) -> Self {
+        let merged = Merged::new(lanes.len());
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        for (path, lane) in lanes.into_iter().enumerate() {
+            match lane {
+                Lane::Here(handover) => here.push((path, handover)),
+                Lane::There(ring) => {
+                    there.push(There { path, ring, inbox: Vec::with_capacity(batch_max) });
+                }
+            }
+        }
+        Self { here, there, merged, operator, batch_max, started: false, settled: false }
+    }
+
+    /// Bytes that the inboxes of this many lanes from other shards take.
+    pub fn bytes(lanes: usize, batch_max: usize) -> usize {
+        lanes * batch_max * size_of::<Record<T>>()
+    }
+
+    /// Starts once every lane has said something, with the marks that the lanes begin with: one
+    /// that has ended already must not hold back the watermark until its turn comes.
+    #[cold]
+    fn start(&mut self, cx: &mut Context) -> bool {
+        self.started = self.here.iter().all(|(_, handover)| !handover.borrow().is_empty())
+            && self.there.iter().all(|there| !there.ring.is_empty())
+            && self.operator.pressure() != Pressure::Full;
+        if self.started {
+            self.take_first_marks();
+            self.settled = false;
+            cx.begin_edge();
+            if self.merged.now() != Watermark::START {
+                self.operator.on_watermark(self.merged.now(), cx);
+            }
+            self.operator.on_batch_end(cx);
+        }
+        self.started
+    }
+
+    fn take_first_marks(&mut self) {
+        let Self { here, there, merged, .. } = self;
+        for There { path, ring, .. } in there {
+            while let Some(mark) = ring.receive_mark() {
+                merged.update(*path, mark.watermark());
+            }
+        }
+        for (path, handover) in here {
+            let mut outbox = handover.borrow_mut();
+            while let Some((0, mark)) = outbox.marks.first() {
+                merged.update(*path, mark.watermark());
+                outbox.forget_marks(0, 1);
+            }
+        }
+    }
+
+    /// Takes at most two batches from another shard's lane.
+    #[inline(never)]
+    fn receive(&mut self, lane: usize, cx: &mut Context) -> Work {
+        let mut budget = 2 * self.batch_max;
+        while budget > 0 && self.operator.pressure() != Pressure::Full {
+            let There { path, ring, inbox } = &mut self.there[lane];
+            let room = budget.min(self.batch_max - inbox.len());
+            let (taken, mark) = ring.receive(room, inbox);
+            if taken == 0 {
+                break;
+            }
+            budget -= taken;
+            let path = *path;
+            if let Some(Mark::BatchEnd { ingress, .. }) = mark {
+                cx.ingress = ingress;
+            }
+            if !inbox.is_empty() && (mark.is_some() || inbox.len() == self.batch_max) {
+                self.operator.on_batch(inbox.drain(..), cx);
+            }
+            if let Some(mark) = mark {
+                self.on_mark(path, mark, cx);
+            }
+        }
+        Work((2 * self.batch_max - budget) as u64)
+    }
+
+    /// Takes what a stage of this shard handed over.
+    #[inline(never)]
+    fn take(&mut self, lane: usize, cx: &mut Context) -> Work {
+        let mut work = Work::NONE;
+        loop {
+            if self.operator.pressure() == Pressure::Full {
+                cx.left_over = true;
+                break;
+            }
+            let (path, handover) = &self.here[lane];
+            let (path, mut outbox) = (*path, handover.borrow_mut());
+            let (records, mark) = match outbox.marks.first() {
+                Some((position, mark)) if *position <= self.batch_max => (*position, Some(*mark)),
+                _ => (outbox.records.len().min(self.batch_max), None),
+            };
+            if records == 0 && mark.is_none() {
+                break;
+            }
+            if let Some(ingress) = outbox.ingress() {
+                cx.ingress = ingress;
+            }
+            if records > 0 {
+                self.operator.on_batch(outbox.records.drain(..records), cx);
+            }
+            outbox.forget_marks(records, usize::from(mark.is_some()));
+            drop(outbox);
+            work += Work(records as u64 + 1);
+            if let Some(mark) = mark {
+                self.on_mark(path, mark, cx);
+            }
+        }
+        work
+    }
+
+    #[inline]
+    fn on_mark(&mut self, path: usize, mark: Mark, cx: &mut Context) {
+        let (watermark, ingress) = match mark {
+            Mark::Watermark(watermark) => (watermark, None),
+            Mark::BatchEnd { ingress, watermark } => (watermark, Some(ingress)),
+        };
+        if let Some(ingress) = ingress {
+            cx.ingress = ingress;
+        }
+        if let Some(merged) = self.merged.update(path, watermark) {
+            self.operator.on_watermark(merged, cx);
+        }
+        if ingress.is_some() {
+            self.operator.on_batch_end(cx);
+        }
+    }
+}
+
+impl<T: 'static> Runnable for Inlet<T> {
+    fn drain(&mut self, cx: &mut Context) -> Work {
+        let mut work = Work::NONE;
+        if !self.settled {
+            cx.begin_edge();
+            work += self.operator.resume(cx);
+            self.settled = self.operator.pressure() == Pressure::Clear;
+        }
+        if !self.started && !self.start(cx) {
+            return work;
+        }
+        for lane in 0..self.there.len() {
+            if !self.there[lane].ring.is_empty() {
+                self.settled = false;
+                cx.begin_edge();
+                work += self.receive(lane, cx);
+            }
+        }
+        work
+    }
+
+    fn poll(&mut self, cx: &mut Context) -> Work {
+        let mut work = Work::NONE;
+        if !self.started && !self.start(cx) {
+            cx.left_over = true;
+            return work;
+        }
+        for lane in 0..self.here.len() {
+            if !self.here[lane].1.borrow().is_empty() {
+                self.settled = false;
+                cx.begin_edge();
+                work += self.take(lane, cx);
+            }
+        }
+        work
+    }
+
+    fn is_done(&self) -> bool {
+        self.merged.now().is_end() && self.operator.pressure() == Pressure::Clear
+    }
+}

@@ -1,0 +1,27 @@
+//! Records cross from stage to stage: by a swap of buffers on one shard, through rings between
+//! shards.
+//!
+//! A full mesh of single-producer single-consumer rings connects the shards at every edge where
+//! records are partitioned. A shard never blocks on a push: what a full ring refuses waits in the
+//! port's outbox, and while it waits nothing that produces into that edge is asked for more, but
+//! the shard goes on draining its own rings. Edges have an order, so the most downstream one can
+//! always drain, and the mesh cannot deadlock.
+//!
+//! May not know sources, windows or drivers. Start with `edge.rs`, then `port.rs` (sending) and
+//! `inlet.rs` (receiving).
+
+mod edge;
+mod inlet;
+mod outbox;
+mod partition;
+mod port;
+mod ring;
+mod side;
+
+pub(crate) use edge::{behind, exchange, handover, local};
+pub use inlet::{Inlet, Lane};
+pub use outbox::{Mark, Outbox};
+pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
+pub use port::{Exchange, Handover, Port};
+pub use ring::{RingReceiver, RingSender, ring};
+pub use side::Side;

@@ -1,0 +1,90 @@
+//! What one edge of a pipeline has to deliver: records, and the marks between them.
+
+use crate::dataflow::Record;
+use crate::time::{Timestamp, Watermark};
+
+/// What travels in band between the records of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The records that follow may be behind this watermark: whether they are late is decided by
+    /// it.
+    Watermark(Watermark),
+    /// The records so far were one batch. Carries the clock reading of its ingress and how far
+    /// event time has come.
+    BatchEnd {
+        /// When the batch's oldest record arrived or was due.
+        ingress: Timestamp,
+        /// How far event time has come after it.
+        watermark: Watermark,
+    },
+}
+
+impl Mark {
+    /// How far event time has come.
+    pub(super) fn watermark(self) -> Watermark {
+        match self {
+            Self::Watermark(watermark) | Self::BatchEnd { watermark, .. } => watermark,
+        }
+    }
+}
+
+/// Records in order, and the marks with the number of records before each.
+#[derive(Debug)]
+pub struct Outbox<T> {
+    pub(super) records: Vec<Record<T>>,
+    pub(super) marks: Vec<(usize, Mark)>,
+}
+
+impl<T> Outbox<T> {
+    /// An outbox for two batches of `batch_max` records: one that waits, and one that arrives
+    /// meanwhile.
+    pub fn new(batch_max: usize) -> Self {
+        let capacity = 2 * batch_max + 2;
+        Self { records: Vec::with_capacity(capacity), marks: Vec::with_capacity(capacity) }
+    }
+
+    /// Bytes that an outbox for `batch_max` takes.
+    pub fn bytes(batch_max: usize) -> usize {
+        (2 * batch_max + 2) * (size_of::<Record<T>>() + size_of::<(usize, Mark)>())
+    }
+
+    /// Whether nothing waits.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty() && self.records.is_empty()
+    }
+
+    /// Adds a mark after the records so far. The end of an empty batch melts into the end before
+    /// it: the older ingress stays, so that latency is never under-reported.
+    #[inline]
+    pub(super) fn mark(&mut self, mark: Mark) {
+        let position = self.records.len();
+        if let (
+            Some((last, Mark::BatchEnd { watermark: known, .. })),
+            Mark::BatchEnd { watermark, .. },
+        ) = (self.marks.last_mut(), mark)
+            && *last == position
+        {
+            *known = watermark;
+            return;
+        }
+        self.marks.push((position, mark));
+    }
+
+    /// The ingress of the first batch, if its end is here.
+    #[inline]
+    pub(super) fn ingress(&self) -> Option<Timestamp> {
+        self.marks.iter().find_map(|(_, mark)| match mark {
+            Mark::BatchEnd { ingress, .. } => Some(*ingress),
+            Mark::Watermark(_) => None,
+        })
+    }
+
+    /// Forgets the first `records` records and `marks` marks, which were delivered.
+    pub(super) fn forget_marks(&mut self, records: usize, marks: usize) {
+        self.marks.drain(..marks);
+        for (position, _) in &mut self.marks {
+            *position -= records;
+        }
+    }
+}

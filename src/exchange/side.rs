@@ -1,0 +1,47 @@
+//! An output beside the main one.
+
+use crate::dataflow::{Context, Pressure, Record, Work};
+use crate::exchange::port::Port;
+use crate::time::Watermark;
+
+/// A port beside the main output, which gets the same watermarks.
+pub struct Side<V> {
+    port: Port<V>,
+    watermark: Watermark,
+}
+
+impl<V> Side<V> {
+    /// Nothing has been sent to it.
+    pub fn new(port: Port<V>) -> Self {
+        Self { port, watermark: Watermark::START }
+    }
+
+    /// Sends a record to the side.
+    #[inline]
+    pub fn push(&mut self, record: Record<V>) {
+        self.port.push(record, self.watermark);
+    }
+
+    /// Event time has come this far.
+    #[inline(always)]
+    pub fn on_watermark(&mut self, watermark: Watermark) {
+        self.watermark = watermark;
+    }
+
+    /// Publishes what was sent.
+    #[inline]
+    pub fn on_batch_end(&mut self, cx: &mut Context) {
+        self.port.end_batch(self.watermark, cx);
+    }
+
+    /// Sends what did not fit before.
+    pub fn resume(&mut self, cx: &mut Context) -> Work {
+        self.port.send(cx)
+    }
+
+    /// How much room there is.
+    #[inline]
+    pub fn pressure(&self) -> Pressure {
+        self.port.pressure()
+    }
+}

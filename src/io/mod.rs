@@ -1,0 +1,19 @@
+//! The world as traits: where records come from and where they go.
+//!
+//! Pure code and plain files; sockets and io_uring live on a higher floor. Start with `source.rs`
+//! and `sink.rs`.
+
+pub mod csv;
+mod generator;
+mod iter;
+mod memory;
+mod replay;
+mod sink;
+mod source;
+
+pub use generator::Generator;
+pub use iter::IterSource;
+pub use memory::{Callback, MemorySink, MemorySource, callback};
+pub use replay::{Pace, Replay};
+pub use sink::Sink;
+pub use source::{Polled, Source};

@@ -1,0 +1,39 @@
+//! Where records go.
+
+use crate::dataflow::Record;
+use crate::error::IoError;
+use crate::time::Timestamp;
+
+/// A place that records go to, as one shard sees it.
+///
+/// A sink never blocks: one that cannot take more says so by [`is_open`](Sink::is_open), and the
+/// shard then stops asking for whatever would flow into it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a sink for records of type `{In}`",
+    label = "the stream carries `{In}` here"
+)]
+pub trait Sink<In>: 'static {
+    /// Whether it takes records now. After a `true` it must take at least one whole batch
+    /// (`Config::batch_max`).
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    /// Takes one record.
+    fn accept(&mut self, record: Record<In>) -> Result<(), IoError>;
+
+    /// The records so far are all there is for now: publish, write, flush.
+    fn end_of_batch(&mut self) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    /// No record before `watermark` will come.
+    fn on_watermark(&mut self, _watermark: Timestamp) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    /// Nothing more will come: make it complete.
+    fn end_of_stream(&mut self) -> Result<(), IoError> {
+        Ok(())
+    }
+}

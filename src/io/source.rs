@@ -1,0 +1,86 @@
+//! Where records come from.
+
+use crate::dataflow::Record;
+use crate::error::IoError;
+use crate::time::Timestamp;
+
+/// A place that records come from, as one shard sees it.
+///
+/// A source never blocks: with nothing to give, `poll` emits nothing and says [`Polled::open`]. The
+/// shard asks again at its next step, and does not ask at all while what the source feeds is full.
+///
+/// ```
+/// use millstream::io::{Polled, Source};
+/// use millstream::{error::IoError, Record, Timestamp};
+///
+/// /// Counts down, one record a poll, each a millisecond after the one before.
+/// struct Countdown(i64);
+///
+/// impl Source for Countdown {
+///     type Out = i64;
+///     fn poll(
+///         &mut self,
+///         _partition: usize,
+///         _now: Timestamp,
+///         _budget: usize,
+///         emit: &mut impl FnMut(Record<i64>),
+///     ) -> Result<Polled, IoError> {
+///         if self.0 == 0 {
+///             return Ok(Polled::ended());
+///         }
+///         emit(Record::new(Timestamp::from_millis(100 - self.0), self.0));
+///         self.0 -= 1;
+///         Ok(Polled::open())
+///     }
+/// }
+/// ```
+pub trait Source: 'static {
+    /// What a record carries.
+    type Out: 'static;
+
+    /// How many partitions this shard reads; each keeps its own order and its own watermark.
+    /// Zero means that this shard reads nothing of the source.
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    /// Emits at most `budget` records of one partition, oldest first.
+    ///
+    /// `now` is the step's only clock reading. A record that could not be decoded is counted in
+    /// [`Polled::rejected`], not returned as an error: an error stops the engine.
+    fn poll(
+        &mut self,
+        partition: usize,
+        now: Timestamp,
+        budget: usize,
+        emit: &mut impl FnMut(Record<Self::Out>),
+    ) -> Result<Polled, IoError>;
+}
+
+/// What one poll of a source says besides its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// When the oldest record of this poll arrived or was due; `None` means now. Latency counts
+    /// from here, so an open-loop source gives the intended time.
+    pub ingress: Option<Timestamp>,
+    /// A promise of the source itself: no later record of this partition will be before it.
+    pub watermark: Option<Timestamp>,
+    /// How many malformed records this poll left out.
+    pub rejected: u32,
+    /// This partition will emit nothing more.
+    pub ended: bool,
+}
+
+impl Polled {
+    /// More may come.
+    #[inline]
+    pub const fn open() -> Self {
+        Self { ingress: None, watermark: None, rejected: 0, ended: false }
+    }
+
+    /// Nothing more will come.
+    #[inline]
+    pub const fn ended() -> Self {
+        Self { ended: true, ..Self::open() }
+    }
+}

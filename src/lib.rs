@@ -1,0 +1,136 @@
+//! Millstream: stream processing for people who count microseconds.
+//!
+//! Event time, windows and keyed state, on pinned cores ([`Engine`]) or inside the caller's own
+//! thread ([`Shard::embed`]), with latency measured for every record. This page is the map of the
+//! sources. The README shows what a pipeline looks like.
+//!
+//! # The law: the core has no thread, no clock, no socket
+//!
+//! A [`Shard`] is one core's whole share of a pipeline: its sources, its operators, its state, its
+//! ends of the rings. Its one verb is [`step`](Shard::step): bounded, never blocking, told the time
+//! as an argument, and free of allocation once warm. Whoever calls it is a driver, and all three
+//! drivers run the same operators, the same rings and the same windows:
+//!
+//! | driver | who calls `step` | what for |
+//! |---|---|---|
+//! | `runtime/` | a pinned thread for each shard | deployment |
+//! | `shard/embed.rs` | the caller's thread | programs that have a loop of their own |
+//! | `sim/` | one thread for all shards, by a seed, in virtual time | tests that replay |
+//!
+//! That is why an interleaving that fails once can be replayed for ever, and why a trading system
+//! can have windows without having a second thread.
+//!
+//! # Floors: who may import whom
+//!
+//! A room imports rooms on lower floors only, never one beside it; `tests/tidy.rs` holds that. The
+//! `mod.rs` of each room says what it may not know and which file to read first.
+//!
+//! | floor | room | what is in it |
+//! |---|---|---|
+//! | 8 | `cli/` | the `millstream` command: benchmark scenarios, reports, the noise floor |
+//! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
+//! | 6 | [`sim`] | N shards in one thread under a seed |
+//! | 5 | [`shard`] | `step`, and the embedded inputs and outputs |
+//! | 4 | [`operators`] | one operator, one file, with its method and its example |
+//! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
+//! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
+//! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
+//! | 2 | [`dataflow`] | the grammar: record, operator, stage, stream, pipeline, plan |
+//! | 1 | [`state`] | keys, the state table, panes |
+//! | 0 | [`time`] | timestamps, clocks, watermarks, timers |
+//! | 0 | [`memory`] | prefetching, and the bell that wakes a sleeping shard |
+//! | 0 | [`metrics`] | counters and latency histograms, written by one core and read by others |
+//! | 0 | [`error`], [`config`] | what can go wrong; what can be set, with its limits |
+//!
+//! # A record's route
+//!
+//! Files in the order in which a record meets them. `shard/step.rs` calls the head of each stage;
+//! everything from there to the next edge is one monomorphised loop.
+//!
+//! 1. `io/*.rs`: a [`Source`](io::Source) is polled, for at most a batch.
+//! 2. `operators/source.rs`: the batch gets its ingress stamp; latency counts from there.
+//! 3. `operators/event_time.rs`: the record gets its timestamp, its partition a watermark.
+//! 4. `operators/filter.rs`, `map.rs`, ...: direct calls, fused by the compiler.
+//! 5. `operators/key_by.rs`, `exchange/partition.rs`: key, hash, key group, owner.
+//! 6. `exchange/port.rs`: into the outbox of that owner. The end of the batch is marked in band,
+//!    with its ingress and the watermark.
+//! 7. `exchange/ring.rs`: across to the other core, published once a batch. To a stage of the same
+//!    shard the outbox is handed over by a swap and there is no ring.
+//! 8. `exchange/inlet.rs`: out of all lanes, watermarks merged by minimum, a few indirect calls
+//!    a batch.
+//! 9. `window/operator.rs`, `state/panes.rs`, `state/table/batch.rs`: into the pane of its slice,
+//!    the cache misses of up to 64 keys overlapped.
+//! 10. `window/firing.rs`: when the watermark passes the end of a window its keys are emitted, some
+//!     a step, while records go on being taken.
+//! 11. `operators/sink.rs`, `io/sink.rs`: out, published and measured once a batch.
+//!
+//! A step drains before it polls, and drains the most downstream stage first: room is made before
+//! it is filled. A full ring refuses, the refused records wait in the outbox, and whatever produces
+//! into that edge is not asked again until they are gone; no push ever waits, so the mesh of rings
+//! cannot deadlock.
+//!
+//! # What is deliberately absent
+//!
+//! - On floors 0 to 5 only `time/clock.rs` reads a clock. Operators see the `now` of the step.
+//! - No thread, no future and no lock that a record passes through. The lock in
+//!   `dataflow/fabric.rs` is taken only while pipelines are built, that of
+//!   [`MemorySink`](io::MemorySink) once a batch and by choice.
+//! - Shards share rings, counters and door bells, and no other memory. No operator need be `Send`
+//!   or `Clone`: the build closure runs once on every shard.
+//! - No rare big job in one step: a table splits piece by piece and never rehashes (now and then
+//!   its directory doubles, which copies pointers), a window fires in slices, a spent pane is
+//!   cleaned in slices.
+//! - No queue without a bound, and refusal is a value: [`Full`]. (The buffer of `ordered` is the
+//!   one exception so far; its documentation says so.)
+//! - No heap behind state: [`state::State`] is `Copy`, so that tables move it as bytes.
+//! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,
+//!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
+//! - No dependency named in two places. Each has one file or room that wraps it: glommio in
+//!   `runtime/`, rtrb in `exchange/ring.rs`, hdrhistogram in `metrics/histogram.rs`.
+//! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/` and `runtime/`.
+//!
+//! # Where to start
+//!
+//! - **A new operator**: one file in `operators/`. Copy `map.rs` if it keeps nothing, `reduce.rs`
+//!   if it keeps state by key, `flat_map.rs` if it can emit more than there is room for. Add its
+//!   `mod` line to `operators/mod.rs`; the grammar need not learn its name.
+//! - **A new aggregate**: `impl` [`Aggregate`], in the engine or in your own crate; copy
+//!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.
+//! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
+//!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
+//! - **A new bench scenario**: one file in `cli/scenario/`.
+//! - **A house rule**: `tests/tidy.rs`, where the rules are tests.
+
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
+pub mod dataflow;
+pub mod error;
+pub mod exchange;
+pub mod io;
+pub mod memory;
+pub mod metrics;
+pub mod operators;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+pub mod shard;
+pub mod sim;
+pub mod state;
+pub mod time;
+pub mod window;
+
+pub use config::{Config, Idle, Shards};
+pub use dataflow::{Keyed, Pipeline, Plan, Record, Stage, Stream, Work};
+pub use error::{Error, ErrorKind, Full, Result};
+#[cfg(feature = "runtime")]
+pub use runtime::Engine;
+pub use shard::{Input, Output, Shard};
+pub use sim::Simulation;
+pub use state::Text;
+pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
+pub use window::{Aggregate, Sliding, Span, Tumbling, Window, Windowed, aggregates};
+
+/// The README's programs, compiled and run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -1,0 +1,18 @@
+//! What a shard says about itself: counters, and latency as a distribution and over time.
+//!
+//! A counter has one writer, its shard, and any number of readers on other cores. Latency belongs
+//! to its shard alone and is merged when a report is made. Both are allocated when they are built,
+//! and recording neither allocates, nor blocks, nor fails.
+//!
+//! May not know what a record or a shard is: it knows numbers and `crate::time`. Start with
+//! `counter.rs`.
+
+mod counter;
+mod histogram;
+mod series;
+
+pub use counter::{Counter, Counters, Kind, ShardCounters};
+#[cfg(feature = "cli")]
+pub use histogram::write_log;
+pub use histogram::{Latency, Percentiles};
+pub use series::{Point, Series};

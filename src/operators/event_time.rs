@@ -1,0 +1,135 @@
+//! When a record happened, and how far event time has come.
+
+use crate::dataflow::{Context, Operator, Record, Runnable, Stage, Stream, pass_on};
+use crate::operators::source::latest;
+use crate::time::{Merged, Timestamp, Watermark, WatermarkStrategy, Watermarks, nanos};
+
+impl<'p, S: Stage> Stream<'p, S> {
+    /// Gives each record the time at which it happened, and makes watermarks from these times.
+    ///
+    /// The timestamps and watermarks from further up are replaced; only the end of the input is
+    /// taken over. Right behind a source, each of its partitions has a watermark of its own and the
+    /// least of them counts.
+    ///
+    /// ```
+    /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp, Watermarks};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let readings = [3, 1, 2].map(|ms| Record::new(Timestamp(0), ms));
+    ///     p.source(IterSource::new(readings.into_iter()))
+    ///         .event_time(|r| Timestamp::from_millis(*r), Watermarks::bounded_disorder(ms(2)))
+    ///         .for_each(|record| assert_eq!(record.at.as_nanos(), record.value * 1_000_000));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn event_time<W: WatermarkStrategy<S::Out>>(
+        self,
+        timestamp: impl Fn(&S::Out) -> Timestamp + 'static,
+        watermarks: Watermarks<W>,
+    ) -> Stream<'p, impl Stage<Out = S::Out>> {
+        let partitions = self.partitions.max(1);
+        self.then("event_time", |stage| EventTimeStage { stage, timestamp, watermarks, partitions })
+    }
+}
+
+struct EventTimeStage<S, F, W> {
+    stage: S,
+    timestamp: F,
+    watermarks: Watermarks<W>,
+    partitions: usize,
+}
+
+impl<S, F, W> Stage for EventTimeStage<S, F, W>
+where
+    S: Stage,
+    F: Fn(&S::Out) -> Timestamp + 'static,
+    W: WatermarkStrategy<S::Out>,
+{
+    type Out = S::Out;
+
+    fn close<N: Operator<S::Out>>(self, next: N) -> Box<dyn Runnable> {
+        let Watermarks { strategy, idle_after } = self.watermarks;
+        let lane = Lane { strategy, furthest: Timestamp::MIN };
+        self.stage.close(EventTime {
+            timestamp: self.timestamp,
+            lanes: vec![lane; self.partitions],
+            merged: Merged::new(self.partitions),
+            idle_after_ns: idle_after.map_or(u64::MAX, |silence| nanos(silence) as u64),
+            next,
+        })
+    }
+}
+
+/// One source partition.
+#[derive(Clone)]
+struct Lane<W> {
+    strategy: W,
+    furthest: Timestamp,
+}
+
+struct EventTime<F, W, N> {
+    timestamp: F,
+    lanes: Vec<Lane<W>>,
+    merged: Merged,
+    idle_after_ns: u64,
+    next: N,
+}
+
+impl<F, W, N> EventTime<F, W, N> {
+    #[inline]
+    fn tell<T>(&mut self, path: usize, watermark: Watermark, cx: &mut Context)
+    where
+        N: Operator<T>,
+    {
+        if let Some(merged) = self.merged.update(path, watermark) {
+            self.next.on_watermark(merged, cx);
+        }
+    }
+}
+
+impl<T, F, W, N> Operator<T> for EventTime<F, W, N>
+where
+    F: Fn(&T) -> Timestamp + 'static,
+    W: WatermarkStrategy<T>,
+    N: Operator<T>,
+{
+    /// The watermark goes on at the end of a batch, and in front of a record that is behind it.
+    /// Anywhere else it would tell nobody anything.
+    #[inline(always)]
+    fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
+        let at = (self.timestamp)(&record.value);
+        let lane = &mut self.lanes[cx.partition];
+        let before = lane.furthest;
+        if let Some(reached) = lane.strategy.observe(at, &record.value) {
+            lane.furthest = before.max(latest(reached));
+        }
+        if at < before {
+            self.tell(cx.partition, Watermark::at(before), cx);
+        }
+        self.next.on_record(Record::new(at, record.value), cx);
+    }
+
+    #[inline]
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        if watermark.is_end() {
+            for path in 0..self.lanes.len() {
+                self.tell(path, watermark, cx);
+            }
+        }
+    }
+
+    #[inline]
+    fn on_batch_end(&mut self, cx: &mut Context) {
+        let at = match cx.partition_ended {
+            true => Timestamp::MAX,
+            false => self.lanes[cx.partition].furthest,
+        };
+        let idle = cx.silent_ns >= self.idle_after_ns && at < Timestamp::MAX;
+        self.tell(cx.partition, Watermark { at, idle }, cx);
+        self.next.on_batch_end(cx);
+    }
+
+    pass_on!(next: room);
+}

@@ -1,0 +1,20 @@
+//! The steps a pipeline is written in: one operator, one file, with its example.
+//!
+//! Each file adds its method to [`Stream`](crate::dataflow::Stream) or
+//! [`Keyed`](crate::dataflow::Keyed). May not know drivers. A new operator is one new file: start
+//! from `map.rs` (stateless) or `reduce.rs` (keyed).
+
+mod event_time;
+mod filter;
+mod flat_map;
+mod inspect;
+mod key_by;
+mod map;
+mod ordered;
+mod reduce;
+mod side_output;
+mod sink;
+mod source;
+mod union;
+
+pub use source::SourceHead;

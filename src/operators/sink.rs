@@ -1,0 +1,100 @@
+//! Where a stage ends: a sink.
+
+use crate::dataflow::{Context, Operator, Pressure, Record, SINK, Stage, Stream, Work};
+use crate::error::IoError;
+use crate::io::{Sink, callback};
+use crate::time::Watermark;
+
+impl<S: Stage> Stream<'_, S> {
+    /// Ends the stream in a sink, which takes the records of this shard.
+    ///
+    /// ```
+    /// use millstream::{io::{IterSource, MemorySink}, Record, Simulation, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// let kept = MemorySink::new();
+    /// let sink = kept.clone();
+    /// Simulation::new(1, 0).run(move |p| {
+    ///     let numbers = (0..3).map(|n| Record::new(Timestamp(n), n));
+    ///     p.source(IterSource::new(numbers)).sink(sink.clone());
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(kept.take().len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sink(self, sink: impl Sink<S::Out>) {
+        self.sink_named(SINK, sink);
+    }
+
+    /// Ends the stream in a function that is called with each record.
+    pub fn for_each(self, f: impl FnMut(Record<S::Out>) + 'static) {
+        self.sink_named(&format!("{SINK} for_each"), callback(f));
+    }
+
+    pub(crate) fn sink_named(self, label: &str, sink: impl Sink<S::Out>) {
+        self.pipeline.node(label, &[self.node]);
+        self.end(SinkOperator { sink, taken: 0, pressure: Pressure::Clear });
+    }
+}
+
+struct SinkOperator<K> {
+    sink: K,
+    /// Records since the last end of a batch, whose latency is measured there.
+    taken: u64,
+    pressure: Pressure,
+}
+
+impl<K> SinkOperator<K> {
+    /// A failed sink takes nothing more; the shard stops at the end of the step.
+    #[inline(always)]
+    fn check(&mut self, result: Result<(), IoError>, cx: &mut Context) {
+        if let Err(error) = result {
+            self.pressure = Pressure::Full;
+            cx.fail(error);
+        }
+    }
+}
+
+impl<T, K: Sink<T>> Operator<T> for SinkOperator<K> {
+    #[inline(always)]
+    fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
+        if self.pressure == Pressure::Clear {
+            self.taken += 1;
+            let result = self.sink.accept(record);
+            self.check(result, cx);
+        }
+    }
+
+    #[inline]
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        if self.pressure == Pressure::Clear {
+            let result = match watermark.is_end() {
+                true => self.sink.end_of_stream(),
+                false => self.sink.on_watermark(watermark.at),
+            };
+            self.check(result, cx);
+        }
+    }
+
+    #[inline]
+    fn on_batch_end(&mut self, cx: &mut Context) {
+        if self.taken > 0 && self.pressure == Pressure::Clear {
+            let result = self.sink.end_of_batch();
+            self.check(result, cx);
+            cx.reached_sink(self.taken);
+            self.taken = 0;
+        }
+    }
+
+    fn resume(&mut self, _cx: &mut Context) -> Work {
+        Work::NONE
+    }
+
+    #[inline]
+    fn pressure(&self) -> Pressure {
+        match self.pressure {
+            Pressure::Clear if !self.sink.is_open() => Pressure::Full,
+            pressure => pressure,
+        }
+    }
+}

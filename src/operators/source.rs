@@ -1,0 +1,232 @@
+//! Where a stage begins: a source, asked while there is room.
+//!
+//! ```
+//! use millstream::{io::MemorySource, Record, Simulation, Timestamp};
+//! # fn main() -> millstream::Result<()> {
+//! Simulation::new(1, 7).run(|p| {
+//!     p.source(MemorySource::new(vec![Record::new(Timestamp(1), 21)]))
+//!         .map(|n| n * 2)
+//!         .for_each(|record| assert_eq!(record.value, 42));
+//!     Ok(())
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::dataflow::{Context, Operator, Pipeline, Pressure, Runnable, Stage, Stream, Work};
+use crate::io::{Polled, Source};
+use crate::metrics::Counter;
+use crate::time::{Merged, Timestamp, Watermark};
+
+impl<'p> Pipeline<'p> {
+    /// Begins a stream at a source.
+    ///
+    /// Without [`event_time`](Stream::event_time) the timestamps are the source's, and are taken to
+    /// be in order within a partition: a record behind the latest one is behind the watermark.
+    pub fn source<S: Source>(self, source: S) -> Stream<'p, SourceHead<S>> {
+        let partitions = source.partitions();
+        let node = self.node(format!("source ({partitions} here)"), &[]);
+        let batch_max = self.config().batch_max;
+        let stream = Stream::begin(self, SourceHead { source, batch_max }, node);
+        Stream { partitions, ..stream }
+    }
+}
+
+/// A stage that begins at a source.
+pub struct SourceHead<S> {
+    source: S,
+    batch_max: usize,
+}
+
+impl<S: Source> Stage for SourceHead<S> {
+    type Out = S::Out;
+
+    fn close<N: Operator<S::Out>>(self, next: N) -> Box<dyn Runnable> {
+        let partitions = self.source.partitions();
+        Box::new(SourceStage {
+            source: self.source,
+            batch_max: self.batch_max,
+            partitions: vec![Partition::default(); partitions],
+            turn: 0,
+            merged: Merged::new(partitions),
+            ended: false,
+            settled: false,
+            next,
+        })
+    }
+}
+
+/// What is known of one partition.
+#[derive(Clone, Copy)]
+struct Partition {
+    /// The latest timestamp so far.
+    furthest: Timestamp,
+    /// When it was last asked, unless it was not asked because there was no room.
+    asked_at: Option<Timestamp>,
+    silent_ns: u64,
+    /// The silence that those downstream know of; nothing before they know of this partition.
+    told_silent_ns: Option<u64>,
+    ended: bool,
+}
+
+impl Default for Partition {
+    fn default() -> Self {
+        let (asked_at, told_silent_ns) = (None, None);
+        Self { furthest: Timestamp::MIN, asked_at, silent_ns: 0, told_silent_ns, ended: false }
+    }
+}
+
+impl Partition {
+    /// Counts the time since the last poll as silence. A stall of the shard is not the source's
+    /// silence, so no gap counts for more than a millisecond.
+    fn listen(&mut self, now: Timestamp, emitted: u64) {
+        const GAP_NS_MAX: u64 = 1_000_000;
+        if emitted > 0 {
+            self.silent_ns = 0;
+        } else if let Some(before) = self.asked_at {
+            self.silent_ns += now.since(before).min(GAP_NS_MAX);
+        }
+        self.asked_at = Some(now);
+    }
+
+    /// Whether those downstream need to hear of a poll: not while nothing comes, except that they
+    /// hear now and then how long nothing has come.
+    #[inline]
+    fn is_worth_telling(&mut self, polled: &Polled, emitted: u64) -> bool {
+        const SILENCE_STEP_NS: u64 = 100_000;
+        let promises = polled.watermark.is_some_and(|at| latest(at) > self.furthest);
+        let heard = self.told_silent_ns.is_some_and(|told| self.silent_ns < told + SILENCE_STEP_NS);
+        let worth = emitted > 0 || promises || polled.ended || polled.rejected > 0 || !heard;
+        if worth {
+            self.told_silent_ns = Some(self.silent_ns);
+        }
+        worth
+    }
+}
+
+/// A source and what it feeds, as the shard runs them.
+struct SourceStage<S, N> {
+    source: S,
+    batch_max: usize,
+    partitions: Vec<Partition>,
+    /// The partition whose turn it is.
+    turn: usize,
+    merged: Merged,
+    ended: bool,
+    /// What follows has nothing left to do and nothing left to send, so it need not be asked.
+    settled: bool,
+    next: N,
+}
+
+impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
+    /// Asks the partition whose turn it is; returns how many records it gave.
+    #[inline]
+    fn ask(&mut self, cx: &mut Context) -> Option<(Polled, u64)> {
+        let Self { source, partitions, turn, merged, next, .. } = self;
+        let (now, path) = (cx.now, *turn);
+        let (mut furthest, mut emitted) = (partitions[path].furthest, 0u64);
+        let polled = source.poll(path, now, self.batch_max, &mut |record| {
+            emitted += 1;
+            if record.at >= furthest {
+                furthest = latest(record.at);
+            } else if let Some(watermark) = merged.update(path, Watermark::at(furthest)) {
+                next.on_watermark(watermark, cx);
+            }
+            next.on_record(record, cx);
+        });
+        partitions[path].furthest = furthest;
+        match polled {
+            Ok(polled) => Some((polled, emitted)),
+            Err(error) => {
+                cx.fail(error);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, polled: Polled, cx: &mut Context) {
+        let partition = &mut self.partitions[self.turn];
+        if let Some(promise) = polled.watermark {
+            partition.furthest = partition.furthest.max(latest(promise));
+        }
+        partition.ended = polled.ended;
+        let watermark =
+            if polled.ended { Watermark::END } else { Watermark::at(partition.furthest) };
+        if let Some(merged) = self.merged.update(self.turn, watermark) {
+            self.next.on_watermark(merged, cx);
+        }
+    }
+
+    fn pass_turn(&mut self) {
+        let count = self.partitions.len();
+        let others = (1..=count).map(|step| (self.turn + step) % count);
+        match others.into_iter().find(|&other| !self.partitions[other].ended) {
+            Some(other) => self.turn = other,
+            None => self.ended = true,
+        }
+    }
+
+    fn end_without_partitions(&mut self, cx: &mut Context) -> Work {
+        self.ended = true;
+        cx.begin_edge();
+        cx.ingress = cx.now;
+        self.next.on_watermark(Watermark::END, cx);
+        self.next.on_batch_end(cx);
+        Work::ONE
+    }
+}
+
+impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
+    fn drain(&mut self, cx: &mut Context) -> Work {
+        if self.settled {
+            return Work::NONE;
+        }
+        let work = self.next.resume(cx);
+        self.settled = self.next.pressure() == Pressure::Clear;
+        work
+    }
+
+    fn poll(&mut self, cx: &mut Context) -> Work {
+        if self.ended || self.next.pressure() == Pressure::Full {
+            self.partitions.iter_mut().for_each(|partition| partition.asked_at = None);
+            return Work::NONE;
+        }
+        if self.partitions.is_empty() {
+            return self.end_without_partitions(cx);
+        }
+        (cx.partition, cx.partition_ended) = (self.turn, false);
+        cx.ingress = cx.now;
+        let Some((polled, emitted)) = self.ask(cx) else { return Work::NONE };
+        let partition = &mut self.partitions[self.turn];
+        partition.listen(cx.now, emitted);
+        if partition.is_worth_telling(&polled, emitted) {
+            self.settled = false;
+            cx.ingress = polled.ingress.unwrap_or(cx.now);
+            (cx.silent_ns, cx.partition_ended) = (partition.silent_ns, polled.ended);
+            self.advance(polled, cx);
+            self.next.on_batch_end(cx);
+            cx.count(Counter::RecordsIn, emitted);
+            cx.count(Counter::DeadLettered, polled.rejected.into());
+        }
+        if self.partitions.len() > 1 || polled.ended {
+            self.pass_turn();
+        }
+        Work(emitted + u64::from(polled.rejected) + u64::from(polled.ended))
+    }
+
+    fn is_source(&self) -> bool {
+        true
+    }
+
+    fn is_done(&self) -> bool {
+        self.ended && self.next.pressure() == Pressure::Clear
+    }
+}
+
+/// A timestamp as a watermark: the very last instant is kept for the end of the input, so that one
+/// record with a poisoned clock cannot end it.
+#[inline(always)]
+pub(super) const fn latest(at: Timestamp) -> Timestamp {
+    if at.0 == i64::MAX { Timestamp(i64::MAX - 1) } else { at }
+}

@@ -1,0 +1,75 @@
+//! What other threads can see of a running engine, and the one thing they can tell it: to stop.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::metrics::{Counters, ShardCounters};
+
+/// A window into a running engine. Clones see the same engine.
+#[derive(Clone)]
+pub struct Monitor(Arc<Shared>);
+
+struct Shared {
+    counters: Vec<Arc<ShardCounters>>,
+    stop: AtomicBool,
+    /// Shards that have built their pipelines, or failed to.
+    built: AtomicUsize,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Monitor {
+    pub(super) fn new(shards: usize) -> Self {
+        Self(Arc::new(Shared {
+            counters: (0..shards).map(|_| Arc::default()).collect(),
+            stop: AtomicBool::new(false),
+            built: AtomicUsize::new(0),
+            failure: Mutex::new(None),
+        }))
+    }
+
+    /// Asks all shards to stop at the end of their step. What they have done so far is reported as
+    /// usual.
+    pub fn stop(&self) {
+        self.0.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether the shards have been asked to stop.
+    #[inline(always)]
+    pub fn is_stopped(&self) -> bool {
+        self.0.stop.load(Ordering::Acquire)
+    }
+
+    /// Counters of all shards, summed. They are read while the shards run: each is right, and they
+    /// may be of slightly different moments.
+    pub fn counters(&self) -> Counters {
+        self.0.counters.iter().map(|shard| shard.snapshot()).sum()
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.0.counters.len()
+    }
+
+    pub(super) fn shard(&self, index: usize) -> Arc<ShardCounters> {
+        self.0.counters[index].clone()
+    }
+
+    /// Stops the engine because of an error; the first one is kept.
+    pub(super) fn fail(&self, error: Error) {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.stop();
+    }
+
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Waits until every shard has built its pipeline, or the engine has been stopped.
+    pub(super) fn meet(&self) {
+        self.0.built.fetch_add(1, Ordering::AcqRel);
+        while self.0.built.load(Ordering::Acquire) < self.shards() && !self.is_stopped() {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! One core's whole share of a pipeline. The hot path: `step.rs`, one screen.
+//!
+//! May not know who drives it: a pinned executor (`runtime/`), the caller's thread (`embed.rs`), a
+//! simulation (`sim/`).
+
+mod embed;
+mod step;
+
+pub use embed::{Input, InputSource, Output};
+pub use step::{Latencies, Shard};

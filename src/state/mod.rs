@@ -1,0 +1,16 @@
+//! What operators remember: keys, and the tables from keys to fixed-size state.
+//!
+//! May not know windows or records. Start with `table.rs`.
+
+mod key;
+mod panes;
+mod table;
+mod tags;
+mod text;
+mod value;
+
+pub use key::{Key, hash};
+pub use panes::{Pane, Panes};
+pub use table::{Cursor, Table};
+pub use text::{Text, TextTooLong};
+pub use value::State;

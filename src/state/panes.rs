@@ -1,0 +1,168 @@
+//! Window state: one table from key to accumulator for each slice of event time.
+
+use std::collections::VecDeque;
+
+use crate::state::{Cursor, Key, State, Table};
+
+/// The state of one slice of event time.
+pub struct Pane<K, V> {
+    /// Where the slice begins, in nanoseconds.
+    pub start: i64,
+    /// Where it ends.
+    pub end: i64,
+    /// When the first result that needs it is due.
+    pub closes: i64,
+    /// When the last result that needs it is due.
+    pub expires: i64,
+    /// Key to accumulator.
+    pub table: Table<K, V>,
+}
+
+/// The open panes in order of time, and spent tables that are cleaned and used again.
+///
+/// A pane whose slice has expired is dropped whole, never searched for what is old. Its table keeps
+/// its memory and its shape, is cleaned a slice at a time, and serves the next pane, which then
+/// finds room for as many keys at once.
+pub struct Panes<K, V> {
+    open: VecDeque<Pane<K, V>>,
+    /// The pane that was asked for last.
+    recent: usize,
+    spent: VecDeque<(Table<K, V>, Cursor)>,
+    clean: Vec<Table<K, V>>,
+    seed: u64,
+}
+
+impl<K: Key, V: State> Panes<K, V> {
+    /// No pane yet; tables hash with `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            open: VecDeque::with_capacity(16),
+            recent: 0,
+            spent: VecDeque::with_capacity(16),
+            clean: Vec::with_capacity(16),
+            seed,
+        }
+    }
+
+    /// Whether no pane is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The open panes, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Pane<K, V>> {
+        self.open.iter()
+    }
+
+    /// When the last result is due that needs the oldest pane.
+    pub fn oldest_expires(&self) -> Option<i64> {
+        self.open.front().map(|pane| pane.expires)
+    }
+
+    /// The place of the first pane that a result due after `at` needs.
+    pub fn needed_after(&self, at: i64) -> usize {
+        self.open.partition_point(|pane| pane.expires <= at)
+    }
+
+    /// How many panes are open.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// An open pane, by its place in the order of time.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> &Pane<K, V> {
+        &self.open[index]
+    }
+
+    /// An open pane, by its place in the order of time.
+    #[inline(always)]
+    pub fn get_mut(&mut self, index: usize) -> &mut Pane<K, V> {
+        &mut self.open[index]
+    }
+
+    /// The pane that was found or opened last.
+    ///
+    /// # Panics
+    /// If no pane is open.
+    #[inline(always)]
+    pub fn recent_mut(&mut self) -> &mut Pane<K, V> {
+        &mut self.open[self.recent]
+    }
+
+    /// The place of the pane that was found or opened last, if it holds `at`.
+    #[inline(always)]
+    pub fn recent(&self, at: i64) -> Option<usize> {
+        let pane = self.open.get(self.recent)?;
+        (pane.start <= at && at < pane.end).then_some(self.recent)
+    }
+
+    /// The place of the pane of the slice that begins at `start`, if that is open.
+    #[inline]
+    pub fn find(&mut self, start: i64) -> Option<usize> {
+        let index = self.open.partition_point(|pane| pane.start < start);
+        let found = self.open.get(index).is_some_and(|pane| pane.start == start);
+        found.then(|| {
+            self.recent = index;
+            index
+        })
+    }
+
+    /// Opens the pane of a slice from `start` to `end`, which must not be open; see [`Pane`] for
+    /// the other two. Returns its place.
+    pub fn open(&mut self, start: i64, end: i64, closes: i64, expires: i64) -> usize {
+        let index = self.open.partition_point(|pane| pane.start < start);
+        let table = self.take_clean();
+        self.open.insert(index, Pane { start, end, closes, expires, table });
+        self.recent = index;
+        index
+    }
+
+    /// The open panes that lie within a window, as a range of places.
+    pub fn within(&self, start: i64, end: i64) -> std::ops::Range<usize> {
+        let first = self.open.partition_point(|pane| pane.end <= start);
+        let last = self.open.partition_point(|pane| pane.start < end);
+        first..last.max(first)
+    }
+
+    /// An empty table: a spent one that has been cleaned, or a new one.
+    pub fn take_clean(&mut self) -> Table<K, V> {
+        self.clean.pop().unwrap_or_else(|| Table::new(self.seed))
+    }
+
+    /// Drops the oldest pane; returns how many keys it still held.
+    pub fn retire_oldest(&mut self) -> usize {
+        let Some(pane) = self.open.pop_front() else { return 0 };
+        self.recent = self.recent.saturating_sub(1);
+        let keys = pane.table.len();
+        self.give_back(pane.table);
+        keys
+    }
+
+    /// Takes back a table that is no longer needed.
+    pub fn give_back(&mut self, table: Table<K, V>) {
+        if table.is_empty() {
+            self.clean.push(table);
+        } else {
+            self.spent.push_back((table, Cursor::default()));
+        }
+    }
+
+    /// Cleans a slice of the spent tables; returns whether something was done.
+    #[inline]
+    pub fn clean_slice(&mut self, budget: usize) -> bool {
+        let Some((table, cursor)) = self.spent.front_mut() else { return false };
+        if table.clear_slice(cursor, budget)
+            && let Some((table, _)) = self.spent.pop_front()
+        {
+            self.clean.push(table);
+        }
+        true
+    }
+
+    /// Whether spent tables wait to be cleaned.
+    #[inline(always)]
+    pub fn has_spent(&self) -> bool {
+        !self.spent.is_empty()
+    }
+}

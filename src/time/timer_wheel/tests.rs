@@ -1,0 +1,193 @@
+//! The wheel against an ordered map, and what bounds its work.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::time::{ns, us};
+
+impl<T> TimerWheel<T> {
+    /// Panics unless the heaps are leftist heaps, in the slots and in the number they should be.
+    fn check(&self) {
+        let mut stack = Vec::new();
+        for (slot, &Slot { root, .. }) in (0..).zip(&self.slots) {
+            let bit = self.occupied[usize::from(slot) >> SLOT_BITS] >> (slot % 64) & 1;
+            assert_eq!(bit == 1, root != NONE);
+            if root != NONE {
+                assert_eq!(self.nodes[root as usize].parent, NONE);
+                assert!(self.nodes[root as usize].holds(slot));
+                stack.push(root);
+            }
+        }
+        let mut count = 0;
+        while let Some(index) = stack.pop() {
+            count += 1;
+            let node = &self.nodes[index as usize];
+            assert!(self.rank(node.left) >= self.rank(node.right));
+            assert_eq!(node.rank, self.rank(node.right) + 1);
+            for child in [node.left, node.right].into_iter().filter(|&child| child != NONE) {
+                assert_eq!(self.nodes[child as usize].parent, index);
+                assert!(self.nodes[child as usize].holds(node.slot));
+                assert!(self.before(index, child));
+                stack.push(child);
+            }
+        }
+        assert_eq!(count, self.len);
+    }
+}
+
+/// A wheel beside a model of it that is plainly right.
+struct Pair {
+    rng: fastrand::Rng,
+    wheel: TimerWheel<u64>,
+    model: BTreeMap<(Timestamp, u64), TimerId>,
+    /// Every timer ever set.
+    ids: Vec<(TimerId, (Timestamp, u64))>,
+    now: Timestamp,
+}
+
+impl Pair {
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let resolution = ns([1, 1000, 1 << 20, u64::MAX][rng.usize(..4)]);
+        let now = [Timestamp::MIN, Timestamp(0), Timestamp(1 << 60)][rng.usize(..3)];
+        let wheel = TimerWheel::new(rng.usize(0..200), resolution);
+        Self { rng, wheel, model: BTreeMap::new(), ids: Vec::new(), now }
+    }
+
+    /// A time near or far, before or after now, often one given before.
+    fn time(&mut self) -> Timestamp {
+        let span = self.rng.i64(..) >> self.rng.u32(0..64);
+        match self.rng.u8(0..20) {
+            0 => Timestamp::MAX,
+            1 => Timestamp::MIN,
+            2..6 if !self.ids.is_empty() => self.ids[self.rng.usize(..self.ids.len())].1.0,
+            6..8 => self.now,
+            8..10 => self.now.offset(span),
+            _ => self.now.offset(span.saturating_abs()),
+        }
+    }
+
+    fn set(&mut self) {
+        let key = (self.time(), self.ids.len() as u64);
+        match self.wheel.set(key.0, key.1) {
+            Ok(id) => {
+                assert_eq!(self.model.insert(key, id), None);
+                self.ids.push((id, key));
+            }
+            Err(Full(value)) => {
+                assert_eq!((value, self.model.len()), (key.1, self.wheel.capacity()));
+            }
+        }
+    }
+
+    fn cancel(&mut self) {
+        if !self.ids.is_empty() {
+            let (id, key) = self.ids[self.rng.usize(..self.ids.len())];
+            assert_eq!(self.wheel.cancel(id), self.model.remove(&key).map(|_| key.1));
+        }
+    }
+
+    fn expire(&mut self) {
+        let now = self.time();
+        // At the end of time all is late from there on: go there seldom, or test nothing else.
+        if now > Timestamp(i64::MAX / 2) && self.rng.u8(..) > 2 {
+            return;
+        }
+        self.now = now;
+        let budget = if self.rng.bool() { usize::MAX } else { self.rng.usize(0..8) };
+        let due = self.model.range(..=(self.now, u64::MAX)).map(|(key, _)| *key);
+        let due: Vec<_> = due.take(budget).collect();
+        let mut fired = Vec::new();
+        let count = self.wheel.expire(self.now, budget, |at, value| fired.push((at, value)));
+        assert_eq!((&fired, count), (&due, due.len()));
+        self.model.retain(|key, _| due.binary_search(key).is_err());
+    }
+}
+
+#[test]
+fn it_does_what_an_ordered_map_does() {
+    for seed in 0..400 {
+        let mut pair = Pair::new(seed);
+        for _ in 0..400 {
+            match pair.rng.u8(0..10) {
+                0..6 => pair.set(),
+                6..8 => pair.cancel(),
+                _ => pair.expire(),
+            }
+            pair.wheel.check();
+            assert_eq!(pair.wheel.len(), pair.model.len());
+            assert_eq!(pair.wheel.next(), pair.model.keys().next().map(|key| key.0));
+        }
+    }
+}
+
+/// The most steps that one call of each kind took.
+#[derive(Debug, Default)]
+struct Most {
+    set: u64,
+    cancel: u64,
+    expire: u64,
+}
+
+/// Sets `times`, cancels every `nth` of them, fires the others 256 at a time, and checks the order.
+fn most_steps(times: impl ExactSizeIterator<Item = Timestamp>, nth: usize) -> Most {
+    let mut wheel = TimerWheel::new(times.len(), us(1));
+    let (mut most, mut ids) = (Most::default(), Vec::new());
+    for (number, at) in times.enumerate() {
+        let before = wheel.steps;
+        ids.push(wheel.set(at, number).expect("room"));
+        most.set = most.set.max(wheel.steps - before);
+    }
+    for id in ids.iter().step_by(nth) {
+        let before = wheel.steps;
+        wheel.cancel(*id).expect("set");
+        most.cancel = most.cancel.max(wheel.steps - before);
+    }
+    let (mut last, mut fired) = (None, 0);
+    while !wheel.is_empty() {
+        let before = wheel.steps;
+        fired += wheel.expire(Timestamp::MAX, 256, |at, number| {
+            assert!(last < Some((at, number)));
+            last = Some((at, number));
+        });
+        most.expire = most.expire.max(wheel.steps - before);
+    }
+    assert_eq!(fired, ids.len() - ids.len().div_ceil(nth));
+    most
+}
+
+#[test]
+fn a_million_timers_at_one_instant_take_a_step_each() {
+    let one_instant = (0..1_000_000).map(|_| Timestamp(1 << 40));
+    let most = most_steps(one_instant, 1_000_000);
+    assert_eq!((most.set, most.expire), (1, 256));
+}
+
+#[test]
+fn no_order_of_times_makes_one_call_long() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let falling = most_steps((0..200_000).map(|i: i32| Timestamp(-i64::from(i))), 3);
+    let far = most_steps((0..200_000).map(|_| Timestamp(rng.i64(..))), 3);
+    let near = most_steps((0..200_000).map(|_| Timestamp((1 << 40) + rng.i64(..100))), 2);
+    // Timeouts of two lengths: each sets in the order of time, but they alternate.
+    let two = most_steps((0..200_000).map(|i| Timestamp(i64::from(i + i % 2 * 300_000))), 5);
+    for most in [falling, far, near, two] {
+        // Two paths of at most log2(200 000) < 18 nodes, walked down and up; the same again for the
+        // ranks above a cancelled one; the roots of eleven levels.
+        assert!(most.set <= 1 + 2 * 36 && most.cancel <= 2 * 36 + 18 + 11, "{most:?}");
+        assert!(most.expire <= 256 * (2 * 36 + 11), "{most:?}");
+    }
+}
+
+#[test]
+fn ids_outlive_their_timers_and_take_eight_bytes() {
+    assert_eq!(size_of::<Option<TimerId>>(), 8);
+    assert_eq!(size_of::<Node<u64>>(), 48);
+    let mut wheel = TimerWheel::new(1, us(1));
+    let old = wheel.set(Timestamp(5), 'a').expect("room");
+    assert_eq!(wheel.expire(Timestamp(5), 1, |_, _| ()), 1);
+    let new = wheel.set(Timestamp(7), 'b').expect("room");
+    assert_eq!(wheel.set(Timestamp(7), 'c'), Err(Full('c')));
+    assert_eq!((wheel.cancel(old), wheel.cancel(new)), (None, Some('b')));
+    assert_eq!((wheel.cancel(new), wheel.next()), (None, None));
+}

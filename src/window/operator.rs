@@ -1,0 +1,432 @@
+//! The keyed window operator: what happens to a record.
+
+use std::rc::Rc;
+
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::error::Error;
+use crate::exchange::Side;
+use crate::metrics::Counter;
+use crate::state::{Key, Pane, Panes};
+use crate::time::{Timestamp, Watermark};
+use crate::window::firing::Firing;
+use crate::window::{Aggregate, Slices, Windowed};
+
+/// What a window operator is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How time is cut.
+    pub slices: Slices,
+    /// How long after its end a window still takes records, in nanoseconds.
+    pub lateness_ns: i64,
+    /// Keys that a closing window emits at most a step.
+    pub fire_max: usize,
+    /// Keys that may be held at most, over all open panes.
+    pub keys_max: usize,
+    /// Records of a batch at most.
+    pub batch_max: usize,
+    /// Seeds the tables' hash.
+    pub hash_seed: u64,
+}
+
+/// What becomes of late records.
+pub enum Late<T> {
+    /// They are counted and dropped.
+    Dropped,
+    /// They are counted and go to a stream of their own.
+    Output(Side<T>),
+    /// Each makes a result of its own, for somebody who knows better whether it is late.
+    Alone,
+}
+
+impl<T> Late<T> {
+    fn side(&mut self) -> Option<&mut Side<T>> {
+        match self {
+            Self::Output(side) => Some(side),
+            Self::Dropped | Self::Alone => None,
+        }
+    }
+
+    fn pressure(&self) -> Pressure {
+        match self {
+            Self::Output(side) => side.pressure(),
+            Self::Dropped | Self::Alone => Pressure::Clear,
+        }
+    }
+}
+
+/// What is to become of a record.
+enum Place {
+    /// It belongs to the recent pane: its slice, and when the first window that holds it closes.
+    Pane { start: i64, end: i64, closes: i64 },
+    /// All its windows are gone.
+    Late,
+    /// A window that it belongs to is just firing.
+    Wait,
+}
+
+/// The windows that a late record falls into and that have fired already, from the first that has
+/// not fired again.
+#[derive(Clone, Copy)]
+struct Again<K> {
+    key: K,
+    end: i64,
+    last: i64,
+}
+
+/// Keyed event-time windows with an aggregate.
+///
+/// A record goes into the pane of its slice, once. Windows fire in order of their ends when the
+/// watermark reaches them, some keys a step; records that belong to open slices go on being taken
+/// meanwhile. A record behind the watermark whose window is just firing waits until it has fired:
+/// what it leads to must not depend on how far the firing was.
+pub struct WindowOperator<K, T, A: Aggregate<T>, N> {
+    pub(super) settings: Settings,
+    pub(super) aggregate: A,
+    keys: Rc<dyn KeyColumn<K, T>>,
+    /// The keys of the batch in hand.
+    column: Vec<K>,
+    pub(super) panes: Panes<K, A::Acc>,
+    /// Keys held over all open panes.
+    pub(super) held: usize,
+    /// How far event time has come here.
+    pub(super) watermark: Watermark,
+    pub(super) firing: Firing<K, A::Acc>,
+    /// What a late record makes fire again, where there was no room for all of it.
+    again: Option<Again<K>>,
+    /// Records that wait until the firing is over, and the watermark behind them.
+    deferred: Vec<Record<T>>,
+    deferred_watermark: Option<Watermark>,
+    /// An empty buffer to change places with `deferred`.
+    spare: Vec<Record<T>>,
+    late: Late<T>,
+    /// Places of late records in the batch in hand.
+    late_places: Vec<usize>,
+    pub(super) next: N,
+}
+
+impl<K, T, A, N> WindowOperator<K, T, A, N>
+where
+    K: Key,
+    T: 'static,
+    A: Aggregate<T>,
+    N: Operator<Windowed<K, A::Out>>,
+{
+    /// An operator without any window yet.
+    pub fn new(
+        settings: Settings,
+        aggregate: A,
+        keys: Rc<dyn KeyColumn<K, T>>,
+        late: Late<T>,
+        next: N,
+    ) -> Self {
+        let mut panes = Panes::new(settings.hash_seed);
+        let firing = Firing::new(panes.take_clean());
+        Self {
+            settings,
+            aggregate,
+            keys,
+            column: Vec::with_capacity(settings.batch_max),
+            panes,
+            held: 0,
+            watermark: Watermark::START,
+            firing,
+            again: None,
+            deferred: Vec::with_capacity(settings.batch_max),
+            deferred_watermark: None,
+            spare: Vec::with_capacity(settings.batch_max),
+            late,
+            late_places: Vec::with_capacity(settings.batch_max),
+            next,
+        }
+    }
+
+    /// Takes records by runs that fall into the same slice; returns how many of them, stopping at
+    /// one that must wait.
+    fn take(&mut self, records: &[Record<T>], cx: &mut Context) -> usize {
+        self.keys.extract(records, &mut self.column);
+        let mut taken = 0;
+        while let Some(record) = records.get(taken) {
+            let (start, end, closes) = match self.pane_of(record.at.0) {
+                Place::Pane { start, end, closes } => (start, end, closes),
+                Place::Late => {
+                    self.late_places.push(taken);
+                    taken += 1;
+                    continue;
+                }
+                Place::Wait => break,
+            };
+            if closes <= self.watermark.at.0 {
+                // One at a time: each shows its own new result.
+                self.accumulate(&records[taken..=taken], taken);
+                let last = self.settings.slices.last_end(start);
+                self.again = Some(Again { key: self.column[taken], end: closes, last });
+                taken += 1;
+                self.fire_again(cx);
+                if self.again.is_some() {
+                    break;
+                }
+                continue;
+            }
+            let inside = |record: &&Record<T>| start <= record.at.0 && record.at.0 < end;
+            // At the end of time a slice holds its last instant too.
+            let run = records[taken..].iter().take_while(inside).count().max(1);
+            self.accumulate(&records[taken..taken + run], taken);
+            taken += run;
+        }
+        taken
+    }
+
+    /// Finds or opens the pane for a record; it is the recent one then.
+    #[inline]
+    fn pane_of(&mut self, at: i64) -> Place {
+        let watermark = self.watermark.at.0;
+        let found = self.panes.recent(at).or_else(|| {
+            let start = self.settings.slices.start_of(at);
+            self.panes.find(start)
+        });
+        if let Some(index) = found {
+            let Pane { start, end, closes, expires, .. } = *self.panes.get(index);
+            return match closes <= watermark {
+                true if self.firing.is_pending() => Place::Wait,
+                true if self.is_expired(expires) => Place::Late,
+                _ => Place::Pane { start, end, closes },
+            };
+        }
+        self.open_pane(at)
+    }
+
+    fn open_pane(&mut self, at: i64) -> Place {
+        let slices = self.settings.slices;
+        let start = slices.start_of(at);
+        let (end, closes) = (slices.end_of(start), slices.first_end(start));
+        let expires = slices.last_end(start);
+        if closes <= self.watermark.at.0 {
+            if self.firing.is_pending() {
+                return Place::Wait;
+            }
+            if self.is_expired(expires) {
+                return Place::Late;
+            }
+        }
+        self.panes.open(start, end, closes, expires);
+        Place::Pane { start, end, closes }
+    }
+
+    /// Adds a run of records to the recent pane. The inner loop of the engine.
+    #[inline]
+    fn accumulate(&mut self, run: &[Record<T>], from: usize) {
+        let aggregate = &self.aggregate;
+        let keys = &self.column[from..from + run.len()];
+        let table = &mut self.panes.recent_mut().table;
+        let before = table.len();
+        table.update_batch(run, keys, |acc, record| {
+            aggregate.accumulate(acc, record.at, &record.value);
+        });
+        self.held += table.len() - before;
+    }
+
+    /// Whether a slice whose last window ends at `last` is beyond its allowed lateness.
+    pub(super) fn is_expired(&self, last: i64) -> bool {
+        last.saturating_add(self.settings.lateness_ns) <= self.watermark.at.0
+    }
+
+    /// Late but allowed: the windows that have fired already fire again for the key of the record,
+    /// while there is room.
+    #[cold]
+    fn fire_again(&mut self, cx: &mut Context) -> Work {
+        let watermark = self.watermark.at.0;
+        let mut fired = 0;
+        while let Some(Again { key, end, last }) = self.again {
+            if self.next.pressure() == Pressure::Full {
+                break;
+            }
+            if end.saturating_add(self.settings.lateness_ns) > watermark {
+                self.emit_one(key, end, cx);
+                fired += 1;
+            }
+            let following = self.settings.slices.end_after(end);
+            let more = following != end && following <= watermark && following <= last;
+            self.again = more.then_some(Again { key, end: following, last });
+        }
+        Work(fired)
+    }
+
+    /// Emits the window that ends at `end` for one key.
+    fn emit_one(&mut self, key: K, end: i64, cx: &mut Context) {
+        let span = self.settings.slices.window(end);
+        let mut acc = A::Acc::default();
+        for index in self.panes.within(span.start.0, span.end.0) {
+            if let Some(part) = self.panes.get(index).table.get(key) {
+                self.aggregate.combine(&mut acc, part);
+            }
+        }
+        let value = self.aggregate.finish(&acc);
+        cx.count(Counter::WindowsFired, 1);
+        let record = Record::new(span.end.offset(-1), Windowed { key, span, value });
+        self.next.on_record(record, cx);
+    }
+
+    /// Event time has come this far for the late output.
+    pub(super) fn tell_late(&mut self, watermark: Watermark) {
+        if let Some(late) = self.late.side() {
+            late.on_watermark(watermark);
+        }
+    }
+
+    /// Does with the late records of the batch what is to be done with them.
+    #[cold]
+    fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
+        let Self { late, late_places, column, aggregate, settings, next, .. } = self;
+        if !matches!(late, Late::Alone) {
+            cx.count(Counter::Late, late_places.len() as u64);
+        }
+        let mut places = late_places.iter().peekable();
+        for (place, record) in batch.enumerate() {
+            if places.next_if(|&&late| late == place).is_none() {
+                continue;
+            }
+            match late {
+                Late::Dropped => cx.count(Counter::Dropped, 1),
+                Late::Output(side) => side.push(record),
+                Late::Alone => {
+                    let mut acc = A::Acc::default();
+                    aggregate.accumulate(&mut acc, record.at, &record.value);
+                    let start = settings.slices.start_of(record.at.0);
+                    let end = Timestamp(settings.slices.end_of(start));
+                    let result =
+                        result(column[place], end, &settings.slices, aggregate.finish(&acc));
+                    next.on_record(Record::new(record.at, result.value), cx);
+                }
+            }
+        }
+        late_places.clear();
+    }
+
+    #[cold]
+    fn fail_on_keys(&self, cx: &mut Context) {
+        cx.fail(Error::Limit {
+            operator: "window",
+            what: "keys in open windows",
+            limit: self.settings.keys_max,
+            setting: "keys_max",
+        });
+    }
+
+    /// Whether what arrives has to wait.
+    fn defers(&self) -> bool {
+        self.again.is_some() || !self.deferred.is_empty()
+    }
+
+    /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
+    fn take_deferred(&mut self, cx: &mut Context) -> Work {
+        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
+        if nothing || self.firing.is_pending() || self.again.is_some() {
+            return Work::NONE;
+        }
+        if self.late.pressure().max(self.next.pressure()) == Pressure::Full {
+            return Work::NONE;
+        }
+        std::mem::swap(&mut self.deferred, &mut self.spare);
+        let mut waited = std::mem::take(&mut self.spare);
+        self.on_batch(waited.drain(..), cx);
+        self.spare = waited;
+        if !self.defers()
+            && let Some(watermark) = self.deferred_watermark.take()
+        {
+            self.on_watermark(watermark, cx);
+        }
+        self.publish(cx);
+        Work::ONE
+    }
+
+    /// Ends a batch downstream and in the late output.
+    pub(super) fn publish(&mut self, cx: &mut Context) {
+        if let Some(late) = self.late.side() {
+            late.on_batch_end(cx);
+        }
+        self.next.on_batch_end(cx);
+    }
+}
+
+impl<K, T, A, N> Operator<T> for WindowOperator<K, T, A, N>
+where
+    K: Key,
+    T: 'static,
+    A: Aggregate<T>,
+    N: Operator<Windowed<K, A::Out>>,
+{
+    fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
+        self.on_batch(vec![record].drain(..), cx); // tidy: edges deliver batches; this is for tests only
+    }
+
+    fn on_batch(&mut self, mut batch: Batch<'_, T>, cx: &mut Context) {
+        let count = batch.len();
+        let taken = self.take(batch.as_slice(), cx);
+        cx.reached_state(taken as u64);
+        if self.held > self.settings.keys_max {
+            self.fail_on_keys(cx);
+        }
+        if self.late_places.is_empty() && taken == count {
+            return;
+        }
+        self.put_aside(batch.by_ref().take(taken), cx);
+        self.deferred.extend(batch);
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        if self.defers() {
+            self.deferred_watermark = Some(watermark);
+            return;
+        }
+        self.watermark = watermark;
+        self.firing.begin(watermark, cx.ingress);
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Context) {
+        if self.firing.is_pending() {
+            self.fire(cx, self.settings.fire_max);
+        }
+        self.publish(cx);
+    }
+
+    fn resume(&mut self, cx: &mut Context) -> Work {
+        let mut work = self.next.resume(cx);
+        if let Some(late) = self.late.side() {
+            work += late.resume(cx);
+        }
+        if self.again.is_some() {
+            work += self.fire_again(cx);
+            self.publish(cx);
+        }
+        if self.firing.is_pending() {
+            work += self.fire(cx, self.settings.fire_max);
+        }
+        if self.panes.clean_slice(self.settings.fire_max) {
+            work += Work::ONE;
+        }
+        work += self.take_deferred(cx);
+        work
+    }
+
+    #[inline]
+    fn pressure(&self) -> Pressure {
+        let here = match () {
+            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if self.firing.is_behind() => Pressure::Full,
+            () if self.firing.is_pending() || self.panes.has_spent() => Pressure::Pending,
+            () => Pressure::Clear,
+        };
+        here.max(self.late.pressure()).max(self.next.pressure())
+    }
+}
+
+/// The result of a window for one key.
+pub(super) fn result<K, R>(
+    key: K,
+    end: Timestamp,
+    slices: &Slices,
+    value: R,
+) -> Record<Windowed<K, R>> {
+    let span = slices.window(end.0);
+    Record::new(end.offset(-1), Windowed { key, span, value })
+}
