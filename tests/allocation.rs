@@ -1,0 +1,203 @@
+//! After warm-up a step allocates nothing and frees nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream::aggregates::{count, max, ohlc, sum, vwap};
+use millstream::dataflow::{Fabric, build};
+use millstream::io::Generator;
+use millstream::metrics::Counter;
+use millstream::time::ManualClock;
+use millstream::{
+    Config, Pipeline, Result, Shard, Shards, Sliding, Timestamp, Tumbling, Watermarks, ms, us,
+};
+
+/// The system's allocator, counting what the thread asks of it.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn note() {
+    // A thread that is ending has nothing left to count in.
+    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: all the work is the system allocator's, whose promises are passed on.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `f` called the allocator, to get memory or to give it back.
+fn calls(f: impl FnOnce()) -> u64 {
+    let before = CALLS.get();
+    f();
+    CALLS.get() - before
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Trade {
+    symbol: u32,
+    price: f64,
+    qty: u64,
+    at: i64,
+}
+
+fn trade(n: u64, due: Timestamp) -> Trade {
+    let symbol = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % 300;
+    // Some are late, and some so late that no window takes them any more.
+    let behind = [0, 0, 300, 900_000, 20_000_000][n as usize % 5];
+    let at = due.as_nanos() - behind;
+    Trade { symbol: symbol as u32, price: (n % 97) as f64, qty: n % 11, at }
+}
+
+/// How much event time each step moves on.
+const STEP: Duration = us(10);
+
+/// Trades without end, at the pace of the clock: sources that run apart in event time open more and
+/// more windows between them.
+fn trades(
+    p: Pipeline<'_>,
+    rate: f64,
+) -> Result<Generator<impl FnMut(u64, Timestamp) -> Trade + use<>>> {
+    let generator = Generator::at_rate(rate, trade)?.start_at(Timestamp(0));
+    Ok(generator.share(p.shard(), p.shards()))
+}
+
+/// Everything but `ordered`, whose buffer grows to the most that ever wait.
+fn everything(p: Pipeline<'_>, rate: f64) -> Result<()> {
+    let timed = p
+        .source(trades(p, rate)?)
+        .filter(|trade| trade.symbol % 7 != 3)
+        .event_time(|trade| Timestamp(trade.at), Watermarks::bounded_disorder(us(1)));
+    let (some, rest) = timed.split(|trade| trade.qty > 2);
+    let tumbling = rest.map(|trade| (trade.symbol, trade.qty)).key_by(|pair| pair.0);
+    let tumbling = tumbling.window(Tumbling::of(ms(2))).allowed_lateness(ms(1));
+    let (sums, late) = tumbling.aggregate_with_late((count(), sum(|pair: &(u32, u64)| pair.1)));
+    let sliding = some.key_by(|trade| trade.symbol).window(Sliding::of(ms(4)).every(ms(1)));
+    let bars = sliding.aggregate((
+        ohlc(|trade: &Trade| trade.price),
+        vwap(|trade: &Trade| trade.price, |trade: &Trade| trade.qty as f64),
+    ));
+    sums.union(late.flat_map(|_| None)).for_each(drop);
+    bars.map(|bar| (bar.key, bar.span.end.0))
+        .key_by(|bar| bar.0 % 10)
+        .reduce(|newest, bar| *newest = bar)
+        .flat_map(|(_, newest)| [newest; 2])
+        .for_each(drop);
+    let precombined = p.source(trades(p, rate)?).key_by(|trade| trade.symbol);
+    let precombined = precombined.window(Tumbling::of(ms(1))).precombine();
+    precombined.aggregate(max(|trade: &Trade| trade.qty)).for_each(drop);
+    Ok(())
+}
+
+/// Shards that share a pipeline, each as a runtime would have it.
+fn shards(count: usize, rate: f64, config: Config) -> Vec<Shard> {
+    let config = Arc::new(Config { shards: Shards::Count(count), ..config });
+    let fabric = Arc::new(Fabric::new(count));
+    let shards = (0..count).map(|index| {
+        let (built, ()) =
+            build(index, &config, &fabric, |p| everything(p, rate)).expect("it builds");
+        Shard::new(built, Rc::new(ManualClock::default()))
+    });
+    let shards = shards.collect();
+    fabric.check().expect("all links meet");
+    shards
+}
+
+fn step_all(shards: &mut [Shard], steps: i64, now: &mut Timestamp) {
+    for _ in 0..steps {
+        *now = *now + STEP;
+        for shard in &mut *shards {
+            shard.step(*now);
+        }
+    }
+}
+
+fn counted(shards: &[Shard], counter: Counter) -> u64 {
+    shards.iter().map(|shard| shard.counters().get(counter)).sum()
+}
+
+fn check(count: usize, rate: f64, config: Config) {
+    let (mut shards, mut now) = (shards(count, rate, config), Timestamp(0));
+    step_all(&mut shards, 8_000, &mut now);
+    let fired = counted(&shards, Counter::WindowsFired);
+    let late = counted(&shards, Counter::Late);
+    assert_eq!(calls(|| step_all(&mut shards, 8_000, &mut now)), 0, "on {count} shards");
+    assert!(counted(&shards, Counter::WindowsFired) > fired + 10_000, "windows did fire");
+    assert!(counted(&shards, Counter::Late) > late + 500, "records were late");
+    assert_eq!(shards.iter().find_map(|shard| shard.failure().map(ToString::to_string)), None);
+}
+
+#[test]
+fn a_step_of_one_shard_does_not_allocate() {
+    check(1, 1e6, Config::default());
+}
+
+#[test]
+fn a_step_of_two_shards_does_not_allocate() {
+    check(2, 1e6, Config::default());
+}
+
+#[test]
+fn small_rings_do_not_allocate() {
+    check(2, 1e5, Config { ring_capacity: 3, batch_max: 16, fire_max: 40, ..Config::default() });
+}
+
+#[test]
+fn push_step_and_pop_do_not_allocate() {
+    let (mut shard, (mut input, mut output)) = Shard::embed(Config::embedded(), |p| {
+        let (input, stream) = p.input::<Trade>();
+        let stream = stream
+            .filter(|trade| trade.qty > 0)
+            .event_time(|trade| Timestamp(trade.at), Watermarks::bounded_disorder(us(1)));
+        let windows = stream.key_by(|trade| trade.symbol).window(Sliding::of(ms(3)).every(ms(1)));
+        let bars = windows.aggregate(ohlc(|trade: &Trade| trade.price));
+        let ranges = bars.map(|bar| bar.value.high - bar.value.low);
+        Ok((input, ranges.output()))
+    })
+    .expect("it can be built");
+    let mut popped = 0u64;
+    let mut host = |records: std::ops::Range<u64>| {
+        for n in records {
+            let due = Timestamp(n as i64 * 1_000);
+            while input.push(due, trade(n, due)).is_err() {
+                shard.step(due);
+                popped += std::iter::from_fn(|| output.pop()).count() as u64;
+            }
+        }
+        popped
+    };
+    let warm = host(0..60_000);
+    let mut more = 0;
+    assert_eq!(calls(|| more = host(60_000..90_000)), 0);
+    assert!(more > warm + 1_000, "windows did fire: {warm}, {more}");
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(calls(|| drop(Box::new(1))), 2);
+}

@@ -1,0 +1,17 @@
+//! The `millstream` command, run as a user would run it.
+#![cfg(feature = "cli")]
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/command.rs"]
+mod command;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/live.rs"]
+mod live;
+#[path = "cli/recorded.rs"]
+mod recorded;
+#[path = "cli/refused.rs"]
+mod refused;
+#[path = "cli/replay.rs"]
+mod replay;

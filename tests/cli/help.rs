@@ -1,0 +1,72 @@
+//! What the command says about itself.
+
+use crate::command::{folder, run};
+
+const FLAGS: &[&str] = &[
+    "--input",
+    "--columns",
+    "--time-unit",
+    "--key-const",
+    "--price-scale",
+    "--disorder",
+    "--window",
+    "--slide",
+    "--shards",
+    "--cpus",
+    "--rate",
+    "--speed",
+    "--flat-out",
+    "--output",
+    "--late",
+    "--dead-letters",
+    "--report",
+    "--json",
+    "--seconds",
+    "--repeat",
+    "--keys",
+    "--idle",
+    "--plan",
+    "--plan-dot",
+    "--quiet",
+    "--list",
+];
+
+#[test]
+fn help_names_every_flag_and_teaches() {
+    let done = run(&folder("help"), "bench --help");
+    assert_eq!(done.code, Some(0));
+    for flag in FLAGS {
+        assert!(done.stdout.contains(flag), "{flag}");
+    }
+    for word in ["Examples:", "What the numbers mean:", "noise floor", "Exit codes:"] {
+        assert!(done.stdout.contains(word), "{word}");
+    }
+    assert!(done.stderr.is_empty());
+    for words in ["--help", "--version", "bench -h"] {
+        assert_eq!(run(&folder("help"), words).code, Some(0), "{words}");
+    }
+    let nothing = run(&folder("help"), "");
+    assert_eq!(nothing.code, Some(2));
+    assert!(nothing.stderr.contains("Usage:"));
+}
+
+#[test]
+fn scenarios_are_listed() {
+    let done = run(&folder("list"), "bench --list");
+    assert_eq!(done.code, Some(0));
+    for name in ["bars", "hop", "window"] {
+        assert!(done.stdout.lines().any(|line| line.starts_with(name)), "{}", done.stdout);
+    }
+}
+
+#[test]
+fn plans_are_drawn_and_nothing_runs() {
+    let folder = folder("plan");
+    for scenario in ["bars", "hop", "window"] {
+        let plan = run(&folder, &format!("bench {scenario} --plan --shards 2 --idle adaptive"));
+        assert!(plan.code == Some(0) && plan.stdout.contains("source"), "{}", plan.stderr);
+    }
+    let dot = run(&folder, "bench --plan-dot").stdout;
+    assert!(dot.starts_with("digraph") && dot.contains("window"), "{dot}");
+    assert_eq!(folder.read_dir().unwrap().count(), 0, "no report");
+}

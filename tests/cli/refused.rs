@@ -1,0 +1,81 @@
+//! What cannot be done is refused by name, before anything runs.
+
+use std::fs;
+
+use crate::command::{REPLAY, folder, run};
+
+#[test]
+fn impossible_command_lines() {
+    let folder = folder("refused");
+    let cases: &[(&str, &[&str])] = &[
+        ("brew", &["'brew'"]),
+        ("bench nothing", &["nothing", "no such scenario", "bars"]),
+        ("bench --shards 0", &["--shards 0", "at least one"]),
+        ("bench --cpus 4095", &["--cpus 4095", "no such CPU"]),
+        ("bench --cpus 0,0", &["--cpus 0", "two shards on one CPU"]),
+        ("bench --cpus x", &["--cpus", "'x'"]),
+        ("bench --shards 250 --idle spin", &["--shards 250", "oversubscribe"]),
+        ("bench --shards 1 --cpus 0", &["--shards", "--cpus"]),
+        ("bench --ring-capacity 0", &["--ring-capacity 0"]),
+        ("bench --batch-max 0", &["--batch-max 0"]),
+        ("bench --shards 200 --idle park --ring-capacity 100000", &["memory_bytes_max"]),
+        ("bench --rate 0", &["--rate", "above zero"]),
+        ("bench --rate 1e14", &["--rate 1", "1e12"]),
+        ("bench --rate 5 --flat-out", &["--rate", "--flat-out"]),
+        ("bench --speed 2", &["--input"]),
+        ("bench --window 5", &["--window", "a number and one of ns, us"]),
+        ("bench --window 0s", &["--window", "length"]),
+        ("bench --window 1s --slide 2s", &["--slide", "longer than the window"]),
+        ("bench --seconds -1", &["'-1'"]),
+        ("bench --repeat 0", &["--repeat", "0"]),
+        ("bench --keys 0", &["--keys", "0"]),
+        ("bench --idle sleep", &["--idle", "spin, adaptive, park"]),
+        ("bench --columns ts=0,price=1", &["--input"]),
+        ("bench hop --window 1s", &["hop", "--window"]),
+        ("bench --output nowhere/bars.csv", &["nowhere/bars.csv", "No such file"]),
+    ];
+    for (words, expected) in cases {
+        run(&folder, words).failed(2, expected);
+    }
+    assert_eq!(folder.read_dir().unwrap().count(), 0, "nothing was written");
+}
+
+#[test]
+fn impossible_files_and_columns() {
+    let folder = folder("refused_files");
+    fs::write(folder.join("in.csv"), "ts,key,price,qty\n1,A,2,3\n").unwrap();
+    fs::write(folder.join("bare.csv"), "1,A,2,3\n").unwrap();
+    let input = "bench --time-unit ns --input";
+    let cases: &[(String, &[&str])] = &[
+        (format!("{input} in.csv"), &["--columns"]),
+        ("bench --input in.csv --columns ts=0,price=2".into(), &["--time-unit"]),
+        (format!("{input} in.csv --columns key=key,price=price"), &["--columns", "`ts=..`"]),
+        (format!("{input} in.csv --columns ts=ts,key=key"), &["`price=..`"]),
+        (format!("{input} in.csv --columns ts=ts,cost=x"), &["`cost`", "ts, key, price, qty"]),
+        (
+            format!("{input} in.csv --columns ts=when,key=key,price=price"),
+            &["--columns when", "in.csv", "ts, key, price, qty"],
+        ),
+        (format!("{input} bare.csv --columns ts=0,key=9,price=2"), &["--columns 9", "bare.csv"]),
+        (format!("{input} in.csv --columns ts=ts,price=price"), &["--columns", "--key-const"]),
+        (
+            format!("{input} in.csv --columns ts=ts,key=key,price=price --key-const A"),
+            &["--key-const A", "one of the two"],
+        ),
+        (
+            format!("{input} in.csv --columns ts=0,price=2 --key-const {}", "x".repeat(40)),
+            &["--key-const", "40 bytes"],
+        ),
+        (format!("{REPLAY} --input missing.csv"), &["open missing.csv", "No such file"]),
+        (format!("{REPLAY} --input ."), &["read .", "directory"]),
+        (format!("{REPLAY} --input in.csv --price-scale 0"), &["--price-scale", "above zero"]),
+        (format!("{REPLAY} --input in.csv --speed 0"), &["--speed"]),
+        (format!("{REPLAY} --input in.csv --late nowhere/late.csv"), &["nowhere/late.csv"]),
+        (format!("{REPLAY} --input in.csv --dead-letters nowhere/d.csv"), &["nowhere/d.csv"]),
+        (format!("{REPLAY} --input in.csv --keys 5"), &["--keys", "--input"]),
+        (format!("{REPLAY} --input in.csv --disorder soon"), &["--disorder"]),
+    ];
+    for (words, expected) in cases {
+        run(&folder, words).failed(2, expected);
+    }
+}

@@ -1,0 +1,85 @@
+//! A source that says what it is told to say.
+
+use std::collections::VecDeque;
+
+use millstream::error::IoError;
+use millstream::io::{Polled, Source};
+use millstream::{Record, Timestamp};
+
+/// One thing that a source says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said<T> {
+    Record(i64, T),
+    /// A promise: nothing before this will follow.
+    Watermark(i64),
+    /// Nothing, for so many polls.
+    Silence(u32),
+}
+
+/// A source of any number of partitions, each of which follows its script.
+#[derive(Clone, Debug)]
+pub struct Script<T> {
+    partitions: Vec<VecDeque<Said<T>>>,
+    fails: bool,
+}
+
+impl<T> Script<T> {
+    pub fn new(said: impl IntoIterator<Item = Said<T>>) -> Self {
+        Self { partitions: vec![said.into_iter().collect()], fails: false }
+    }
+
+    /// One script for each partition; none at all means that this shard reads nothing.
+    pub fn partitions(said: impl IntoIterator<Item = Vec<Said<T>>>) -> Self {
+        Self { partitions: said.into_iter().map(VecDeque::from).collect(), fails: false }
+    }
+
+    pub fn empty() -> Self {
+        Self { partitions: Vec::new(), fails: false }
+    }
+
+    /// Fails where it would end.
+    pub fn failing(self) -> Self {
+        Self { fails: true, ..self }
+    }
+}
+
+impl<T: 'static> Source for Script<T> {
+    type Out = T;
+
+    fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    fn poll(
+        &mut self,
+        partition: usize,
+        _now: Timestamp,
+        budget: usize,
+        emit: &mut impl FnMut(Record<T>),
+    ) -> Result<Polled, IoError> {
+        let script = &mut self.partitions[partition];
+        let mut polled = Polled::open();
+        for emitted in 0..budget {
+            match script.pop_front() {
+                Some(Said::Record(at, value)) => emit(Record::new(Timestamp(at), value)),
+                Some(Said::Watermark(at)) => {
+                    polled.watermark = Some(Timestamp(at));
+                    break;
+                }
+                Some(Said::Silence(polls)) => {
+                    let left = if emitted == 0 { polls - 1 } else { polls };
+                    if left > 0 {
+                        script.push_front(Said::Silence(left));
+                    }
+                    break;
+                }
+                None => break,
+            }
+        }
+        polled.ended = script.is_empty();
+        if polled.ended && self.fails {
+            return Err(IoError::new("read", "the script", std::io::Error::other("torn")));
+        }
+        Ok(polled)
+    }
+}
