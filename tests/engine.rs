@@ -288,8 +288,9 @@ fn a_monitor_stops_an_endless_pipeline() {
         });
         let summary = summary.expect("a stop is no error");
         let (threads, at_stop) = stopper.join().expect("no panic");
-        // Or a change of their name would make every check of their end pass.
-        assert_eq!(threads, shards);
+        // Or a change of their name would make every check of their end pass. glommio gives each
+        // executor a helper thread, which sleeps and has inherited the name.
+        assert!(threads >= shards, "{threads} threads of {shards} shards");
         assert!(summary.counters.get(Counter::RecordsIn) >= at_stop);
         assert!(summary.latencies.to_sink.percentiles().samples >= 10_000);
         assert_all_ended();
