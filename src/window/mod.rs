@@ -19,4 +19,4 @@ mod windowed;
 pub use aggregate::Aggregate;
 pub use precombine::PrecombinedStream;
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
-pub use windowed::{Windowed, WindowedStream};
+pub use windowed::{Timing, Windowed, WindowedStream};

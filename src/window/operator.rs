@@ -9,7 +9,7 @@ use crate::metrics::Counter;
 use crate::state::{Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::firing::Firing;
-use crate::window::{Aggregate, Slices, Windowed};
+use crate::window::{Aggregate, Slices, Timing, Windowed};
 
 /// What a window operator is told.
 #[derive(Clone, Copy, Debug)]
@@ -262,7 +262,8 @@ where
         }
         let value = self.aggregate.finish(&acc);
         cx.count(Counter::WindowsFired, 1);
-        let record = Record::new(span.end.offset(-1), Windowed { key, span, value });
+        let timing = Timing::Late(1);
+        let record = Record::new(span.end.offset(-1), Windowed { key, span, value, timing });
         self.next.on_record(record, cx);
     }
 
@@ -428,5 +429,6 @@ pub(super) fn result<K, R>(
     value: R,
 ) -> Record<Windowed<K, R>> {
     let span = slices.window(end.0);
-    Record::new(end.offset(-1), Windowed { key, span, value })
+    let timing = Timing::OnTime;
+    Record::new(end.offset(-1), Windowed { key, span, value, timing })
 }

@@ -22,6 +22,19 @@ pub struct Windowed<K, R> {
     pub span: Span,
     /// What the aggregate made of its records.
     pub value: R,
+    /// Whether more may follow for this window and key.
+    pub timing: Timing,
+}
+
+/// When a window yields a result, as seen from the watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timing {
+    /// Before the watermark reached the window's end; counted from 0.
+    Early(u32),
+    /// Because the watermark reached the window's end.
+    OnTime,
+    /// Once more, because of a late record that was still allowed; counted from 1.
+    Late(u32),
 }
 
 impl<'p, K: Key, T: 'static> Keyed<'p, K, T> {

@@ -140,7 +140,7 @@ pub fn without_order(result: Windowed<u64, Value>) -> Windowed<u64, Value> {
 
 /// A result as the model writes it.
 pub fn fired(result: Windowed<u64, Value>) -> Fired {
-    let Windowed { key, span, value } = result;
+    let Windowed { key, span, value, .. } = result;
     Fired { end: span.end.0, start: span.start.0, key, value }
 }
 

@@ -180,7 +180,7 @@ impl Sink<Windowed<u64, (u64, u64)>> for Tally {
         &mut self,
         record: Record<Windowed<u64, (u64, u64)>>,
     ) -> std::result::Result<(), IoError> {
-        let Windowed { key, span, value: (count, sum) } = record.value;
+        let Windowed { key, span, value: (count, sum), .. } = record.value;
         self.found.add(key, span.end.as_nanos(), count, sum);
         Ok(())
     }
