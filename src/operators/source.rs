@@ -13,6 +13,8 @@
 //! # }
 //! ```
 
+use std::hint::cold_path;
+
 use crate::dataflow::{Context, Operator, Pipeline, Pressure, Runnable, Stage, Stream, Work};
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
@@ -128,13 +130,16 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
         let polled = source.poll(path, now, self.batch_max, &mut |record| {
             emitted += 1;
             if record.at >= furthest {
-                furthest = latest(record.at);
-            } else if let Some(watermark) = merged.update(path, Watermark::at(furthest)) {
-                next.on_watermark(watermark, cx);
+                furthest = record.at;
+            } else {
+                cold_path();
+                if let Some(watermark) = merged.update(path, Watermark::at(latest(furthest))) {
+                    next.on_watermark(watermark, cx);
+                }
             }
             next.on_record(record, cx);
         });
-        partitions[path].furthest = furthest;
+        partitions[path].furthest = latest(furthest);
         match polled {
             Ok(polled) => Some((polled, emitted)),
             Err(error) => {
