@@ -73,9 +73,7 @@ impl Tags {
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use super::GROUP;
-    use core::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8,
-    };
+    use core::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8};
 
     #[derive(Clone, Copy, Debug)]
     pub struct Vector(__m128i);
