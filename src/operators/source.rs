@@ -13,7 +13,9 @@
 //! # }
 //! ```
 
-use crate::dataflow::{Context, Operator, Pipeline, Pressure, Runnable, Stage, Stream, Work};
+use crate::dataflow::{
+    Context, Operator, Pipeline, Pressure, Runnable, Shown, Stage, Stream, Work,
+};
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
 use crate::time::{Merged, Timestamp, Watermark};
@@ -221,6 +223,10 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn is_done(&self) -> bool {
         self.ended && self.next.pressure() == Pressure::Clear
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.next.inspect(each);
     }
 }
 

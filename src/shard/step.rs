@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dataflow::{Built, Context, Plan, Runnable, Work};
+use crate::dataflow::{Built, Context, Plan, Runnable, Shown, Work};
 use crate::error::Error;
 use crate::metrics::{Counter, Latency, ShardCounters};
 use crate::time::{Clock, ManualClock, Timestamp};
@@ -111,6 +111,12 @@ impl Shard {
     /// Takes the error out that stopped this shard.
     pub fn take_failure(&mut self) -> Option<Error> {
         self.cx.take_failure()
+    }
+
+    /// Shows what its operators hold by key, upstream first; within an operator in the order of
+    /// its table. For tests and consoles: it takes as long as there is state.
+    pub fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.stages.iter().for_each(|stage| stage.runnable.inspect(each));
     }
 
     /// The drawing of its pipeline.
