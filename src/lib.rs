@@ -28,6 +28,7 @@
 //! | floor | room | what is in it |
 //! |---|---|---|
 //! | 8 | `cli/` | the `millstream` command: benchmark scenarios, reports, the noise floor |
+//! | 6 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
 //! | 6 | [`sim`] | N shards in one thread under a seed |
 //! | 5 | [`shard`] | `step`, and the embedded inputs and outputs |
@@ -116,6 +117,7 @@ pub mod runtime;
 pub mod shard;
 pub mod sim;
 pub mod state;
+pub mod testing;
 pub mod time;
 pub mod window;
 

@@ -1,6 +1,6 @@
 //! One tester for every operator: the same input one record at a time and all at once, embedded and
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
-//! `support/tester.rs` says what all of that is.
+//! `src/testing/contract.rs` says what all of that is.
 
 #[path = "contract/sources.rs"]
 mod sources;
@@ -10,7 +10,7 @@ use std::iter::repeat_n;
 
 use millstream::aggregates::{count, sum};
 use millstream::io::callback;
-use millstream::{Config, Shard, Timestamp, Tumbling, Watermarks, ns};
+use millstream::{Config, Shard, Timestamp, Tumbling, Watermarks, case, ns};
 
 use support::model::{Answer, Value, running_sums, windows};
 use support::tester::Tester;

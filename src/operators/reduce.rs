@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Stage, Stream, pass_on,
+    Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Shown, Stage, Stream, pass_on,
 };
-use crate::state::{Key, State, Table};
+use crate::state::{Cursor, Key, State, Table};
 
 impl<'p, K: Key, T: State> Keyed<'p, K, T> {
     /// Folds each record into the running value of its key and emits that value. The first record
@@ -113,7 +113,16 @@ where
         cx.reached_state(batch.len() as u64);
     }
 
-    pass_on!(next);
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.table.visit(&mut Cursor::default(), usize::MAX, |key, running| {
+            if let Some(value) = &running.0 {
+                each(Shown::value("reduce", &key, value));
+            }
+        });
+        self.next.inspect(each);
+    }
+
+    pass_on!(next: watermark, batch_end, room);
 }
 
 impl<K, T, F, N> Reduce<K, T, F, N>

@@ -15,7 +15,9 @@
 
 use std::hint::cold_path;
 
-use crate::dataflow::{Context, Operator, Pipeline, Pressure, Runnable, Stage, Stream, Work};
+use crate::dataflow::{
+    Context, Operator, Pipeline, Pressure, Runnable, Shown, Stage, Stream, Work,
+};
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
 use crate::time::{Merged, Timestamp, Watermark};
@@ -226,6 +228,10 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn is_done(&self) -> bool {
         self.ended && self.next.pressure() == Pressure::Clear
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.next.inspect(each);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
-use crate::state::{Key, Pane, Panes};
+use crate::state::{Cursor, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::firing::Firing;
 use crate::window::{Aggregate, Slices, Timing, Windowed};
@@ -417,6 +417,17 @@ where
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())
+    }
+
+    /// Each slice by itself, with what a window of that slice alone would yield.
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        for pane in self.panes.iter() {
+            let slice = (Timestamp(pane.start), Timestamp(pane.end));
+            pane.table.visit(&mut Cursor::default(), usize::MAX, |key, acc| {
+                each(Shown::in_slice("window", slice, &key, &self.aggregate.finish(acc)));
+            });
+        }
+        self.next.inspect(each);
     }
 }
 

@@ -17,7 +17,7 @@ use millstream::{Watermarks, Windowed, ns};
 use proptest::prelude::*;
 
 use super::model::{Cut, Fired, Row, Value};
-use super::probe::{Open, Probe, Seen};
+use super::{Open, Probe, Seen};
 
 /// Everything that must not change the results.
 #[derive(Clone, Debug)]
