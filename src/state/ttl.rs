@@ -118,13 +118,20 @@ impl<V: State> Lease<V> {
         self.value.is_some() && now <= self.until
     }
 
+    /// Ends the lease if it has expired: what was found to be gone does not come back for a record
+    /// from before.
+    #[inline(always)]
+    fn settle(&mut self, now: Timestamp) {
+        if now > self.until {
+            self.clear();
+        }
+    }
+
     /// Reads the value, if it is there.
     #[inline(always)]
     pub fn get(&mut self, now: Timestamp, term: Term) -> Option<&V> {
-        if !self.is_live(now) {
-            return None;
-        }
-        if term.renewed_by_reading {
+        self.settle(now);
+        if term.renewed_by_reading && self.value.is_some() {
             self.until = self.until.max(term.until(now));
         }
         self.value.as_ref()
@@ -133,19 +140,16 @@ impl<V: State> Lease<V> {
     /// The value to write, if it is there.
     #[inline(always)]
     pub fn get_mut(&mut self, now: Timestamp, term: Term) -> Option<&mut V> {
-        if !self.is_live(now) {
-            return None;
-        }
+        self.settle(now);
+        let value = self.value.as_mut()?;
         self.until = self.until.max(term.until(now));
-        self.value.as_mut()
+        Some(value)
     }
 
     /// The value to write; a new one starts with the default.
     #[inline(always)]
     pub fn entry(&mut self, now: Timestamp, term: Term) -> &mut V {
-        if !self.is_live(now) {
-            (self.value, self.until) = (None, Timestamp::MIN);
-        }
+        self.settle(now);
         self.until = self.until.max(term.until(now));
         self.value.get_or_insert_default()
     }

@@ -2,6 +2,7 @@
 //! watches what it is given, and simulated worlds to run them in.
 #![allow(dead_code, unused_imports)] // Each test binary uses its part of it.
 
+pub mod machine;
 pub mod model;
 pub mod probe;
 pub mod script;
