@@ -21,5 +21,5 @@ mod source;
 mod union;
 
 pub use expiring::Expiring;
-pub use process::{AtEnd, KeyContext, Outputs, Process, SideOutput, Timer, TimerClock};
+pub use process::{AtEnd, KeyContext, Order, Outputs, Process, SideOutput, Timer, TimerClock};
 pub use source::SourceHead;

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Stage, Stream};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Sweep, Table, Ttl};
-use crate::time::Watermark;
+use crate::time::{TimerWheel, Watermark, us};
 use context::Shared;
 use operator::{Held, ProcessOperator, Settings};
 use side::Outlet;
@@ -34,7 +34,7 @@ pub use timers::{Timer, TimerClock};
 /// | state | here |
 /// |---|---|
 /// | value | a field |
-/// | reducing, aggregating | a field that is added to; an `Acc` of an [`Aggregate`](crate::Aggregate) |
+/// | reducing | a field that is added to, or the `Acc` of an [`Aggregate`](crate::Aggregate) |
 /// | list | an array and a length: `[Price; 16]` and `u8` |
 /// | map | an array of pairs, searched; or the map's key as a part of the stream's key |
 ///
@@ -58,19 +58,23 @@ pub use timers::{Timer, TimerClock};
 /// that sets itself anew should ask [`is_ended`](KeyContext::is_ended). What becomes of those by
 /// processing time [`AT_END`](Self::AT_END) says.
 ///
-/// Where a watermark comes between two records of a key depends on how they were batched, unless
-/// the source says it. A function that must not depend on that looks at timestamps, and not at what
-/// came first.
+/// # Order
+///
+/// Records of one source and one key come in the order in which that source gave them. Whether a
+/// timer fires before or after a record that is ahead of the watermark depends on where the
+/// watermark was, and so on how records were batched. A function whose results must not depend on
+/// that asks for [`Order::Time`].
 ///
 /// ```
 /// use std::time::Duration;
 /// use millstream::io::{IterSource, MemorySink};
+/// use millstream::operators::Order;
 /// use millstream::{ms, KeyContext, Process, Record, Simulation, Timer, Timestamp, Watermarks};
 ///
 /// #[derive(Clone, Copy)]
 /// struct Trade { symbol: u32, at: Timestamp }
 ///
-/// /// Tells of symbols that have not traded for a while.
+/// /// Tells of symbols that do not trade for a while.
 /// struct Watchdog { quiet: Duration }
 ///
 /// impl Process for Watchdog {
@@ -80,18 +84,20 @@ pub use timers::{Timer, TimerClock};
 ///     type State = Timestamp;
 ///     type Out = (u32, Timestamp);
 ///
+///     const ORDER: Order = Order::Time;
+///
 ///     fn on_record(&mut self, trade: Trade, ctx: &mut KeyContext<'_, Self>) {
-///         let last = *ctx.state();
-///         if trade.at > last {
+///         if let Some(last) = ctx.get().copied() {
 ///             ctx.cancel_timer(last + self.quiet);
-///             ctx.set_timer(trade.at + self.quiet);
-///             *ctx.state() = trade.at;
 ///         }
+///         ctx.set_timer(trade.at + self.quiet);
+///         *ctx.state() = trade.at;
 ///     }
 ///
 ///     fn on_timer(&mut self, _: Timer, ctx: &mut KeyContext<'_, Self>) {
 ///         let since = *ctx.state();
 ///         ctx.emit((ctx.key(), since));
+///         ctx.clear();
 ///     }
 /// }
 ///
@@ -99,20 +105,19 @@ pub use timers::{Timer, TimerClock};
 /// let silences = MemorySink::new();
 /// let sink = silences.clone();
 /// Simulation::new(2, 0).run(move |p| {
-///     let at = |n| Timestamp::from_millis(n);
 ///     let trades = [(7, 0), (8, 1), (7, 4), (7, 20)];
 ///     let here = if p.shard() == 0 { trades.to_vec() } else { vec![] };
-///     let here = here.into_iter().map(move |(symbol, n)| Trade { symbol, at: at(n) });
+///     let here = here.into_iter().map(|(symbol, n)| Trade { symbol, at: Timestamp::from_millis(n) });
 ///     p.source(IterSource::new(here.map(|trade| Record::new(trade.at, trade))))
 ///         .event_time(|trade| trade.at, Watermarks::monotonic())
 ///         .key_by(|trade| trade.symbol)
 ///         .process(Watchdog { quiet: ms(10) })
+///         .ordered(|silence| *silence)
 ///         .sink(sink.clone());
 ///     Ok(())
 /// })?;
-/// let found = silences.take();
-/// let quiet_at = |n| found.iter().any(|silence| silence.at == Timestamp::from_millis(n));
-/// assert!(quiet_at(11) && quiet_at(30));
+/// let found = silences.take().into_iter().map(|r| (r.at.as_nanos() / 1_000_000, r.value.0));
+/// assert_eq!(found.collect::<Vec<_>>(), [(11, 8), (14, 7), (30, 7)]);
 /// # Ok(())
 /// # }
 /// ```
@@ -135,6 +140,9 @@ pub trait Process: Sized + 'static {
     /// What becomes, at the end of the input, of timers by processing time that are not due.
     const AT_END: AtEnd = AtEnd::Drop;
 
+    /// In which order the records of a key come.
+    const ORDER: Order = Order::Arrival;
+
     /// A record of a key.
     fn on_record(&mut self, record: Self::In, ctx: &mut KeyContext<'_, Self>);
 
@@ -142,6 +150,20 @@ pub trait Process: Sized + 'static {
     fn on_timer(&mut self, timer: Timer, ctx: &mut KeyContext<'_, Self>) {
         let _ = (timer, ctx);
     }
+}
+
+/// In which order the records of a key come to a [`Process`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they arrive, at once.
+    Arrival,
+    /// By time, once the watermark has passed them; those of one time as they arrived. A timer of
+    /// that time comes before them. A record behind the watermark is late, and comes at once.
+    ///
+    /// This costs the wait for the watermark and the memory of the records that wait (there may be
+    /// as many as [`timers_max`](crate::Config::timers_max)). It makes what comes out a matter of
+    /// the records and their times only, however they were batched and on any number of shards.
+    Time,
 }
 
 /// What becomes, at the end of the input, of timers by processing time that are not due.
@@ -306,6 +328,7 @@ fn processed<'p, P: Process, H>(
         out: VecDeque::with_capacity(config.batch_max),
         term: term_of(ttl, pipeline),
         watermark: Watermark::START,
+        told: Watermark::START,
         shard: pipeline.shard(),
         timers_max: config.timers_max,
         emits_max: config.emits_max,
@@ -332,6 +355,7 @@ impl<P: Process> Stage for ProcessStage<P> {
 
     fn close<N: Operator<P::Out>>(self, next: N) -> Box<dyn Runnable> {
         let Self { stage, process, keys, table, shared, outlets, settings } = self;
+        let timers_max = shared.timers_max;
         stage.close(ProcessOperator {
             process,
             keys,
@@ -342,10 +366,11 @@ impl<P: Process> Stage for ProcessStage<P> {
             settings,
             sweep: Sweep::default(),
             held: Held::new(settings.batch_max),
-            told: Watermark::START,
+            early: TimerWheel::new(timers_max, us(1)),
             credit: 0,
             unpublished: 0,
             budget: settings.fire_max,
+            taken: 0,
             next,
         })
     }

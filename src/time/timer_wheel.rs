@@ -114,9 +114,9 @@ pub(crate) struct Node<T> {
 }
 
 impl<T> TimerWheel<T> {
-    /// Room for `capacity` timers at most. `resolution` is the span of the finest slots, rounded up to a
-    /// power of two nanoseconds; it tunes the speed and does not coarsen time. A good one is what
-    /// usually lies between two timers.
+    /// Room for `capacity` timers at most. `resolution` is the span of the finest slots, rounded up
+    /// to a power of two nanoseconds; it tunes the speed and does not coarsen time. A good one is
+    /// what usually lies between two timers.
     ///
     /// # Panics
     ///

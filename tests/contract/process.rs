@@ -3,8 +3,10 @@
 use millstream::{KeyContext, Process, SideOutput, Stage, Stream, Timer, Timestamp, Ttl, ns};
 
 use super::support::machine::{
-    Life, Machine, Told, by_marks, is_record, machine, mark, said as said_with_marks,
+    Life, Machine, Told, by_marks, is_record, machine, machine_by_time, mark,
+    said as said_with_marks,
 };
+use super::support::model::watermarks;
 use super::support::tester::Tester;
 use super::support::world::{at, disordered};
 use super::support::{Row, Said};
@@ -32,7 +34,7 @@ fn check(case: impl super::support::tester::Case<In = Row, Out = Told>, life: Op
 fn process() {
     let steps = case!(Row => Told, |s| {
         let timed = s.event_time(at, by_marks()).filter(is_record);
-        timed.key_by(|row| row.key).process(Machine)
+        timed.key_by(|row| row.key).process(Machine::<false>)
     });
     check(steps, None);
 }
@@ -41,9 +43,21 @@ fn process() {
 fn process_with_ttl() {
     let steps = case!(Row => Told, |s| {
         let timed = s.event_time(at, by_marks()).filter(is_record);
-        timed.key_by(|row| row.key).ttl(Ttl::of(ns(25)).on_read()).process(Machine)
+        timed.key_by(|row| row.key).ttl(Ttl::of(ns(25)).on_read()).process(Machine::<false>)
     });
     check(steps, Some(Life { span: 25, on_read: true }));
+}
+
+#[test]
+fn process_in_the_order_of_time() {
+    let steps = case!(Row => Told, |s| {
+        let timed = s.event_time(at, disordered(20));
+        timed.key_by(|row| row.key).process(Machine::<true>)
+    });
+    let rows: Vec<_> = orders().into_iter().filter(is_record).collect();
+    let before = watermarks(&rows, 20);
+    let want = machine_by_time(rows.iter().copied().zip(before), None);
+    Tester::new(steps, said(&rows), want).by(|told| told.0).check();
 }
 
 /// Divides numbers among two side outputs and the main one; a timer tells how many came.

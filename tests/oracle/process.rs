@@ -3,7 +3,9 @@
 use millstream::{Ttl, ns};
 use proptest::prelude::*;
 
-use super::support::machine::{Life, Machine, Told, by_marks, is_record, machine, mark, said};
+use super::support::machine::{
+    Life, Machine, Told, by_marks, is_record, machine, machine_by_time, mark, said,
+};
 use super::support::model::{disorder_of, grouped, watermarks};
 use super::support::world::at;
 use super::support::{Row, Script, Seen, World, watch};
@@ -34,6 +36,11 @@ pub fn ttl(life: Life) -> Ttl {
     if life.on_read { ttl.on_read() } else { ttl.on_write() }
 }
 
+/// What matters of a key: what it was told, in order.
+fn key(told: &(i64, Told)) -> u64 {
+    told.1.0
+}
+
 /// The machine on the engine.
 fn run(world: &World, rows: &[Row], life: Option<Life>) -> Vec<(i64, Told)> {
     let seen = Seen::new();
@@ -43,8 +50,8 @@ fn run(world: &World, rows: &[Row], life: Option<Life>) -> Vec<(i64, Told)> {
         let keyed =
             p.source(script).event_time(at, by_marks()).filter(is_record).key_by(|row| row.key);
         match life {
-            None => watch(keyed.process(Machine), &seen, world),
-            Some(life) => watch(keyed.ttl(ttl(life)).process(Machine), &seen, world),
+            None => watch(keyed.process(Machine::<false>), &seen, world),
+            Some(life) => watch(keyed.ttl(ttl(life)).process(Machine::<false>), &seen, world),
         }
         Ok(())
     });
@@ -62,11 +69,40 @@ proptest! {
         rows in marked_rows(100),
         life in life(),
     ) {
-        let key = |told: &(i64, Told)| told.1.0;
         prop_assert_eq!(
             grouped(&run(&world, &rows, life), key),
             grouped(&machine(&rows, life), key)
         );
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// In the order of time, what comes out is a matter of the records alone, wherever the
+    /// watermark was when they came.
+    #[test]
+    fn process_functions_in_the_order_of_time_do_not_see_batches(
+        world in World::any(),
+        rows in rows(100),
+        disorder in 0..60i64,
+        life in life(),
+    ) {
+        let rows: Vec<_> =
+            rows.into_iter().map(|row| Row { value: row.value + row.at, ..row }).collect();
+        let seen = Seen::new();
+        world.run(|p| {
+            let keyed = timed(p, &world, &rows, disorder).key_by(|row| row.key);
+            match life {
+                None => watch(keyed.process(Machine::<true>), &seen, &world),
+                Some(life) => watch(keyed.ttl(ttl(life)).process(Machine::<true>), &seen, &world),
+            }
+            Ok(())
+        });
+        seen.borrow().check_over();
+        let before = watermarks(&rows, disorder);
+        let want = machine_by_time(rows.iter().copied().zip(before), life);
+        prop_assert_eq!(grouped(&seen.borrow().records, key), grouped(&want, key));
     }
 }
 

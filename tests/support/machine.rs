@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use millstream::operators::Order;
 use millstream::time::WatermarkStrategy;
 use millstream::{KeyContext, Process, Timer, Timestamp, Watermarks};
 
@@ -123,14 +124,16 @@ pub fn wake(power: &mut impl Power, at: i64, tag: u16) {
     }
 }
 
-/// The machine as the engine runs it.
-pub struct Machine;
+/// The machine as the engine runs it; its records may come in the order of time.
+pub struct Machine<const BY_TIME: bool>;
 
-impl Process for Machine {
+impl<const BY_TIME: bool> Process for Machine<BY_TIME> {
     type Key = u64;
     type In = Row;
     type State = Memory;
     type Out = Told;
+
+    const ORDER: Order = if BY_TIME { Order::Time } else { Order::Arrival };
 
     fn on_record(&mut self, row: Row, ctx: &mut KeyContext<'_, Self>) {
         assert_eq!((ctx.key(), ctx.at().0), (row.key, row.at));
@@ -143,7 +146,7 @@ impl Process for Machine {
     }
 }
 
-impl Power for KeyContext<'_, Machine> {
+impl<const BY_TIME: bool> Power for KeyContext<'_, Machine<BY_TIME>> {
     fn key(&self) -> u64 {
         KeyContext::key(self)
     }
@@ -151,7 +154,8 @@ impl Power for KeyContext<'_, Machine> {
         KeyContext::at(self).0
     }
     fn watermark(&self) -> i64 {
-        KeyContext::watermark(self).0
+        // In the order of time all but the watermark is exact.
+        if BY_TIME { 0 } else { KeyContext::watermark(self).0 }
     }
     fn get(&mut self) -> Option<Memory> {
         KeyContext::get(self).copied()
@@ -193,6 +197,9 @@ struct Model {
     timers: BTreeMap<(i64, u64), (u64, u16)>,
     set: BTreeSet<(u64, i64, u16)>,
     ever_set: u64,
+    /// Records that wait, if they come in the order of time; ties as they came.
+    early: BTreeMap<(i64, usize), Row>,
+    by_time: bool,
     /// The key in hand, its time, and the time that lives are counted by.
     call: (u64, i64, i64),
     watermark: i64,
@@ -217,17 +224,38 @@ impl Model {
         }
     }
 
-    /// Fires all timers that the watermark has passed.
+    /// Does all that the watermark has passed, in the order of time, timers before records.
     fn settle(&mut self) {
-        while let Some((&(at, number), &(key, tag))) = self.timers.first_key_value()
-            && at <= self.watermark
-        {
-            self.timers.remove(&(at, number));
-            self.set.remove(&(key, at, tag));
-            self.call = (key, at, at.max(self.before));
-            wake(self, at, tag);
+        loop {
+            let timer = self.timers.first_key_value().map(|(timer, what)| (*timer, *what));
+            let timer = timer.filter(|((at, _), _)| *at <= self.watermark);
+            let record = self.early.first_key_value().map(|(place, row)| (*place, *row));
+            let is_end = self.watermark == i64::MAX;
+            let record = record.filter(|((at, _), _)| *at < self.watermark || is_end);
+            match (timer, record) {
+                (Some(((at, number), what)), record) if record.is_none_or(|r| at <= r.0.0) => {
+                    self.timers.remove(&(at, number));
+                    self.fire(at, what);
+                }
+                (_, Some((place, row))) => {
+                    self.early.remove(&place);
+                    self.take(row);
+                }
+                _ => break,
+            }
         }
         self.before = self.watermark;
+    }
+
+    fn fire(&mut self, at: i64, (key, tag): (u64, u16)) {
+        self.set.remove(&(key, at, tag));
+        self.call = (key, at, at.max(self.before));
+        wake(self, at, tag);
+    }
+
+    fn take(&mut self, row: Row) {
+        self.call = (row.key, row.at, row.at.max(self.before));
+        obey(self, row);
     }
 
     fn advance(&mut self, watermark: i64) {
@@ -244,7 +272,7 @@ impl Power for Model {
         self.call.1
     }
     fn watermark(&self) -> i64 {
-        self.watermark
+        if self.by_time { 0 } else { self.watermark }
     }
     fn get(&mut self) -> Option<Memory> {
         self.expire();
@@ -290,11 +318,30 @@ pub fn machine(rows: &[Row], life: Option<Life>) -> Vec<(i64, Told)> {
     let mut model = Model { life, watermark, before, ..Model::default() };
     for row in rows {
         if is_record(row) {
-            model.call = (row.key, row.at, row.at.max(model.watermark));
-            obey(&mut model, *row);
+            model.take(*row);
             model.settle();
         } else {
             model.advance(row.at);
+        }
+    }
+    model.advance(i64::MAX);
+    model.out
+}
+
+/// What it makes of rows, each with the watermark before it, when they come in the order of time.
+pub fn machine_by_time(
+    rows: impl IntoIterator<Item = (Row, i64)>,
+    life: Option<Life>,
+) -> Vec<(i64, Told)> {
+    let (watermark, before) = (i64::MIN, i64::MIN);
+    let mut model = Model { life, watermark, before, by_time: true, ..Model::default() };
+    for (number, (row, watermark)) in rows.into_iter().enumerate() {
+        model.advance(watermark);
+        if row.at < watermark {
+            model.take(row);
+            model.settle();
+        } else {
+            model.early.insert((row.at, number), row);
         }
     }
     model.advance(i64::MAX);

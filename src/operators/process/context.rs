@@ -44,6 +44,8 @@ pub struct Shared<P: Process> {
     pub term: Term,
     /// How far event time has come here.
     pub watermark: Watermark,
+    /// The watermark that everything up to it has been done for, and that went on downstream.
+    pub told: Watermark,
     pub shard: usize,
     pub timers_max: usize,
     pub emits_max: usize,
@@ -52,8 +54,11 @@ pub struct Shared<P: Process> {
 }
 
 impl<P: Process> Shared<P> {
+    /// Notes that there was too much of something.
     #[cold]
-    fn breaks(&mut self, what: &'static str, limit: usize, setting: &'static str) {
+    pub fn breaks(&mut self, what: &'static str, setting: &'static str) {
+        let is_emits = setting == "emits_max";
+        let limit = if is_emits { self.emits_max } else { self.timers_max };
         let error = Error::Limit { operator: "process", what, limit, setting };
         self.broken.get_or_insert(error);
     }
@@ -84,10 +89,12 @@ impl<P: Process> KeyContext<'_, P> {
         self.at
     }
 
-    /// How far event time has come. A record before this is late.
+    /// How far event time has come downstream: what is emitted goes out under this watermark. A
+    /// record before it is late. A timer that fires is behind it as a rule: event time is about to
+    /// come to that timer.
     #[inline(always)]
     pub fn watermark(&self) -> Timestamp {
-        self.shared.watermark.at
+        self.shared.told.at
     }
 
     /// Whether the input has ended, and timers fire for the last time.
@@ -138,7 +145,7 @@ impl<P: Process> KeyContext<'_, P> {
         match shared.timers.set(*key, &mut slot.pending, timer.into()) {
             Ok(is_new) => is_new,
             Err(Full(_)) => {
-                shared.breaks("timers", shared.timers_max, "timers_max");
+                shared.breaks("timers", "timers_max");
                 false
             }
         }
@@ -167,7 +174,7 @@ impl<P: Process> KeyContext<'_, P> {
     #[inline]
     pub fn emit_at(&mut self, at: Timestamp, value: P::Out) {
         if self.shared.out.len() == self.shared.emits_max {
-            self.shared.breaks("records from one call", self.shared.emits_max, "emits_max");
+            self.shared.breaks("records from one call", "emits_max");
             return;
         }
         self.shared.out.push_back(Record::new(at, value));

@@ -9,9 +9,9 @@ use crate::metrics::Counter;
 use crate::operators::process::context::{KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
-use crate::operators::process::{AtEnd, Process};
+use crate::operators::process::{AtEnd, Order, Process};
 use crate::state::{Sweep, TOGETHER, Table};
-use crate::time::{Timestamp, Watermark};
+use crate::time::{TimerWheel, Timestamp, Watermark};
 
 /// What the operator is told.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +42,16 @@ pub struct ProcessOperator<P: Process, N> {
     /// The walk that takes back the places of expired state.
     pub sweep: Sweep,
     pub held: Held<P>,
-    /// The watermark that all timers up to it have fired for, and that went on downstream.
-    pub told: Watermark,
+    /// Records that wait for the watermark, where they come in the order of time.
+    pub early: TimerWheel<(P::Key, P::In)>,
     /// Records for which there is room downstream, as far as is known.
     pub credit: usize,
     /// Records that went downstream since the last end of a batch.
     pub unpublished: usize,
-    /// Timers that may still fire in this slice of work.
+    /// Timers that may still fire, and records that may leave their wait, in this slice of work.
     pub budget: usize,
+    /// Records shown to the function since their latency was noted.
+    pub taken: u64,
     pub next: N,
 }
 
@@ -70,17 +72,33 @@ impl<P: Process> Held<P> {
 }
 
 impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
-    /// Whether the watermark has passed a timer that has not fired.
+    /// The first timer that the watermark has reached: its time.
+    #[inline(always)]
+    fn due_timer(&self) -> Option<Timestamp> {
+        let watermark = self.shared.watermark.at;
+        self.shared.timers.next_event().filter(|at| *at <= watermark)
+    }
+
+    /// The first record that has waited and that the watermark has passed: its time.
+    #[inline(always)]
+    fn due_record(&self) -> Option<Timestamp> {
+        if P::ORDER == Order::Arrival {
+            return None;
+        }
+        let watermark = self.shared.watermark;
+        self.early.next().filter(|at| *at < watermark.at || watermark.is_end())
+    }
+
+    /// Whether the watermark has come to something.
     #[inline(always)]
     fn is_due(&self) -> bool {
-        let watermark = self.shared.watermark.at;
-        self.shared.timers.next_event().is_some_and(|at| at <= watermark)
+        self.due_timer().is_some() || self.due_record().is_some()
     }
 
     /// Whether something is to be done before the next record.
     #[inline(always)]
     fn is_busy(&self) -> bool {
-        !self.shared.out.is_empty() || self.is_due() || self.told != self.shared.watermark
+        !self.shared.out.is_empty() || self.is_due() || self.shared.told != self.shared.watermark
     }
 
     /// Whether what arrives has to wait.
@@ -101,26 +119,39 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     fn take(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
         let lease_now = match self.settings.expires {
             Some(TimerClock::ProcessingTime) => cx.now,
-            _ => record.at.max(self.shared.watermark.at),
+            _ => record.at.max(self.shared.told.at),
         };
         let slot = self.table.entry(key);
         let (at, now, shared) = (record.at, cx.now, &mut self.shared);
         let mut ctx = KeyContext { key, at, now, lease_now, slot, shared };
         self.process.on_record(record.value, &mut ctx);
         let is_vacant = ctx.slot.is_vacant();
+        self.taken += 1;
         self.leave(key, is_vacant, cx);
+    }
+
+    /// Takes a record, or lets it wait for the watermark if it is not behind that and records come
+    /// in the order of time.
+    #[inline(always)]
+    fn receive(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
+        if P::ORDER == Order::Arrival || record.at < self.shared.told.at {
+            self.take(key, record, cx);
+        } else if self.early.set(record.at, (key, record.value)).is_err() {
+            self.shared.breaks("records ahead of the watermark", "timers_max");
+            self.leave(key, false, cx);
+        }
     }
 
     /// Shows the function one timer.
     fn fire(&mut self, key: P::Key, timer: Timer, cx: &mut Context) {
         let at = match timer.clock {
             TimerClock::EventTime => timer.at,
-            TimerClock::ProcessingTime => self.told.at,
+            TimerClock::ProcessingTime => self.shared.told.at,
         };
         let lease_now = match self.settings.expires {
             Some(TimerClock::ProcessingTime) => cx.now,
             // What the watermark did not expire before is there until the time of the timer.
-            _ => at.max(self.told.at),
+            _ => at.max(self.shared.told.at),
         };
         let slot = self.table.entry(key);
         self.shared.timers.forget(key, &mut slot.pending, timer);
@@ -182,15 +213,28 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         while self.flush(cx) && self.outlets_have_room() && self.do_next(cx) {
             done += 1;
         }
+        self.note_latency(cx);
         done
+    }
+
+    /// Notes the latency of the records that the function has seen.
+    #[inline]
+    fn note_latency(&mut self, cx: &mut Context) {
+        if self.taken > 0 {
+            cx.reached_state(std::mem::take(&mut self.taken));
+        }
     }
 
     /// Does what is next; says whether there was something and it could be done.
     fn do_next(&mut self, cx: &mut Context) -> bool {
-        if self.is_due() {
-            return self.fire_next(TimerClock::EventTime, self.shared.watermark.at, cx);
+        match (self.due_timer(), self.due_record()) {
+            (Some(timer), record) if record.is_none_or(|record| timer <= record) => {
+                return self.fire_next(TimerClock::EventTime, self.shared.watermark.at, cx);
+            }
+            (_, Some(_)) => return self.release_next(cx),
+            _ => (),
         }
-        if self.told != self.shared.watermark {
+        if self.shared.told != self.shared.watermark {
             let lingers = self.shared.timers.next_processing().is_some();
             if self.shared.watermark.is_end() && P::AT_END == AtEnd::Fire && lingers {
                 return self.fire_next(TimerClock::ProcessingTime, Timestamp::MAX, cx);
@@ -198,8 +242,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
             return self.tell(cx);
         }
         if let Some((key, record)) = self.held.records.pop_front() {
-            self.take(key, record, cx);
-            cx.reached_state(1);
+            self.receive(key, record, cx);
             return true;
         }
         match self.held.watermark.take() {
@@ -227,14 +270,27 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         true
     }
 
+    /// Takes the first record that has waited for the watermark, if the budget allows it.
+    fn release_next(&mut self, cx: &mut Context) -> bool {
+        if self.budget == 0 {
+            return false;
+        }
+        let Some((at, (key, value))) = self.early.pop(self.shared.watermark.at) else {
+            return false;
+        };
+        self.budget -= 1;
+        self.take(key, Record::new(at, value), cx);
+        true
+    }
+
     /// All timers have fired: event time has come this far for everybody downstream too.
     fn tell(&mut self, cx: &mut Context) -> bool {
         if self.credit == 0 && !self.finds_room(cx) {
             return false;
         }
-        self.told = self.shared.watermark;
-        self.outlets.iter().for_each(|outlet| outlet.on_watermark(self.told));
-        self.next.on_watermark(self.told, cx);
+        self.shared.told = self.shared.watermark;
+        self.outlets.iter().for_each(|outlet| outlet.on_watermark(self.shared.told));
+        self.next.on_watermark(self.shared.told, cx);
         true
     }
 
@@ -246,7 +302,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         }
         cx.ingress = cx.now;
         self.held.ingress = cx.now;
-        while !self.holds() && !self.told.is_end() && self.outlets_have_room() {
+        while !self.holds() && !self.shared.told.is_end() && self.outlets_have_room() {
             if !self.fire_next(TimerClock::ProcessingTime, cx.now, cx) {
                 break;
             }
@@ -258,6 +314,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     /// Ends a batch downstream and in the side outputs.
     fn publish(&mut self, cx: &mut Context) {
         self.unpublished = 0;
+        cx.counters.set(Counter::Keys, self.table.len() as u64);
         self.outlets.iter().for_each(|outlet| outlet.on_batch_end(cx));
         self.next.on_batch_end(cx);
     }
@@ -266,7 +323,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     fn tidy_up(&mut self, records: usize, cx: &mut Context) {
         if let Some(clock) = self.settings.expires {
             let now = match clock {
-                TimerClock::EventTime => self.told.at,
+                TimerClock::EventTime => self.shared.told.at,
                 TimerClock::ProcessingTime => cx.now,
             };
             self.sweep.pay(records, &mut self.table, |_, slot| slot.is_needed(now));
@@ -300,13 +357,13 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
             if taken % TOGETHER == 0 {
                 self.table.warm(&self.column[taken..count.min(taken + TOGETHER)]);
             }
-            self.take(self.column[taken], record, cx);
+            self.receive(self.column[taken], record, cx);
             taken += 1;
             if self.is_busy() {
                 self.go_on(cx);
             }
         }
-        cx.reached_state(taken as u64);
+        self.note_latency(cx);
         let rest = self.column[taken..].iter().copied();
         self.held.records.extend(rest.zip(batch));
         self.tidy_up(count, cx);
@@ -324,7 +381,6 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
 
     fn on_batch_end(&mut self, cx: &mut Context) {
         self.budget = self.settings.fire_max;
-        cx.counters.set(Counter::Keys, self.table.len() as u64);
         self.publish(cx);
     }
 
@@ -348,7 +404,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     }
 
     fn pressure(&self) -> Pressure {
-        let waits = self.shared.timers.next_processing().is_some() && !self.told.is_end();
+        let waits = self.shared.timers.next_processing().is_some() && !self.shared.told.is_end();
         let here = match () {
             () if self.holds() => Pressure::Full,
             () if waits => Pressure::Pending,
