@@ -107,7 +107,8 @@ pub use timers::{Timer, TimerClock};
 /// Simulation::new(2, 0).run(move |p| {
 ///     let trades = [(7, 0), (8, 1), (7, 4), (7, 20)];
 ///     let here = if p.shard() == 0 { trades.to_vec() } else { vec![] };
-///     let here = here.into_iter().map(|(symbol, n)| Trade { symbol, at: Timestamp::from_millis(n) });
+///     let trade = |(symbol, n)| Trade { symbol, at: Timestamp::from_millis(n) };
+///     let here = here.into_iter().map(trade);
 ///     p.source(IterSource::new(here.map(|trade| Record::new(trade.at, trade))))
 ///         .event_time(|trade| trade.at, Watermarks::monotonic())
 ///         .key_by(|trade| trade.symbol)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
+use crate::memory::prefetch;
 use nodes::Nodes;
 
 /// No node.
@@ -222,6 +223,25 @@ impl<T> TimerWheel<T> {
         // Nothing to remove: the wheel is empty, and `now` is the end of time.
         let value = self.remove(self.first)?;
         Some((at, value))
+    }
+
+    /// The value of a timer that may well be the next but two: worth loading what it leads to. Only
+    /// a guess, right for timers that were set in the order of their times.
+    #[inline]
+    pub fn ahead(&self) -> Option<&T> {
+        let mut index = self.first;
+        for _ in 0..3 {
+            index = self.nodes.get(index as usize)?.left;
+        }
+        self.nodes.get(index as usize)?.value.as_ref()
+    }
+
+    /// Starts loading what it takes to cancel this timer. Changes nothing but the caches.
+    #[inline]
+    pub fn warm(&self, id: TimerId) {
+        if let Some(node) = self.nodes.get(id.place.get() as usize - 1) {
+            prefetch(node);
+        }
     }
 
     /// A node of no timer, a new one if need be; `None` if there may be no more.

@@ -1,6 +1,7 @@
 //! The operator around a process function: what comes when.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
@@ -12,6 +13,9 @@ use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process};
 use crate::state::{Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
+
+/// So many keys, or timers, do not fit into the caches of a core.
+const FAR: usize = 1 << 14;
 
 /// What the operator is told.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +116,17 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     fn begin(&mut self, cx: &Context) {
         self.held.ingress = cx.ingress;
         self.credit = 0;
+    }
+
+    /// Starts loading what these records of the batch in hand will need.
+    #[inline]
+    fn warm(&self, records: Range<usize>) {
+        let keys = &self.column[records];
+        self.table.warm(keys);
+        if self.shared.timers.len() > FAR {
+            let slots = keys.iter().filter_map(|key| self.table.get(*key));
+            slots.for_each(|slot| self.shared.timers.warm(&slot.pending));
+        }
     }
 
     /// Shows the function one record.
@@ -266,6 +281,11 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         };
         let Some((key, timer)) = due else { return false };
         self.budget -= 1;
+        if self.table.len() > FAR
+            && let Some(key) = self.shared.timers.ahead()
+        {
+            self.table.warm(&[key]);
+        }
         self.fire(key, timer, cx);
         true
     }
@@ -355,7 +375,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
             && let Some(record) = batch.next()
         {
             if taken % TOGETHER == 0 {
-                self.table.warm(&self.column[taken..count.min(taken + TOGETHER)]);
+                self.warm(taken..count.min(taken + TOGETHER));
             }
             self.receive(self.column[taken], record, cx);
             taken += 1;

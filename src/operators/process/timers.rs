@@ -185,6 +185,23 @@ impl<K: Key> Timers<K> {
         Some((key, Timer::processing(at).tagged(tag)))
     }
 
+    /// The key of a timer by event time that may well fire soon.
+    #[inline]
+    pub fn ahead(&self) -> Option<K> {
+        self.event.ahead().map(|(key, _)| *key)
+    }
+
+    /// Starts loading the timer that a key knows.
+    #[inline(always)]
+    pub fn warm(&self, pending: &Pending) {
+        if let Some(id) = pending.id {
+            match pending.clock {
+                TimerClock::EventTime => self.event.warm(id),
+                TimerClock::ProcessingTime => self.processing.warm(id),
+            }
+        }
+    }
+
     /// The key no longer has this timer.
     #[inline]
     pub fn forget(&mut self, key: K, pending: &mut Pending, timer: Timer) -> Option<TimerId> {
