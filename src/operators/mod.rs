@@ -21,5 +21,7 @@ mod source;
 mod union;
 
 pub use expiring::Expiring;
-pub use process::{AtEnd, KeyContext, Order, Outputs, Process, SideOutput, Timer, TimerClock};
+pub use process::{
+    AtEnd, KeyContext, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,
+};
 pub use source::SourceHead;

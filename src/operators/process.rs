@@ -125,8 +125,8 @@ pub use timers::{Timer, TimerClock};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a process function",
     label = "this does not implement `Process`",
-    note = "write `impl Process for {Self}` with its key, records, state and results; a function \
-            without state or timers is a `map` or a `flat_map`"
+    note = "a process function is a type of your own with an `impl Process`: its key, records, \
+            state and results; what keeps nothing is a `map` or a `flat_map`"
 )]
 pub trait Process: Sized + 'static {
     /// What the stream is keyed by.
@@ -258,6 +258,21 @@ impl<'p, K: Key, T: 'static> Expiring<'p, K, T> {
     }
 }
 
+/// The key of streams that have none.
+#[diagnostic::on_unimplemented(
+    message = "a process function with keys of type `{Self}` needs a keyed stream",
+    label = "call `.key_by(..)` before `.process(..)`",
+    note = "one with `type Key = ()` needs no key and has one state on each shard"
+)]
+pub trait NoKey: Key {
+    /// The only one there is.
+    const ONE: Self;
+}
+
+impl NoKey for () {
+    const ONE: Self = ();
+}
+
 impl<'p, S: Stage> Stream<'p, S> {
     /// Calls a function of the user's own with each record, on the shard where it is. There is one
     /// key, `()`: the function has one state on each shard, and timers.
@@ -295,11 +310,11 @@ impl<'p, S: Stage> Stream<'p, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn process<P: Process<Key = (), In = S::Out>>(
-        self,
-        process: P,
-    ) -> Stream<'p, impl Stage<Out = P::Out>> {
-        processed(self.partitioned_by(|_| ()), None, |_| (process, ())).0
+    pub fn process<P>(self, process: P) -> Stream<'p, impl Stage<Out = P::Out>>
+    where
+        P: Process<In = S::Out, Key: NoKey>,
+    {
+        processed(self.partitioned_by(|_| P::Key::ONE), None, |_| (process, ())).0
     }
 }
 
