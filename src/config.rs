@@ -63,6 +63,12 @@ pub struct Config {
     /// Keys that one keyed operator may hold on one shard, over all its open panes; one more is an
     /// error.
     pub keys_max: usize,
+    /// Timers that one process function may have set on one shard, over all its keys; one more is
+    /// an error.
+    pub timers_max: usize,
+    /// Records that one call of a process function may emit; one more is an error. They wait in a
+    /// buffer while there is no room for them.
+    pub emits_max: usize,
     /// Records that an embedded input and output hold at most. At least 1.
     pub embedded_capacity: usize,
     /// Seeds the hash of keys, and so the order in which a window's keys come out.
@@ -108,6 +114,8 @@ impl Config {
         within("batch_max", self.batch_max, BATCH_MAX)?;
         within("fire_max", self.fire_max, usize::MAX)?;
         within("keys_max", self.keys_max, usize::MAX)?;
+        within("timers_max", self.timers_max, TIMERS_MAX)?;
+        within("emits_max", self.emits_max, QUEUE_MAX)?;
         within("embedded_capacity", self.embedded_capacity, QUEUE_MAX)
     }
 }
@@ -122,6 +130,8 @@ impl Default for Config {
             batch_max: 256,
             fire_max: 256,
             keys_max: 1 << 26,
+            timers_max: 1 << 26,
+            emits_max: 1 << 16,
             embedded_capacity: 1024,
             hash_seed: 0x6d69_6c6c_7374_7265,
             memory_bytes_max: 1 << 30,
@@ -138,6 +148,9 @@ const QUEUE_MAX: usize = 1 << 22;
 
 /// A batch longer than this is a step longer than anybody wants to wait for.
 const BATCH_MAX: usize = 1 << 16;
+
+/// Timers are numbered by 32 bits.
+const TIMERS_MAX: usize = u32::MAX as usize - 1;
 
 fn within(setting: &'static str, value: usize, most: usize) -> Result<(), ConfigError> {
     if value == 0 {
@@ -176,6 +189,8 @@ mod tests {
         assert_eq!(refused(ring), "ring_capacity = 0: must be at least 1");
         let huge = Config { batch_max: usize::MAX, ..Config::default() };
         assert!(refused(huge).ends_with("must be at most 65536"));
+        let timers = Config { timers_max: u32::MAX as usize, ..Config::default() };
+        assert_eq!(refused(timers), "timers_max = 4294967295: must be at most 4294967294");
         assert_eq!(refused(Config::low_latency()), "accepted");
     }
 }

@@ -124,11 +124,12 @@ pub mod window;
 pub use config::{Config, Idle, Shards};
 pub use dataflow::{Keyed, Pipeline, Plan, Record, Stage, Stream, Work};
 pub use error::{Error, ErrorKind, Full, Result};
+pub use operators::{KeyContext, Process, SideOutput, Timer};
 #[cfg(feature = "runtime")]
 pub use runtime::Engine;
 pub use shard::{Input, Output, Shard};
 pub use sim::Simulation;
-pub use state::Text;
+pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{Aggregate, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates};
 

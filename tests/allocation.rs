@@ -2,6 +2,8 @@
 
 #[path = "allocation/kit.rs"]
 mod kit;
+#[path = "allocation/process.rs"]
+mod process;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

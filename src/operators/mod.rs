@@ -4,17 +4,24 @@
 //! [`Keyed`](crate::dataflow::Keyed). May not know drivers. A new operator is one new file: start
 //! from `map.rs` (stateless) or `reduce.rs` (keyed).
 
+mod deduplicate;
 mod event_time;
+mod expiring;
 mod filter;
 mod flat_map;
 mod inspect;
 mod key_by;
 mod map;
 mod ordered;
+mod process;
 mod reduce;
 mod side_output;
 mod sink;
 mod source;
 mod union;
 
+pub use expiring::Expiring;
+pub use process::{
+    AtEnd, KeyContext, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,
+};
 pub use source::SourceHead;

@@ -1,16 +1,17 @@
 //! A running value by key.
 
-use std::marker::PhantomData;
 use std::rc::Rc;
 
 use crate::dataflow::{
     Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Shown, Stage, Stream, pass_on,
 };
-use crate::state::{Cursor, Key, State, Table};
+use crate::operators::expiring::{Expiring, term_of};
+use crate::state::{Cursor, Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
+use crate::time::{Timestamp, Watermark};
 
 impl<'p, K: Key, T: State> Keyed<'p, K, T> {
     /// Folds each record into the running value of its key and emits that value. The first record
-    /// of a key is its first value.
+    /// of a key is its first value. A key is kept for ever; see [`ttl`](Self::ttl).
     ///
     /// ```
     /// use millstream::{io::IterSource, Record, Simulation, Timestamp};
@@ -29,39 +30,59 @@ impl<'p, K: Key, T: State> Keyed<'p, K, T> {
         self,
         fold: impl FnMut(&mut T, T) + 'static,
     ) -> Stream<'p, impl Stage<Out = (K, T)>> {
-        let Self { upstream, keys, .. } = self;
-        let stream = upstream.by_key();
-        let config = stream.pipeline.config();
-        let table = Table::new(config.hash_seed);
-        let (batch_max, keys_max) = (config.batch_max, config.keys_max);
-        stream.then("reduce", move |stage| ReduceStage {
-            stage,
-            fold,
-            keys,
-            table,
-            batch_max,
-            keys_max,
-        })
+        reduced(self, None, fold)
     }
 }
 
-/// The state of one key: `None` before its first record.
-#[derive(Clone, Copy)]
-struct Running<T>(Option<T>);
-
-impl<T> Default for Running<T> {
-    fn default() -> Self {
-        Self(None)
+impl<'p, K: Key, T: State> Expiring<'p, K, T> {
+    /// Like [`Keyed::reduce`]; a key whose value has expired begins anew with its next record.
+    pub fn reduce(
+        self,
+        fold: impl FnMut(&mut T, T) + 'static,
+    ) -> Stream<'p, impl Stage<Out = (K, T)>> {
+        reduced(self.keyed, Some(self.ttl), fold)
     }
+}
+
+fn reduced<'p, K: Key, T: State, F: FnMut(&mut T, T) + 'static>(
+    keyed: Keyed<'p, K, T>,
+    ttl: Option<Ttl>,
+    fold: F,
+) -> Stream<'p, impl Stage<Out = (K, T)>> {
+    let Keyed { upstream, keys, .. } = keyed;
+    let stream = upstream.by_key();
+    let config = stream.pipeline.config();
+    let running = Running {
+        fold,
+        keys,
+        column: Vec::with_capacity(config.batch_max),
+        table: Table::new(config.hash_seed),
+        ttl,
+        term: term_of(ttl, stream.pipeline),
+        sweep: Sweep::default(),
+        watermark: Watermark::START,
+        keys_max: config.keys_max,
+    };
+    stream.then("reduce", move |stage| ReduceStage { stage, running })
+}
+
+/// What the operator keeps.
+struct Running<K, T: State, F> {
+    fold: F,
+    keys: Rc<dyn KeyColumn<K, T>>,
+    /// The keys of the batch in hand.
+    column: Vec<K>,
+    table: Table<K, Lease<T>>,
+    ttl: Option<Ttl>,
+    term: Term,
+    sweep: Sweep,
+    watermark: Watermark,
+    keys_max: usize,
 }
 
 struct ReduceStage<S, K, T: State, F> {
     stage: S,
-    fold: F,
-    keys: Rc<dyn KeyColumn<K, T>>,
-    table: Table<K, Running<T>>,
-    batch_max: usize,
-    keys_max: usize,
+    running: Running<K, T, F>,
 }
 
 impl<S, K, T, F> Stage for ReduceStage<S, K, T, F>
@@ -74,27 +95,13 @@ where
     type Out = (K, T);
 
     fn close<N: Operator<(K, T)>>(self, next: N) -> Box<dyn Runnable> {
-        self.stage.close(Reduce {
-            fold: self.fold,
-            keys: self.keys,
-            column: Vec::with_capacity(self.batch_max),
-            table: self.table,
-            keys_max: self.keys_max,
-            next,
-            types: PhantomData,
-        })
+        self.stage.close(Reduce { running: self.running, next })
     }
 }
 
 struct Reduce<K, T: State, F, N> {
-    fold: F,
-    keys: Rc<dyn KeyColumn<K, T>>,
-    /// The keys of the batch in hand.
-    column: Vec<K>,
-    table: Table<K, Running<T>>,
-    keys_max: usize,
+    running: Running<K, T, F>,
     next: N,
-    types: PhantomData<T>,
 }
 
 impl<K, T, F, N> Operator<T> for Reduce<K, T, F, N>
@@ -111,18 +118,25 @@ where
     fn on_batch(&mut self, batch: Batch<'_, T>, cx: &mut Context) {
         self.on_records(batch.as_slice(), cx);
         cx.reached_state(batch.len() as u64);
+        self.running.take_back(batch.len(), cx);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
-        self.table.visit(&mut Cursor::default(), usize::MAX, |key, running| {
-            if let Some(value) = &running.0 {
+        self.running.table.visit(&mut Cursor::default(), usize::MAX, |key, lease| {
+            if let Some(value) = lease.shown(self.running.watermark.at) {
                 each(Shown::value("reduce", &key, value));
             }
         });
         self.next.inspect(each);
     }
 
-    pass_on!(next: watermark, batch_end, room);
+    #[inline(always)]
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        self.running.watermark = watermark;
+        self.next.on_watermark(watermark, cx);
+    }
+
+    pass_on!(next: batch_end, room);
 }
 
 impl<K, T, F, N> Reduce<K, T, F, N>
@@ -133,26 +147,52 @@ where
     N: Operator<(K, T)>,
 {
     fn on_records(&mut self, records: &[Record<T>], cx: &mut Context) {
-        self.keys.extract(records, &mut self.column);
-        let Self { column, table, fold, next, .. } = self;
-        for (record, key) in records.iter().zip(column.iter()) {
-            let running = table.entry(*key);
-            let value = match &mut running.0 {
-                Some(value) => {
-                    fold(value, record.value);
-                    *value
-                }
-                first => *first.insert(record.value),
-            };
-            next.on_record(Record::new(record.at, (*key, value)), cx);
+        let Self { running, next } = self;
+        running.keys.extract(records, &mut running.column);
+        for (place, record) in records.iter().enumerate() {
+            if place % TOGETHER == 0 {
+                let ahead = running.column.len().min(place + TOGETHER);
+                running.table.warm(&running.column[place..ahead]);
+            }
+            let key = running.column[place];
+            let value = running.update(key, record, cx.now);
+            next.on_record(Record::new(record.at, (key, value)), cx);
         }
-        if table.len() > self.keys_max {
+        if running.table.len() > running.keys_max {
             cx.fail(crate::error::Error::Limit {
                 operator: "reduce",
                 what: "keys",
-                limit: self.keys_max,
+                limit: running.keys_max,
                 setting: "keys_max",
             });
         }
+    }
+}
+
+impl<K: Key, T: State, F: FnMut(&mut T, T)> Running<K, T, F> {
+    #[inline(always)]
+    fn update(&mut self, key: K, record: &Record<T>, now: Timestamp) -> T {
+        let now = match self.ttl {
+            Some(ttl) if ttl.is_by_processing_time() => now,
+            _ => record.at.max(self.watermark.at),
+        };
+        let lease = self.table.entry(key);
+        match lease.get_mut(now, self.term) {
+            Some(value) => {
+                (self.fold)(value, record.value);
+                *value
+            }
+            None => {
+                lease.set(now, self.term, record.value);
+                record.value
+            }
+        }
+    }
+
+    /// Takes back places of expired keys.
+    fn take_back(&mut self, records: usize, cx: &Context) {
+        let Some(ttl) = self.ttl else { return };
+        let now = if ttl.is_by_processing_time() { cx.now } else { self.watermark.at };
+        self.sweep.pay(records, &mut self.table, |_, lease| lease.is_live(now));
     }
 }

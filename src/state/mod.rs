@@ -7,10 +7,12 @@ mod panes;
 mod table;
 mod tags;
 mod text;
+mod ttl;
 mod value;
 
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
-pub use table::{Cursor, Table};
+pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};
+pub use ttl::{Lease, Sweep, Term, Ttl};
 pub use value::State;

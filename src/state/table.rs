@@ -24,6 +24,7 @@ mod sub;
 mod tests;
 mod walk;
 
+pub use batch::TOGETHER;
 pub use walk::Cursor;
 
 use super::key::{Key, hash};

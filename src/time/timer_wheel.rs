@@ -1,11 +1,15 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
+mod nodes;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
+use crate::memory::prefetch;
+use nodes::Nodes;
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -27,7 +31,8 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// job: each set, cancel and firing takes a number of steps logarithmic in the timers of one slot,
 /// at worst, and a million timers due at one instant fire in as many small pieces as asked for.
 ///
-/// All memory is taken at construction: per timer of capacity, `T` and 40 bytes.
+/// Memory is taken as timers need it, for 1024 of them at a time (per timer, `T` and 40 bytes), and
+/// kept: no timer ever moves, and no call takes memory for more than that.
 ///
 /// ```
 /// use millstream::time::{TimerWheel, Timestamp, us};
@@ -46,7 +51,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// # Ok::<(), millstream::error::Full<&str>>(())
 /// ```
 pub struct TimerWheel<T> {
-    nodes: Box<[Node<T>]>,
+    nodes: Nodes<T>,
     /// The slots, level by level.
     slots: Box<[Slot]>,
     /// For each level, which of its slots hold timers.
@@ -92,7 +97,7 @@ struct Slot {
     tail: u32,
 }
 
-struct Node<T> {
+pub(crate) struct Node<T> {
     at: Timestamp,
     /// How many timers were set before this one.
     number: u64,
@@ -110,9 +115,9 @@ struct Node<T> {
 }
 
 impl<T> TimerWheel<T> {
-    /// Room for `capacity` timers. `resolution` is the span of the finest slots, rounded up to a
-    /// power of two nanoseconds; it tunes the speed and does not coarsen time. A good one is what
-    /// usually lies between two timers.
+    /// Room for `capacity` timers at most. `resolution` is the span of the finest slots, rounded up
+    /// to a power of two nanoseconds; it tunes the speed and does not coarsen time. A good one is
+    /// what usually lies between two timers.
     ///
     /// # Panics
     ///
@@ -122,12 +127,11 @@ impl<T> TimerWheel<T> {
         let tick = nanos(resolution).max(1).unsigned_abs().next_power_of_two();
         let tick_bits = tick.trailing_zeros();
         let levels = (64 - tick_bits).div_ceil(SLOT_BITS);
-        let free = |index| if index < capacity as u32 { index } else { NONE };
         Self {
-            nodes: (0..capacity as u32).map(|index| Node::free(free(index + 1))).collect(),
+            nodes: Nodes::new(capacity),
             slots: (0..levels << SLOT_BITS).map(|_| Slot { root: NONE, tail: NONE }).collect(),
             occupied: [0; LEVELS_MAX],
-            free: free(0),
+            free: NONE,
             first: NONE,
             next: Timestamp::MAX,
             position: 0,
@@ -154,7 +158,7 @@ impl<T> TimerWheel<T> {
     /// How many timers can be set at once.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.nodes.len()
+        self.nodes.most()
     }
 
     /// When the earliest timer is due, exactly, or `None` if no timer is set. Costs two loads.
@@ -166,13 +170,10 @@ impl<T> TimerWheel<T> {
     /// Sets a timer. One for a time that has passed fires at the next [`expire`](Self::expire), in
     /// its place by time. Gives the value back if the wheel is full.
     pub fn set(&mut self, at: Timestamp, value: T) -> Result<TimerId, Full<T>> {
-        let (index, slot) = (self.free, self.slot(at));
-        let Some(node) = self.nodes.get_mut(index as usize) else {
-            return Err(Full(value));
-        };
-        self.free = node.left;
-        let number = self.set;
-        *node = Node { at, number, slot, value: Some(value), ..Node::free(NONE) };
+        let Some(index) = self.take_free() else { return Err(Full(value)) };
+        let (number, slot) = (self.set, self.slot(at));
+        self.nodes[index as usize] =
+            Node { at, number, slot, value: Some(value), ..Node::free(NONE) };
         self.set += 1;
         self.len += 1;
         self.insert(slot, index);
@@ -180,6 +181,12 @@ impl<T> TimerWheel<T> {
             (self.first, self.next) = (index, at);
         }
         Ok(TimerId { place: NonZeroU32::MIN.saturating_add(index), generation: number as u32 })
+    }
+
+    /// Shows all timers, in no order. O(the most there ever were).
+    pub fn visit(&self, mut each: impl FnMut(Timestamp, &T)) {
+        let timers = self.nodes.iter().filter_map(|node| Some((node.at, node.value.as_ref()?)));
+        timers.for_each(|(at, value)| each(at, value));
     }
 
     /// Takes a timer back; `None` if it has fired or was cancelled before.
@@ -200,15 +207,56 @@ impl<T> TimerWheel<T> {
         mut fire: impl FnMut(Timestamp, T),
     ) -> usize {
         let mut fired = 0;
-        while fired < budget && self.next <= now {
-            let at = self.next;
-            // Nothing to remove: the wheel is empty, and `now` is the end of time.
-            let Some(value) = self.remove(self.first) else { break };
+        while fired < budget
+            && let Some((at, value)) = self.pop(now)
+        {
             fired += 1;
             fire(at, value);
         }
         self.position = self.position.max(self.tick(now.min(self.next)));
         fired
+    }
+
+    /// Takes out the earliest timer, if it is due at `now` or before: for those who set and cancel
+    /// others before they ask for the next.
+    #[inline]
+    pub fn pop(&mut self, now: Timestamp) -> Option<(Timestamp, T)> {
+        let at = self.next;
+        if at > now {
+            return None;
+        }
+        self.position = self.position.max(self.tick(at));
+        // Nothing to remove: the wheel is empty, and `now` is the end of time.
+        let value = self.remove(self.first)?;
+        Some((at, value))
+    }
+
+    /// The value of a timer that may well be the next but two: worth loading what it leads to. Only
+    /// a guess, right for timers that were set in the order of their times.
+    #[inline]
+    pub fn ahead(&self) -> Option<&T> {
+        let mut index = self.first;
+        for _ in 0..3 {
+            index = self.nodes.get(index as usize)?.left;
+        }
+        self.nodes.get(index as usize)?.value.as_ref()
+    }
+
+    /// Starts loading what it takes to cancel this timer. Changes nothing but the caches.
+    #[inline]
+    pub fn warm(&self, id: TimerId) {
+        if let Some(node) = self.nodes.get(id.place.get() as usize - 1) {
+            prefetch(node);
+        }
+    }
+
+    /// A node of no timer, a new one if need be; `None` if there may be no more.
+    #[inline]
+    fn take_free(&mut self) -> Option<u32> {
+        match self.nodes.get(self.free as usize) {
+            Some(node) => Some(std::mem::replace(&mut self.free, node.left)),
+            None => self.nodes.add(),
+        }
     }
 
     /// The tick that a time falls into, counted from the beginning of time.

@@ -277,6 +277,23 @@ impl<K: Key, V: State> Sub<K, V> {
         unsafe { self.slot(at).read() }
     }
 
+    /// The first full slot at `from` or behind it.
+    #[inline]
+    pub fn full_from(self, from: usize) -> Option<usize> {
+        (from / GROUP..Self::GROUPS).find_map(|group| {
+            let seen = from.saturating_sub(group * GROUP);
+            let full = self.tags(group).full().0 & (u32::MAX << seen);
+            (full != 0).then(|| group * GROUP + full.trailing_zeros() as usize)
+        })
+    }
+
+    /// Whether `keep` says yes to the slot at `at`, which is full.
+    #[inline]
+    pub fn is_kept(self, at: usize, keep: &mut impl FnMut(K, &V) -> bool) -> bool {
+        let Slot { key, value } = self.read(at);
+        keep(key, &value)
+    }
+
     /// Calls `each` on the full slots from `*from` on, each for one unit of budget, and moves
     /// `*from` on. True when it came to the end.
     #[inline]

@@ -32,6 +32,7 @@ fn against_model<K: Key + Hash>(seed: u64, range: u32, steps: usize, key: impl F
                 let count = random.usize(..200);
                 let keys: Vec<K> = (0..count).map(|_| key(random.u32(..range))).collect();
                 let records: Vec<u64> = (0..count).map(|_| random.u64(..9)).collect();
+                keys.chunks(batch::TOGETHER).for_each(|keys| table.warm(keys));
                 table.update_batch(&records, &keys, |sum, &x| *sum = *sum * 3 + x);
                 for (k, x) in keys.iter().zip(&records) {
                     let sum = model.entry(*k).or_default();
@@ -48,6 +49,19 @@ fn against_model<K: Key + Hash>(seed: u64, range: u32, steps: usize, key: impl F
                 while !table.drain(&mut cursor, budget, |k, &v| _ = seen.insert(k, v)) {}
                 assert_eq!(seen, model);
                 model.clear();
+            }
+            998 if random.bool() => {
+                let (mut cursor, budget) = (Cursor::default(), random.usize(1..100));
+                let mut done = false;
+                while !done {
+                    let mut calls = 0;
+                    done = table.retain_slice(&mut cursor, budget, |_, v| {
+                        calls += 1;
+                        v % 3 != 0
+                    });
+                    assert!(calls <= budget);
+                }
+                model.retain(|_, v| *v % 3 != 0);
             }
             998 => {
                 let mut cursor = Cursor::default();

@@ -95,6 +95,62 @@ impl<K: Key, V: State> Table<K, V> {
         self.clear_slice(&mut Cursor::default(), usize::MAX);
     }
 
+    /// Takes out the keys for which `keep` says no, from the cursor on, within a budget; true when
+    /// done.
+    ///
+    /// The budget is spent as by [`visit`](Self::visit), and like there a key may be seen twice or
+    /// be missed if the table grows between slices. Memory and directory are kept.
+    pub fn retain_slice(
+        &mut self,
+        cursor: &mut Cursor,
+        mut budget: usize,
+        mut keep: impl FnMut(K, &V) -> bool,
+    ) -> bool {
+        while budget > 0 && !cursor.done {
+            let head = self.head(cursor.at);
+            if self.retain_chain(head, cursor, &mut budget, &mut keep) {
+                cursor.pass(head.depth());
+            }
+        }
+        cursor.done
+    }
+
+    /// Goes through what is left of a chain of sub-tables; true when it came to the end.
+    fn retain_chain(
+        &mut self,
+        head: Sub<K, V>,
+        cursor: &mut Cursor,
+        budget: &mut usize,
+        keep: &mut impl FnMut(K, &V) -> bool,
+    ) -> bool {
+        let mut link = Some(head);
+        for _ in 0..cursor.link {
+            link = link.and_then(Sub::next);
+        }
+        while let Some(sub) = link {
+            while let Some(at) = sub.full_from(cursor.slot as usize) {
+                cursor.slot = at as u32;
+                if *budget == 0 {
+                    return false;
+                }
+                *budget -= 1;
+                if sub.is_kept(at, keep) {
+                    cursor.slot += 1;
+                } else {
+                    // What fills the hole, if anything does, is looked at next.
+                    sub.remove(at, self.seed);
+                    self.len -= 1;
+                }
+            }
+            *budget = budget.saturating_sub(1);
+            link = sub.next();
+            if link.is_some() {
+                (cursor.link, cursor.slot) = (cursor.link + 1, 0);
+            }
+        }
+        true
+    }
+
     /// Visits what is left of a chain of sub-tables; true when it came to the end.
     fn visit_chain(
         head: Sub<K, V>,

@@ -50,7 +50,8 @@ impl Pair {
         let mut rng = fastrand::Rng::with_seed(seed);
         let resolution = ns([1, 1000, 1 << 20, u64::MAX][rng.usize(..4)]);
         let now = [Timestamp::MIN, Timestamp(0), Timestamp(1 << 60)][rng.usize(..3)];
-        let wheel = TimerWheel::new(rng.usize(0..200), resolution);
+        let capacity = [rng.usize(0..200), rng.usize(1000..1100)][rng.usize(..2)];
+        let wheel = TimerWheel::new(capacity, resolution);
         Self { rng, wheel, model: BTreeMap::new(), ids: Vec::new(), now }
     }
 
@@ -108,7 +109,8 @@ impl Pair {
 fn it_does_what_an_ordered_map_does() {
     for seed in 0..400 {
         let mut pair = Pair::new(seed);
-        for _ in 0..400 {
+        // Now and then enough of them for a second chunk of nodes.
+        for _ in 0..if seed % 50 == 0 { 4_000 } else { 400 } {
             match pair.rng.u8(0..10) {
                 0..6 => pair.set(),
                 6..8 => pair.cancel(),
@@ -177,6 +179,34 @@ fn no_order_of_times_makes_one_call_long() {
         assert!(most.set <= 1 + 2 * 36 && most.cancel <= 2 * 36 + 18 + 11, "{most:?}");
         assert!(most.expire <= 256 * (2 * 36 + 11), "{most:?}");
     }
+}
+
+#[test]
+fn a_wheel_takes_memory_as_timers_need_it() {
+    let mut wheel = TimerWheel::new(usize::from(u16::MAX) << 8, us(1));
+    let ids: Vec<_> = (0..3_000).map(|n| wheel.set(Timestamp(n), n).expect("room")).collect();
+    assert_eq!((wheel.nodes.count(), wheel.capacity()), (3_000, usize::from(u16::MAX) << 8));
+    assert!(ids.iter().zip(0..).all(|(id, n)| wheel.cancel(*id) == Some(n)));
+    (0..3_000).for_each(|n| _ = wheel.set(Timestamp(n), n).expect("room"));
+    assert_eq!(wheel.nodes.count(), 3_000, "the same nodes again");
+}
+
+#[test]
+fn popping_one_by_one_sees_what_is_set_meanwhile() {
+    let (mut wheel, mut fired) = (TimerWheel::new(8, us(1)), Vec::new());
+    wheel.set(Timestamp(5), 'b').expect("room");
+    wheel.set(Timestamp(9), 'd').expect("room");
+    while let Some((at, what)) = wheel.pop(Timestamp(10)) {
+        fired.push((at.0, what));
+        if what == 'b' {
+            wheel.set(Timestamp(1), 'a').expect("room");
+            wheel.set(Timestamp(7), 'c').expect("room");
+            wheel.set(Timestamp(11), 'e').expect("room");
+        }
+    }
+    assert_eq!(fired, [(5, 'b'), (1, 'a'), (7, 'c'), (9, 'd')]);
+    assert_eq!(wheel.pop(Timestamp::MAX), Some((Timestamp(11), 'e')));
+    assert_eq!(wheel.pop(Timestamp::MAX), None);
 }
 
 #[test]
