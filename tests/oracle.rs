@@ -4,6 +4,10 @@
 //! `PROPTEST_CASES=10000 cargo test --test oracle` looks harder. A failure prints the smallest
 //! input and world that fail.
 
+#[path = "oracle/recorded_sessions.rs"]
+mod recorded_sessions;
+#[path = "oracle/sessions.rs"]
+mod sessions;
 mod support;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@
 pub mod model;
 pub mod probe;
 pub mod script;
+pub mod sessions;
 pub mod tester;
 pub mod world;
 
