@@ -4,6 +4,8 @@
 mod kit;
 #[path = "allocation/process.rs"]
 mod process;
+#[path = "allocation/sessions.rs"]
+mod sessions;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -4,6 +4,8 @@
 
 #[path = "contract/process.rs"]
 mod process;
+#[path = "contract/sessions.rs"]
+mod sessions;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;

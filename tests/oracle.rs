@@ -6,6 +6,10 @@
 
 #[path = "oracle/process.rs"]
 mod process;
+#[path = "oracle/recorded_sessions.rs"]
+mod recorded_sessions;
+#[path = "oracle/sessions.rs"]
+mod sessions;
 mod support;
 
 use std::collections::BTreeMap;

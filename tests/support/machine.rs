@@ -8,7 +8,7 @@ use millstream::time::WatermarkStrategy;
 use millstream::{KeyContext, Process, Timer, Timestamp, Watermarks};
 
 use super::model::Row;
-use super::script::Said;
+use super::Said;
 
 /// Rows of this key are no records: each is a watermark.
 pub const MARK: u64 = u64::MAX;

@@ -4,6 +4,7 @@
 
 pub mod machine;
 pub mod model;
+pub mod sessions;
 pub mod world;
 
 pub use millstream::testing as tester;

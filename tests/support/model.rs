@@ -78,7 +78,7 @@ impl Fired {
 }
 
 /// All the values of a window, from all its records in the order in which they came.
-fn value_of(rows: &[Row]) -> Value {
+pub fn value_of(rows: &[Row]) -> Value {
     let mut value = (0, 0, i64::MAX, i64::MIN, 0, 0);
     let (mut first_at, mut last_at) = (None, None);
     for row in rows {
