@@ -10,6 +10,8 @@
 
 mod aggregate;
 pub mod aggregates;
+mod count;
+mod fifo;
 mod firing;
 mod operator;
 mod precombine;
@@ -17,6 +19,8 @@ mod shape;
 mod windowed;
 
 pub use aggregate::Aggregate;
+pub use count::CountWindow;
+pub use fifo::{Entry, Fifo};
 pub use precombine::PrecombinedStream;
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
 pub use windowed::{Timing, Windowed, WindowedStream};
