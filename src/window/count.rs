@@ -113,7 +113,14 @@ impl<'p, K: Key, T: 'static> CountWindow<'p, K, T> {
             _ if every == size => format!("count_window ({size})"),
             _ => format!("count_window ({size} every {every})"),
         };
-        stream.then(label, move |stage| CountStage { stage, settings, size, every, aggregate, keys })
+        stream.then(label, move |stage| CountStage {
+            stage,
+            settings,
+            size,
+            every,
+            aggregate,
+            keys,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod model;
 pub mod probe;
 pub mod script;
+pub mod sliding;
 pub mod tester;
 pub mod world;
 

@@ -3,8 +3,8 @@
 use crate::dataflow::Record;
 use crate::time::Timestamp;
 use crate::window::Aggregate;
-use crate::window::count::operator::{Counting, between};
 use crate::window::Span;
+use crate::window::count::operator::{Counting, between};
 
 /// Windows of so many records, end to end.
 pub struct Batches {
