@@ -85,6 +85,12 @@ impl<T: Copy> Slab<T> {
         self.free != NONE
     }
 
+    /// How many slots were ever taken fresh.
+    #[cfg(test)]
+    pub fn fresh(&self) -> u32 {
+        self.fresh
+    }
+
     #[inline(always)]
     fn slot_mut(&mut self, index: u32) -> &mut Slot<T> {
         let place = index as usize & ((1 << Self::BITS) - 1);

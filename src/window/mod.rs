@@ -8,6 +8,8 @@
 //! May not know drivers or sources. Start with `shape.rs` (how time is cut), then `operator.rs`
 //! (what happens to a record) and `firing.rs` (what happens when event time moves on).
 
+#[cfg(test)]
+mod affine;
 mod aggregate;
 pub mod aggregates;
 mod count;
@@ -16,6 +18,7 @@ mod firing;
 mod operator;
 mod precombine;
 mod shape;
+mod tree;
 mod windowed;
 
 pub use aggregate::Aggregate;
@@ -23,4 +26,5 @@ pub use count::CountWindow;
 pub use fifo::{Entry, Fifo};
 pub use precombine::PrecombinedStream;
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
+pub use tree::{Nodes, Tree};
 pub use windowed::{Timing, Windowed, WindowedStream};

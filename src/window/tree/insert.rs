@@ -23,7 +23,8 @@ impl Tree {
         }
         let id = self.leaf_for(nodes, at);
         let leaf = nodes.leaf_mut(id);
-        let (count, is_end) = (leaf.count_to(at), id == self.last && leaf.count_to(at) == leaf.len());
+        let count = leaf.count_to(at);
+        let is_end = id == self.last && count == leaf.len();
         if !leaf.is_full() {
             leaf.put(count, at, value);
             return match is_end {

@@ -62,7 +62,11 @@ impl Tree {
         }
     }
 
-    fn drop_empty<V: Copy, A: Aggregate<V>>(&mut self, nodes: &mut Nodes<V, A::Acc>, aggregate: &A) {
+    fn drop_empty<V: Copy, A: Aggregate<V>>(
+        &mut self,
+        nodes: &mut Nodes<V, A::Acc>,
+        aggregate: &A,
+    ) {
         let mut id = self.first;
         for level in 0.. {
             let parent = nodes.parent(id, level);

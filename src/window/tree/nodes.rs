@@ -263,6 +263,12 @@ impl<V: Copy, Acc: State> Nodes<V, Acc> {
         self.inners.give(id);
     }
 
+    /// Leaves and inner nodes ever taken fresh.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> [u32; 2] {
+        [self.leaves.fresh(), self.inners.fresh()]
+    }
+
     /// The aggregate of a node.
     pub(super) fn sum<A: Aggregate<V, Acc = Acc>>(&self, aggregate: &A, id: Id, level: u32) -> Acc {
         let mut sum = Acc::default();
