@@ -10,6 +10,8 @@ mod process;
 mod recorded_sessions;
 #[path = "oracle/sessions.rs"]
 mod sessions;
+#[path = "oracle/sliding.rs"]
+mod sliding;
 mod support;
 
 use std::collections::BTreeMap;

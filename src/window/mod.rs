@@ -8,18 +8,26 @@
 //! May not know drivers or sources. Start with `shape.rs` (how time is cut), then `operator.rs`
 //! (what happens to a record) and `firing.rs` (what happens when event time moves on).
 
+#[cfg(test)]
+mod affine;
 mod aggregate;
 pub mod aggregates;
+mod count;
 mod deadlines;
+mod fifo;
 mod firing;
 mod operator;
 mod precombine;
 mod session;
 mod shape;
+mod tree;
 mod windowed;
 
 pub use aggregate::Aggregate;
+pub use count::CountWindow;
+pub use fifo::{Entry, Fifo};
 pub use precombine::PrecombinedStream;
 pub use session::{FixedGap, Gap, GapBy, Session, SessionStream};
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
+pub use tree::{Nodes, Tree};
 pub use windowed::{Timing, Windowed, WindowedStream};

@@ -7,8 +7,8 @@ use millstream::operators::Order;
 use millstream::time::WatermarkStrategy;
 use millstream::{KeyContext, Process, Timer, Timestamp, Watermarks};
 
-use super::model::Row;
 use super::Said;
+use super::model::Row;
 
 /// Rows of this key are no records: each is a watermark.
 pub const MARK: u64 = u64::MAX;
