@@ -8,11 +8,13 @@
 //! May not know drivers or sources. Start with `shape.rs` (how time is cut), then `operator.rs`
 //! (what happens to a record) and `firing.rs` (what happens when event time moves on).
 
+mod again;
 mod aggregate;
 pub mod aggregates;
 mod firing;
 mod operator;
 mod precombine;
+mod running;
 mod shape;
 mod windowed;
 

@@ -8,6 +8,7 @@ use crate::exchange::Side;
 use crate::metrics::Counter;
 use crate::state::{Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
+use crate::window::again::Again;
 use crate::window::firing::Firing;
 use crate::window::{Aggregate, Slices, Timing, Windowed};
 
@@ -64,15 +65,6 @@ enum Place {
     Wait,
 }
 
-/// The windows that a late record falls into and that have fired already, from the first that has
-/// not fired again.
-#[derive(Clone, Copy)]
-struct Again<K> {
-    key: K,
-    end: i64,
-    last: i64,
-}
-
 /// Keyed event-time windows with an aggregate.
 ///
 /// A record goes into the pane of its slice, once. Windows fire in order of their ends when the
@@ -92,7 +84,9 @@ pub struct WindowOperator<K, T, A: Aggregate<T>, N> {
     pub(super) watermark: Watermark,
     pub(super) firing: Firing<K, A::Acc>,
     /// What a late record makes fire again, where there was no room for all of it.
-    again: Option<Again<K>>,
+    pub(super) again: Option<Again<K>>,
+    /// How often each key of a window has fired again, by the end of the window.
+    pub(super) revisions: Panes<K, u32>,
     /// Records that wait until the firing is over, and the watermark behind them.
     deferred: Vec<Record<T>>,
     deferred_watermark: Option<Watermark>,
@@ -119,8 +113,7 @@ where
         late: Late<T>,
         next: N,
     ) -> Self {
-        let mut panes = Panes::new(settings.hash_seed);
-        let firing = Firing::new(panes.take_clean());
+        let panes = Panes::new(settings.hash_seed);
         Self {
             settings,
             aggregate,
@@ -129,8 +122,9 @@ where
             panes,
             held: 0,
             watermark: Watermark::START,
-            firing,
+            firing: Firing::new(&settings),
             again: None,
+            revisions: Panes::new(settings.hash_seed),
             deferred: Vec::with_capacity(settings.batch_max),
             deferred_watermark: None,
             spare: Vec::with_capacity(settings.batch_max),
@@ -157,7 +151,7 @@ where
             };
             if closes <= self.watermark.at.0 {
                 // One at a time: each shows its own new result.
-                self.accumulate(&records[taken..=taken], taken);
+                self.accumulate_late(&records[taken], taken);
                 let last = self.settings.slices.last_end(start);
                 self.again = Some(Again { key: self.column[taken], end: closes, last });
                 taken += 1;
@@ -225,46 +219,23 @@ where
         self.held += table.len() - before;
     }
 
+    /// Adds a late record to the recent pane, and to what windows to come have in common with it.
+    #[cold]
+    fn accumulate_late(&mut self, record: &Record<T>, place: usize) {
+        let (before, fired) = (self.held, self.watermark.at.0);
+        self.accumulate(std::slice::from_ref(record), place);
+        if self.panes.recent_mut().expires <= fired {
+            return;
+        }
+        let new = self.held > before;
+        let window = self.panes.needed_after(fired)..self.panes.closed_by(fired);
+        let Self { firing, panes, aggregate, column, .. } = self;
+        firing.running.correct(aggregate, (column[place], record), new, panes, window);
+    }
+
     /// Whether a slice whose last window ends at `last` is beyond its allowed lateness.
     pub(super) fn is_expired(&self, last: i64) -> bool {
         last.saturating_add(self.settings.lateness_ns) <= self.watermark.at.0
-    }
-
-    /// Late but allowed: the windows that have fired already fire again for the key of the record,
-    /// while there is room.
-    #[cold]
-    fn fire_again(&mut self, cx: &mut Context) -> Work {
-        let watermark = self.watermark.at.0;
-        let mut fired = 0;
-        while let Some(Again { key, end, last }) = self.again {
-            if self.next.pressure() == Pressure::Full {
-                break;
-            }
-            if end.saturating_add(self.settings.lateness_ns) > watermark {
-                self.emit_one(key, end, cx);
-                fired += 1;
-            }
-            let following = self.settings.slices.end_after(end);
-            let more = following != end && following <= watermark && following <= last;
-            self.again = more.then_some(Again { key, end: following, last });
-        }
-        Work(fired)
-    }
-
-    /// Emits the window that ends at `end` for one key.
-    fn emit_one(&mut self, key: K, end: i64, cx: &mut Context) {
-        let span = self.settings.slices.window(end);
-        let mut acc = A::Acc::default();
-        for index in self.panes.within(span.start.0, span.end.0) {
-            if let Some(part) = self.panes.get(index).table.get(key) {
-                self.aggregate.combine(&mut acc, part);
-            }
-        }
-        let value = self.aggregate.finish(&acc);
-        cx.count(Counter::WindowsFired, 1);
-        let timing = Timing::Late(1);
-        let record = Record::new(span.end.offset(-1), Windowed { key, span, value, timing });
-        self.next.on_record(record, cx);
     }
 
     /// Event time has come this far for the late output.
@@ -311,6 +282,11 @@ where
             limit: self.settings.keys_max,
             setting: "keys_max",
         });
+    }
+
+    /// Whether tables wait to be cleaned.
+    fn has_spent(&self) -> bool {
+        self.panes.has_spent() || self.revisions.has_spent()
     }
 
     /// Whether what arrives has to wait.
@@ -402,7 +378,9 @@ where
         if self.firing.is_pending() {
             work += self.fire(cx, self.settings.fire_max);
         }
-        if self.panes.clean_slice(self.settings.fire_max) {
+        if self.panes.clean_slice(self.settings.fire_max)
+            || self.revisions.clean_slice(self.settings.fire_max)
+        {
             work += Work::ONE;
         }
         work += self.take_deferred(cx);
@@ -414,7 +392,7 @@ where
         let here = match () {
             () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
             () if self.firing.is_behind() => Pressure::Full,
-            () if self.firing.is_pending() || self.panes.has_spent() => Pressure::Pending,
+            () if self.firing.is_pending() || self.has_spent() => Pressure::Pending,
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())

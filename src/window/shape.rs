@@ -130,6 +130,11 @@ impl Slices {
         Self { size: self.slice, slide: self.slice, slice: self.slice, offset: self.offset }
     }
 
+    /// How many windows hold each slice at least, if windows do overlap.
+    pub fn overlap(&self) -> usize {
+        usize::try_from(self.size / self.slide).unwrap_or(usize::MAX - 1).max(1)
+    }
+
     /// Where the slice that holds `at` begins; saturates at the beginning of time.
     pub fn start_of(&self, at: i64) -> i64 {
         const NEAR: i64 = 1 << 62;
