@@ -128,7 +128,9 @@ pub use shard::{Input, Output, Shard};
 pub use sim::Simulation;
 pub use state::Text;
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
-pub use window::{Aggregate, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates};
+pub use window::{
+    Aggregate, Cumulative, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+};
 
 /// The README's programs, compiled and run as tests.
 #[cfg(doctest)]

@@ -118,6 +118,17 @@ impl<K: Key, V: State> Panes<K, V> {
         (pane.start <= at && at < pane.end).then_some(self.recent)
     }
 
+    /// The place of the open pane that holds `at`.
+    #[inline]
+    pub fn holding(&mut self, at: i64) -> Option<usize> {
+        let index = self.open.partition_point(|pane| pane.end <= at);
+        let found = self.open.get(index).is_some_and(|pane| pane.start <= at);
+        found.then(|| {
+            self.recent = index;
+            index
+        })
+    }
+
     /// The place of the pane of the slice that begins at `start`, if that is open.
     #[inline]
     pub fn find(&mut self, start: i64) -> Option<usize> {

@@ -40,7 +40,7 @@ where
                 left = left.saturating_sub(self.emit_again(key, end, cx));
                 fired += 1;
             }
-            let following = self.settings.slices.end_after(end);
+            let following = self.settings.cuts.end_after(end);
             let more = following != end && following <= watermark && following <= last;
             self.again = more.then_some(Again { key, end: following, last });
         }
@@ -49,7 +49,7 @@ where
 
     /// Emits the window that ends at `end` for one key; says how many slices it has.
     fn emit_again(&mut self, key: K, end: i64, cx: &mut Context) -> usize {
-        let span = self.settings.slices.window(end);
+        let span = self.settings.cuts.window(end);
         let mut acc = A::Acc::default();
         let panes = self.panes.due_at(end);
         for index in panes.clone() {

@@ -74,7 +74,7 @@ impl<K: Key, V: State> Firing<K, V> {
             target: Watermark::START,
             ingress: Timestamp::MIN,
             window: None,
-            running: Running::new(settings.hash_seed, settings.slices.overlap(), BETWEEN_LOOKS),
+            running: Running::new(settings.hash_seed, settings.cuts.overlap(), BETWEEN_LOOKS),
             behind: false,
         }
     }
@@ -136,14 +136,16 @@ where
 
     /// The first window that has not fired, holds a pane, and has been passed by the watermark.
     fn next_window(&mut self) -> Option<Open> {
-        let slices = self.settings.slices;
         let fired = self.firing.fired;
         let first = self.panes.needed_after(fired);
         if first == self.panes.len() {
             return None;
         }
         let pane = self.panes.get(first);
-        let end = if pane.closes > fired { pane.closes } else { slices.end_after(fired) };
+        let end = match pane.closes > fired {
+            true => pane.closes,
+            false => self.settings.cuts.end_after(fired),
+        };
         if end > self.firing.target.at.0 {
             return None;
         }
@@ -184,11 +186,11 @@ where
         let spent = self.drains();
         let Self { panes, firing: Firing { running, .. }, aggregate, next, settings, held, .. } =
             self;
-        let (cursor, end) = (&mut open.cursor, Timestamp(open.end));
+        let (cursor, span) = (&mut open.cursor, settings.cuts.window(open.end));
         let (mut emitted, mut more, before) = (0, 0, open.phase.spends(panes));
         let mut emit = |key, acc: &A::Acc| {
             emitted += 1;
-            next.on_record(result(key, end, &settings.slices, aggregate.finish(acc)), cx);
+            next.on_record(result(key, span, aggregate.finish(acc)), cx);
         };
         let done = match open.phase {
             Phase::Add(index) => running.add(aggregate, panes.get(index), cursor, budget),

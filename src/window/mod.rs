@@ -11,14 +11,22 @@
 mod again;
 mod aggregate;
 pub mod aggregates;
+mod cumulative;
+mod cuts;
 mod firing;
+mod gaps;
 mod operator;
+mod periods;
 mod precombine;
 mod running;
 mod shape;
 mod windowed;
 
 pub use aggregate::Aggregate;
+pub use cumulative::Cumulative;
+pub use cuts::{Cuts, Stretch};
+pub use periods::{Disjoint, Period, Periods};
 pub use precombine::PrecombinedStream;
+pub use running::NESTED;
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
 pub use windowed::{Timing, Windowed, WindowedStream};

@@ -10,13 +10,13 @@ use crate::state::{Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
 use crate::window::firing::Firing;
-use crate::window::{Aggregate, Slices, Timing, Windowed};
+use crate::window::{Aggregate, Cuts, Span, Stretch, Timing, Windowed};
 
 /// What a window operator is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// How time is cut.
-    pub slices: Slices,
+    pub cuts: Rc<dyn Cuts>,
     /// How long after its end a window still takes records, in nanoseconds.
     pub lateness_ns: i64,
     /// Keys that a closing window emits at most a step.
@@ -59,7 +59,7 @@ impl<T> Late<T> {
 enum Place {
     /// It belongs to the recent pane: its slice, and when the first window that holds it closes.
     Pane { start: i64, end: i64, closes: i64 },
-    /// All its windows are gone.
+    /// All its windows are gone, or it never had one.
     Late,
     /// A window that it belongs to is just firing.
     Wait,
@@ -92,6 +92,8 @@ pub struct WindowOperator<K, T, A: Aggregate<T>, N> {
     deferred_watermark: Option<Watermark>,
     /// An empty buffer to change places with `deferred`.
     spare: Vec<Record<T>>,
+    /// The last gap between windows that a record fell into.
+    gap: Span,
     late: Late<T>,
     /// Places of late records in the batch in hand.
     late_places: Vec<usize>,
@@ -115,7 +117,6 @@ where
     ) -> Self {
         let panes = Panes::new(settings.hash_seed);
         Self {
-            settings,
             aggregate,
             keys,
             column: Vec::with_capacity(settings.batch_max),
@@ -128,8 +129,10 @@ where
             deferred: Vec::with_capacity(settings.batch_max),
             deferred_watermark: None,
             spare: Vec::with_capacity(settings.batch_max),
+            gap: Span { start: Timestamp::MIN, end: Timestamp::MIN },
             late,
             late_places: Vec::with_capacity(settings.batch_max),
+            settings,
             next,
         }
     }
@@ -152,7 +155,7 @@ where
             if closes <= self.watermark.at.0 {
                 // One at a time: each shows its own new result.
                 self.accumulate_late(&records[taken], taken);
-                let last = self.settings.slices.last_end(start);
+                let last = self.settings.cuts.last_end(start);
                 self.again = Some(Again { key: self.column[taken], end: closes, last });
                 taken += 1;
                 self.fire_again(cx);
@@ -174,26 +177,30 @@ where
     #[inline]
     fn pane_of(&mut self, at: i64) -> Place {
         let watermark = self.watermark.at.0;
-        let found = self.panes.recent(at).or_else(|| {
-            let start = self.settings.slices.start_of(at);
-            self.panes.find(start)
-        });
-        if let Some(index) = found {
-            let Pane { start, end, closes, expires, .. } = *self.panes.get(index);
-            return match closes <= watermark {
-                true if self.firing.is_pending() => Place::Wait,
-                true if self.is_expired(expires) => Place::Late,
-                _ => Place::Pane { start, end, closes },
-            };
+        let Some(index) = self.panes.recent(at).or_else(|| self.panes.holding(at)) else {
+            return self.open_pane(at);
+        };
+        let Pane { start, end, closes, expires, .. } = *self.panes.get(index);
+        match closes <= watermark {
+            true if self.firing.is_pending() => Place::Wait,
+            true if self.is_expired(expires) => Place::Late,
+            _ => Place::Pane { start, end, closes },
         }
-        self.open_pane(at)
     }
 
     fn open_pane(&mut self, at: i64) -> Place {
-        let slices = self.settings.slices;
-        let start = slices.start_of(at);
-        let (end, closes) = (slices.end_of(start), slices.first_end(start));
-        let expires = slices.last_end(start);
+        if self.gap.start.0 <= at && at < self.gap.end.0 {
+            return Place::Late;
+        }
+        let cuts = &self.settings.cuts;
+        let (start, end) = match cuts.stretch(at) {
+            Stretch::Slice(Span { start, end }) => (start.0, end.0),
+            Stretch::Gap(gap) => {
+                self.gap = gap;
+                return Place::Late;
+            }
+        };
+        let (closes, expires) = (cuts.first_end(start), cuts.last_end(start));
         if closes <= self.watermark.at.0 {
             if self.firing.is_pending() {
                 return Place::Wait;
@@ -202,7 +209,10 @@ where
                 return Place::Late;
             }
         }
-        self.panes.open(start, end, closes, expires);
+        // No look-up finds the pane of the last instant, which is not before its own end.
+        if self.panes.find(start).is_none() {
+            self.panes.open(start, end, closes, expires);
+        }
         Place::Pane { start, end, closes }
     }
 
@@ -249,26 +259,27 @@ where
     #[cold]
     fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
         let Self { late, late_places, column, aggregate, settings, next, .. } = self;
-        if !matches!(late, Late::Alone) {
-            cx.count(Counter::Late, late_places.len() as u64);
-        }
         let mut places = late_places.iter().peekable();
         for (place, record) in batch.enumerate() {
             if places.next_if(|&&late| late == place).is_none() {
                 continue;
             }
-            match late {
-                Late::Dropped => cx.count(Counter::Dropped, 1),
-                Late::Output(side) => side.push(record),
-                Late::Alone => {
+            let slice = match settings.cuts.stretch(record.at.0) {
+                Stretch::Slice(span) => Some(span),
+                Stretch::Gap(_) => None,
+            };
+            if slice.is_some() && !matches!(late, Late::Alone) {
+                cx.count(Counter::Late, 1);
+            }
+            match (&mut *late, slice) {
+                (Late::Output(side), _) => side.push(record),
+                (Late::Alone, Some(span)) => {
                     let mut acc = A::Acc::default();
                     aggregate.accumulate(&mut acc, record.at, &record.value);
-                    let start = settings.slices.start_of(record.at.0);
-                    let end = Timestamp(settings.slices.end_of(start));
-                    let result =
-                        result(column[place], end, &settings.slices, aggregate.finish(&acc));
+                    let result = result(column[place], span, aggregate.finish(&acc));
                     next.on_record(Record::new(record.at, result.value), cx);
                 }
+                (Late::Dropped, _) | (Late::Alone, None) => cx.count(Counter::Dropped, 1),
             }
         }
         late_places.clear();
@@ -400,13 +411,7 @@ where
 }
 
 /// The result of a window for one key.
-pub(super) fn result<K, R>(
-    key: K,
-    end: Timestamp,
-    slices: &Slices,
-    value: R,
-) -> Record<Windowed<K, R>> {
-    let span = slices.window(end.0);
+pub(super) fn result<K, R>(key: K, span: Span, value: R) -> Record<Windowed<K, R>> {
     let timing = Timing::OnTime;
-    Record::new(end.offset(-1), Windowed { key, span, value, timing })
+    Record::new(span.end.offset(-1), Windowed { key, span, value, timing })
 }
