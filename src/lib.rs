@@ -132,7 +132,7 @@ pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+    Aggregate, Cumulative, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
 };
 
 /// The README's programs, compiled and run as tests.

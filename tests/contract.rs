@@ -6,6 +6,8 @@
 mod process;
 #[path = "contract/sessions.rs"]
 mod sessions;
+#[path = "contract/slides.rs"]
+mod slides;
 #[path = "contract/sliding.rs"]
 mod sliding;
 #[path = "contract/sources.rs"]

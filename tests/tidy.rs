@@ -43,6 +43,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("hdrhistogram", &["metrics/histogram.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),
     ("quanta", &["time/clock.rs"]),
+    ("jiff", &["window/zone.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("serde", &["cli/"]),
     ("serde_json", &["cli/"]),

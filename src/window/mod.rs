@@ -10,14 +10,20 @@
 
 #[cfg(test)]
 mod affine;
+mod again;
 mod aggregate;
 pub mod aggregates;
 mod count;
+mod cumulative;
+mod cuts;
 mod deadlines;
 mod fifo;
 mod firing;
+mod gaps;
 mod operator;
+mod periods;
 mod precombine;
+mod running;
 mod session;
 mod shape;
 mod tree;
@@ -25,8 +31,12 @@ mod windowed;
 
 pub use aggregate::Aggregate;
 pub use count::CountWindow;
+pub use cumulative::Cumulative;
+pub use cuts::{Cuts, Stretch};
 pub use fifo::{Entry, Fifo};
+pub use periods::{Disjoint, Period, Periods};
 pub use precombine::PrecombinedStream;
+pub use running::NESTED;
 pub use session::{FixedGap, Gap, GapBy, Session, SessionStream};
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
 pub use tree::{Nodes, Tree};

@@ -63,7 +63,8 @@ impl Held {
     fn result(&self, gap: Gap, timing: Timing) -> Visit {
         let rows: Vec<Row> = self.rows.iter().map(|(_, row)| *row).collect();
         let value = value_of(&rows);
-        (Fired { end: self.end(gap), start: self.start(), key: self.key, value }, timing)
+        let (start, end) = (self.start(), self.end(gap));
+        (Fired { end, start, key: self.key, value, timing }, timing)
     }
 }
 
