@@ -28,7 +28,7 @@
 //! | floor | room | what is in it |
 //! |---|---|---|
 //! | 8 | `cli/` | the `millstream` command: benchmark scenarios, reports, the noise floor |
-//! | 6 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
+//! | 7 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
 //! | 6 | [`sim`] | N shards in one thread under a seed |
 //! | 5 | [`shard`] | `step`, and the embedded inputs and outputs |
@@ -99,6 +99,8 @@
 //!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
 //!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
+//! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator
+//!   that keeps state shows it there by `inspect`, as `reduce.rs` does.
 //! - **A new bench scenario**: one file in `cli/scenario/`.
 //! - **A house rule**: `tests/tidy.rs`, where the rules are tests.
 

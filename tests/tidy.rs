@@ -26,8 +26,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (40, &["operators", "window", "join", "cep", "checkpoint", "net", "disk"]),
     (50, &["shard"]),
     (60, &["runtime", "sim"]),
-    (65, &["testing"]),
-    (70, &["control"]),
+    (70, &["control", "testing"]),
     (80, &["cli"]),
     (90, &["main", "lib", "prelude"]),
 ];

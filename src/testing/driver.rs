@@ -251,3 +251,65 @@ fn typed<V: Clone + 'static>(value: Option<&V>, type_name: &str) -> Result<V, St
     let asked = std::any::type_name::<V>();
     value.cloned().ok_or_else(|| format!("{type_name}, not {asked}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::{Context, Operator, Record, Runnable, Stage, pass_on};
+
+    /// Sets a timer for each record, at its time, and never fires it.
+    struct AlarmStage<S>(S);
+
+    struct Alarm<N> {
+        set: Vec<(Timestamp, u32)>,
+        next: N,
+    }
+
+    impl<S: Stage<Out = u32>> Stage for AlarmStage<S> {
+        type Out = u32;
+        fn close<N: Operator<u32>>(self, next: N) -> Box<dyn Runnable> {
+            self.0.close(Alarm { set: Vec::new(), next })
+        }
+    }
+
+    impl<N: Operator<u32>> Operator<u32> for Alarm<N> {
+        fn on_record(&mut self, record: Record<u32>, cx: &mut Context) {
+            self.set.push((record.at, record.value));
+            self.next.on_record(record, cx);
+        }
+
+        fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+            for (due, key) in &self.set {
+                each(Shown::timer("alarm", key, *due));
+            }
+            self.next.inspect(each);
+        }
+
+        pass_on!(next: watermark, batch_end, room);
+    }
+
+    #[test]
+    fn timers_are_read_in_the_order_in_which_they_are_due() {
+        let built = TestDriver::new(|p| {
+            let (input, stream) = p.test_input::<u32>();
+            let alarms = stream.then("alarm", AlarmStage).map(|n| n);
+            Ok((input, alarms.key_by(|n| *n).reduce(|_, _| ()).test_output()))
+        });
+        let (mut driver, (input, _out)) = built.unwrap();
+        for (at, key) in [(5, 1), (3, 2), (4, 1)] {
+            input.push(Timestamp(at), key);
+        }
+        driver.settle().unwrap();
+        let timers = driver.timers::<u32>("alarm").unwrap();
+        assert_eq!(timers, [(Timestamp(3), 2), (Timestamp(4), 1), (Timestamp(5), 1)]);
+        assert_eq!(driver.state::<u32, u32>("alarm").unwrap(), []);
+        assert_eq!(driver.state::<u32, u32>("reduce").unwrap(), [(1, 1), (2, 2)]);
+        assert!(driver.holds().contains(&"alarm 2: timer due 3ns".to_owned()));
+    }
+
+    #[test]
+    fn a_driver_has_one_shard() {
+        let error = TestDriver::with_config(Config::simulation(2), |_| Ok(())).err().unwrap();
+        assert!(error.to_string().starts_with("shards = 2"), "{error}");
+    }
+}

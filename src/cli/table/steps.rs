@@ -27,7 +27,7 @@ fn in_words(step: &Step) -> String {
     if let Some(stall) = step.stall_ns {
         let _ = write!(text, ", where an empty loop was away for {} at worst", nanos(stall));
     }
-    let _ = write!(text, "; most of it in {}", step.stage);
+    let _ = write!(text, "; most of it in `{}`", step.stage);
     text
 }
 
@@ -40,11 +40,11 @@ mod tests {
     fn the_worst_step_stands_beside_the_stalls_of_its_core() {
         let stage = "key_by > reduce".to_owned();
         let mut step = Step { ns: 41_234, work: 513, stage: stage.clone(), ..Step::default() };
-        let text = "41.2 us for 513 units of work; most of it in key_by > reduce";
+        let text = "41.2 us for 513 units of work; most of it in `key_by > reduce`";
         assert_eq!(in_words(&step), text);
         (step.cpu, step.stall_ns) = (Some(1), Some(38_000));
         let text = "41.2 us for 513 units of work on CPU 1, where an empty loop was away for \
-                    38.0 us at worst; most of it in key_by > reduce";
+                    38.0 us at worst; most of it in `key_by > reduce`";
         assert_eq!(in_words(&step), text);
         let stage_work = vec![
             StageUnits { stage: "source".to_owned(), work: 64 },

@@ -19,13 +19,14 @@ pub fn parse(word: &str) -> Option<Timestamp> {
     let mut rest = 0;
     for digit in part.chars() {
         let digit = i64::from(digit.to_digit(10)?);
-        if left % 10 != 0 && digit != 0 {
+        if left < 10 && digit != 0 {
             return None;
         }
         left /= 10;
         rest += digit * left;
     }
-    whole.checked_add(sign * rest).map(Timestamp)
+    // The last instant of all is not for records: it says that the input has ended.
+    whole.checked_add(sign * rest).filter(|ns| *ns < i64::MAX).map(Timestamp)
 }
 
 /// Writes a time in the largest unit of which it is a whole number; the nanosecond before a whole
@@ -70,7 +71,8 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for word in ["", "10", "ms", "1.5ns", "1h", "1..5s", "9999999999999s", "1e3s", "--5s"] {
+        let words = ["", "10", "ms", "1.5ns", "1.05ns", "1h", "1..5s", "9999999999999s", "1e3s"];
+        for word in words.into_iter().chain(["--5s", "9223372036854775807ns"]) {
             assert_eq!(parse(word), None, "{word}");
         }
     }
