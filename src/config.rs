@@ -66,8 +66,8 @@ pub struct Config {
     /// Timers that one process function may have set on one shard, over all its keys; one more is
     /// an error.
     pub timers_max: usize,
-    /// Records that one call of a process function may emit; one more is an error. They wait in a
-    /// buffer while there is no room for them.
+    /// Records that one call of a process function may emit, over all its outputs; one more is an
+    /// error. They wait in buffers while there is no room for them.
     pub emits_max: usize,
     /// Records that an embedded input and output hold at most. At least 1.
     pub embedded_capacity: usize,
