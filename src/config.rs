@@ -66,8 +66,8 @@ pub struct Config {
     /// Timers that one process function may have set on one shard, over all its keys; one more is
     /// an error.
     pub timers_max: usize,
-    /// Records that one call of a process function may emit; one more is an error. They wait in a
-    /// buffer while there is no room for them.
+    /// Records that one call of a process function may emit, over all its outputs; one more is an
+    /// error. They wait in buffers while there is no room for them.
     pub emits_max: usize,
     /// Records that one operator may hold in window state on one shard, over all its keys, where it
     /// keeps records rather than one accumulator a window; one more is an error. At most 2^27.

@@ -37,7 +37,7 @@
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
 //! | 2 | [`dataflow`] | the grammar: record, operator, stage, stream, pipeline, plan |
-//! | 1 | [`state`] | keys, the state table, panes |
+//! | 1 | [`state`] | keys, the state table, panes, leases on state |
 //! | 0 | [`time`] | timestamps, clocks, watermarks, timers |
 //! | 0 | [`memory`] | prefetching, and the bell that wakes a sleeping shard |
 //! | 0 | [`metrics`] | counters and latency histograms, written by one core and read by others |
@@ -93,7 +93,8 @@
 //! # Where to start
 //!
 //! - **A new operator**: one file in `operators/`. Copy `map.rs` if it keeps nothing, `reduce.rs`
-//!   if it keeps state by key, `flat_map.rs` if it can emit more than there is room for. Add its
+//!   if it keeps state by key, `flat_map.rs` if it can emit more than there is room for. What is
+//!   made of state and timers is a [`Process`] of a few lines: copy `deduplicate.rs`. Add its
 //!   `mod` line to `operators/mod.rs`; the grammar need not learn its name.
 //! - **A new aggregate**: `impl` [`Aggregate`], in the engine or in your own crate; copy
 //!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.

@@ -348,6 +348,7 @@ fn processed<'p, P: Process, H>(
         shard: pipeline.shard(),
         timers_max: config.timers_max,
         emits_max: config.emits_max,
+        emitted: 0,
         broken: None,
     };
     let table = Table::new(config.hash_seed);

@@ -49,6 +49,8 @@ pub struct Shared<P: Process> {
     pub shard: usize,
     pub timers_max: usize,
     pub emits_max: usize,
+    /// Records that the call in hand has emitted, over all outputs.
+    pub emitted: usize,
     /// A limit that a call ran into.
     pub broken: Option<Error>,
 }
@@ -173,16 +175,27 @@ impl<P: Process> KeyContext<'_, P> {
     /// Emits a value with another timestamp. Those downstream may find it late.
     #[inline]
     pub fn emit_at(&mut self, at: Timestamp, value: P::Out) {
-        if self.shared.out.len() == self.shared.emits_max {
-            self.shared.breaks("records from one call", "emits_max");
-            return;
+        if self.may_emit() {
+            self.shared.out.push_back(Record::new(at, value));
         }
-        self.shared.out.push_back(Record::new(at, value));
     }
 
     /// Emits a value to a side output, with the timestamp of this call.
     #[inline]
-    pub fn emit_to<V>(&self, side: &SideOutput<V>, value: V) {
-        side.push(Record::new(self.at, value));
+    pub fn emit_to<V>(&mut self, side: &SideOutput<V>, value: V) {
+        if self.may_emit() {
+            side.push(Record::new(self.at, value));
+        }
+    }
+
+    /// Counts one record, if there may be one more.
+    #[inline(always)]
+    fn may_emit(&mut self) -> bool {
+        let may = self.shared.emitted < self.shared.emits_max;
+        match may {
+            true => self.shared.emitted += 1,
+            false => self.shared.breaks("records from one call", "emits_max"),
+        }
+        may
     }
 }

@@ -180,6 +180,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     /// After a call: a key without state and timers takes no place.
     #[inline(always)]
     fn leave(&mut self, key: P::Key, is_vacant: bool, cx: &mut Context) {
+        self.shared.emitted = 0;
         if is_vacant {
             self.table.remove(key);
         }

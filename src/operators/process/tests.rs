@@ -3,8 +3,8 @@
 use super::{AtEnd, KeyContext, Process, Timer};
 use crate::config::Config;
 use crate::dataflow::Record;
-use crate::error::{Error, Result};
-use crate::io::callback;
+use crate::error::{Error, IoError, Result};
+use crate::io::{Sink, callback};
 use crate::shard::{Input, Shard};
 use crate::state::Ttl;
 use crate::time::{Timestamp, ms, ns};
@@ -93,6 +93,44 @@ fn a_million_timers_due_at_one_instant_fire_a_slice_a_step() {
     let want = (0..COUNT / 2).map(|n| 2 * n + 1).chain((0..COUNT / 2).map(|n| 2 * n));
     assert!(log.iter().map(|(_, key)| *key).eq(want), "by time, then by when they were set");
     assert_eq!(shard.counters().get(crate::metrics::Counter::Keys), 0, "no key is kept");
+}
+
+/// A sink that notes watermarks between the records.
+struct Noting(Log<Option<u64>>);
+
+impl Sink<u64> for Noting {
+    fn accept(&mut self, record: Record<u64>) -> Result<(), IoError> {
+        self.0.borrow_mut().push((record.at.0, Some(record.value)));
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, watermark: Timestamp) -> Result<(), IoError> {
+        self.0.borrow_mut().push((watermark.0, None));
+        Ok(())
+    }
+}
+
+#[test]
+fn the_watermark_goes_on_when_all_timers_have_fired() -> Result<()> {
+    let log = Log::default();
+    let noting = Noting(log.clone());
+    let config = Config { fire_max: 2, batch_max: 3, ..Config::embedded() };
+    let (mut shard, mut input) = Shard::embed(config, |p| {
+        let (input, numbers) = p.input::<u64>();
+        numbers.key_by(|n| *n).process(AtOnce).sink(noting);
+        Ok(input)
+    })?;
+    let due = 1 << 40;
+    (0..7).try_for_each(|n| input.push(t(0), n))?;
+    (0..9).for_each(|_| _ = shard.step(t(0)));
+    input.advance_to(t(due + 9));
+    (0..9).for_each(|_| _ = shard.step(t(0)));
+    let odd = [1, 3, 5].map(|key| (due, Some(key)));
+    let even = [0, 2, 4, 6].map(|key| (due + 1, Some(key)));
+    let log = log.take();
+    assert_eq!(log[0], (0, None));
+    assert_eq!(log[1..], [&odd[..], &even[..], &[(due + 9, None)]].concat());
+    Ok(())
 }
 
 /// Sets timers by the clock; fires them one period later.
