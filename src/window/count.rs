@@ -60,8 +60,8 @@ pub struct CountWindow<'p, K, T> {
 }
 
 impl<'p, K: Key, T: 'static> CountWindow<'p, K, T> {
-    /// Fires at every so many records of a key, with the latest `size` of them: the first windows of
-    /// a key hold fewer, down to `every`.
+    /// Fires at every so many records of a key, with the latest `size` of them: the first windows
+    /// of a key hold fewer, down to `every`.
     ///
     /// The records (their accumulators) of all keys' latest windows are held; more of them than
     /// `Config::records_max` on a shard are an error. A firing costs the same whatever the size of
@@ -72,7 +72,8 @@ impl<'p, K: Key, T: 'static> CountWindow<'p, K, T> {
     /// use millstream::{io::IterSource, Record, Simulation, Timestamp};
     /// # fn main() -> millstream::Result<()> {
     /// Simulation::new(1, 0).run(|p| {
-    ///     p.source(IterSource::new([5, 9, 4, 3, 2, 1].map(|n| Record::new(Timestamp(0), n)).into_iter()))
+    ///     let numbers = [5, 9, 4, 3, 2, 1].map(|n| Record::new(Timestamp(0), n));
+    ///     p.source(IterSource::new(numbers.into_iter()))
     ///         .key_by(|_| 0u8)
     ///         .count_window(4)
     ///         .every(2)

@@ -55,7 +55,7 @@ impl<K: Key, V: State> Table<K, V> {
     /// Changes nothing but the caches. A few nanoseconds a key.
     #[inline]
     pub fn warm(&self, keys: &[K]) {
-        debug_assert!(keys.len() <= TOGETHER);
+        assert!(keys.len() <= TOGETHER);
         let mut scratch = Scratch {
             lows: [const { MaybeUninit::uninit() }; TOGETHER],
             heads: [const { MaybeUninit::uninit() }; TOGETHER],
@@ -95,17 +95,15 @@ impl<K: Key, V: State> Table<K, V> {
 
     /// Pass 1, for at most `TOGETHER` keys: hash, look up the directory, prefetch the tags.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop)] // So the compiler sees that no index is out of bounds.
     fn locate(&self, keys: &[K], scratch: &mut Scratch<K, V>) {
-        debug_assert!(keys.len() <= TOGETHER);
-        for (i, &key) in keys.iter().enumerate() {
-            let hash = hash(key, self.seed);
+        assert!(keys.len() <= TOGETHER);
+        for i in 0..keys.len() {
+            let hash = hash(keys[i], self.seed);
             let sub = self.head(hash);
             prefetch(sub.tags_at(Sub::<K, V>::home(hash)));
-            // SAFETY: the caller gives at most `TOGETHER` keys.
-            unsafe {
-                scratch.lows.get_unchecked_mut(i).write(hash as u16);
-                scratch.heads.get_unchecked_mut(i).write(sub);
-            }
+            scratch.lows[i].write(hash as u16);
+            scratch.heads[i].write(sub);
         }
     }
 
@@ -121,14 +119,13 @@ impl<K: Key, V: State> Table<K, V> {
         scratch: &Scratch<K, V>,
         each: &mut impl FnMut(&mut V, &T),
     ) -> usize {
-        debug_assert!(records.len() == keys.len() && keys.len() <= TOGETHER);
+        assert!(records.len() == keys.len() && keys.len() <= TOGETHER);
         let grown = self.grown;
-        for (i, record) in records.iter().enumerate() {
-            // SAFETY: there are as many keys as records, and passes 1 and 2 wrote as many of these.
-            let (key, sub, at) = unsafe {
-                let place = (scratch.heads.get_unchecked(i), scratch.slots.get_unchecked(i));
-                (*keys.get_unchecked(i), place.0.assume_init(), place.1.assume_init())
-            };
+        for i in 0..records.len() {
+            let (key, record) = (keys[i], &records[i]);
+            // SAFETY: passes 1 and 2 wrote as many of these as there are keys, and so records.
+            let (sub, at) =
+                unsafe { (scratch.heads[i].assume_init(), scratch.slots[i].assume_init()) };
             if sub.holds(at.into(), key) {
                 // SAFETY: the slot is full and in this table, which is borrowed mutably.
                 each(unsafe { &mut (*sub.slot(at.into()).as_ptr()).value }, record);

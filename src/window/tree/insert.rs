@@ -124,8 +124,8 @@ impl Tree {
         }
     }
 
-    /// Makes `upper`, from `low` on, the child of a parent behind `lower`, unless it is one already,
-    /// and says what the two of them hold.
+    /// Makes `upper`, from `low` on, the child of a parent behind `lower`, unless it is one
+    /// already, and says what the two of them hold.
     fn adopt<V: Copy, A: Aggregate<V>>(
         &self,
         nodes: &mut Nodes<V, A::Acc>,
