@@ -30,6 +30,7 @@ pub struct Slab<T> {
     fresh: u32,
 }
 
+#[derive(Clone, Copy)]
 struct Slot<T> {
     next: u32,
     value: T,
@@ -98,6 +99,20 @@ impl<T: Copy> Slab<T> {
     }
 }
 
+impl<T: Copy> Clone for Slab<T> {
+    /// Slots keep their numbers, and are handed out again in the same order.
+    fn clone(&self) -> Self {
+        let copied = |block: &Vec<Slot<T>>| {
+            // A block has room for all its slots from the start, so that none is ever moved.
+            let mut copy = Vec::with_capacity(1 << Self::BITS);
+            copy.extend_from_slice(block);
+            copy
+        };
+        let blocks = self.blocks.iter().map(copied).collect();
+        Self { blocks, free: self.free, fresh: self.fresh }
+    }
+}
+
 impl<T: Copy> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
@@ -135,6 +150,19 @@ mod tests {
         assert!(slab.has_free());
         (0..10_000).for_each(|n| _ = slab.take(n));
         assert_eq!((slab.blocks.len(), slab.has_free()), (blocks, false));
+    }
+
+    #[test]
+    fn a_copy_hands_out_the_same_slots() {
+        let mut slab = Slab::new();
+        let slots: Vec<u32> = (0..5_000u64).map(|n| slab.take(n)).collect();
+        slots.iter().step_by(3).for_each(|&slot| slab.give(slot));
+        let mut copy = slab.clone();
+        for n in 0..3_000 {
+            assert_eq!(copy.take(n), slab.take(n));
+        }
+        assert!(slots.iter().all(|&slot| copy[slot] == slab[slot]));
+        assert!(copy.blocks.iter().all(|block| block.capacity() == 1 << Slab::<u64>::BITS));
     }
 
     #[test]

@@ -50,6 +50,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// assert_eq!(fired, ["open", "trade"]);
 /// # Ok::<(), millstream::error::Full<&str>>(())
 /// ```
+#[derive(Clone)]
 pub struct TimerWheel<T> {
     nodes: Nodes<T>,
     /// The slots, level by level.
@@ -97,6 +98,7 @@ struct Slot {
     tail: u32,
 }
 
+#[derive(Clone)]
 pub(crate) struct Node<T> {
     at: Timestamp,
     /// How many timers were set before this one.

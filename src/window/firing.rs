@@ -16,7 +16,8 @@ const BETWEEN_LOOKS: usize = 64;
 const BEHIND_MAX: usize = 4;
 
 /// How far the firing of windows has come.
-pub struct Firing<K, V> {
+#[derive(Clone)]
+pub struct Firing<K: Key, V: State> {
     /// Every window that ends here or before has fired.
     fired: i64,
     /// The last watermark that went on downstream.
@@ -33,6 +34,7 @@ pub struct Firing<K, V> {
 }
 
 /// A window that fires.
+#[derive(Clone)]
 struct Open {
     end: i64,
     phase: Phase,

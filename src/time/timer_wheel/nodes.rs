@@ -64,6 +64,19 @@ impl<T> Nodes<T> {
     }
 }
 
+impl<T: Clone> Clone for Nodes<T> {
+    /// Nodes keep their numbers.
+    fn clone(&self) -> Self {
+        let copied = |chunk: &Vec<Node<T>>| {
+            // A chunk has room for all its nodes from the start, so that none is ever moved.
+            let mut copy = Vec::with_capacity(chunk.capacity());
+            copy.extend_from_slice(chunk);
+            copy
+        };
+        Self { chunks: self.chunks.iter().map(copied).collect(), most: self.most }
+    }
+}
+
 impl<T> Index<usize> for Nodes<T> {
     type Output = Node<T>;
 

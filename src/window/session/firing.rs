@@ -19,6 +19,7 @@ const MOVES: usize = 8;
 const OPENED_MIN: usize = 1 << 16;
 
 /// How far the firing of sessions has come.
+#[derive(Clone)]
 pub struct Firing {
     /// The last watermark that went on downstream.
     told: Watermark,
