@@ -2,6 +2,8 @@
 
 #[path = "allocation/sessions.rs"]
 mod sessions;
+#[path = "allocation/triggers.rs"]
+mod triggers;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -7,6 +7,8 @@ mod sessions;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
+#[path = "contract/triggers.rs"]
+mod triggers;
 
 use std::iter::repeat_n;
 

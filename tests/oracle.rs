@@ -9,6 +9,8 @@ mod recorded_sessions;
 #[path = "oracle/sessions.rs"]
 mod sessions;
 mod support;
+#[path = "oracle/triggers.rs"]
+mod triggers;
 
 use std::collections::BTreeMap;
 

@@ -14,12 +14,18 @@ mod deadlines;
 mod firing;
 mod operator;
 mod precombine;
+mod progress;
 mod session;
 mod shape;
+mod trigger;
 mod windowed;
 
 pub use aggregate::Aggregate;
 pub use precombine::PrecombinedStream;
 pub use session::{FixedGap, Gap, GapBy, Session, SessionStream};
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
+pub use trigger::{
+    Evictor, GlobalStream, Moment, Records, Trigger, TriggeredStream, Verdict, Ways, evictors,
+    triggers,
+};
 pub use windowed::{Timing, Windowed, WindowedStream};

@@ -7,6 +7,7 @@ pub mod probe;
 pub mod script;
 pub mod sessions;
 pub mod tester;
+pub mod triggers;
 pub mod world;
 
 pub use model::{Cut, Fired, Row};
