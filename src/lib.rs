@@ -129,7 +129,8 @@ pub use sim::Simulation;
 pub use state::Text;
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+    Aggregate, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates, evictors,
+    triggers,
 };
 
 /// The README's programs, compiled and run as tests.

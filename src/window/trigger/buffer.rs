@@ -3,7 +3,7 @@
 use crate::dataflow::Record;
 use crate::window::Span;
 use crate::window::trigger::contents::Contents;
-use crate::window::trigger::evictors::{Evictor, Last};
+use crate::window::trigger::evictors::{Evictor, Newest};
 
 /// Records that are allocated together.
 const BLOCK: usize = 256;
@@ -172,7 +172,7 @@ where
             && let Some(&Node { record, .. }) = buffer.node(list.last)
         {
             let latest = buffer.records(*list).map(|record| record.at).max();
-            let last = Last { record, latest: latest.unwrap_or(record.at) };
+            let last = Newest { record, latest: latest.unwrap_or(record.at) };
             buffer.retain(list, |record, behind| evictor.keeps(record, behind, &last));
         }
         function(key, span, buffer.records(*list))
