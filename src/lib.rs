@@ -136,6 +136,7 @@ pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
     Aggregate, Cumulative, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+    evictors, triggers,
 };
 
 /// The README's programs, compiled and run as tests.

@@ -23,10 +23,12 @@ mod gaps;
 mod operator;
 mod periods;
 mod precombine;
+mod progress;
 mod running;
 mod session;
 mod shape;
 mod tree;
+mod trigger;
 mod windowed;
 
 pub use aggregate::Aggregate;
@@ -40,4 +42,8 @@ pub use running::NESTED;
 pub use session::{FixedGap, Gap, GapBy, Session, SessionStream};
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
 pub use tree::{Nodes, Tree};
+pub use trigger::{
+    Evictor, GlobalStream, Moment, Records, Trigger, TriggeredStream, Verdict, Ways, evictors,
+    triggers,
+};
 pub use windowed::{Timing, Windowed, WindowedStream};

@@ -9,8 +9,8 @@ use crate::metrics::Counter;
 use crate::state::{Key, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::deadlines::Deadlines;
+use crate::window::progress::Progress;
 use crate::window::session::chain::{Pool, Reach, Session, Sessions};
-use crate::window::session::firing::Firing;
 use crate::window::session::gap::Gap;
 use crate::window::{Aggregate, Span, Timing, Windowed};
 
@@ -82,7 +82,7 @@ pub struct SessionOperator<K, T, G, A: Aggregate<T>, N> {
     pub(super) held: usize,
     /// How far event time has come here.
     pub(super) watermark: Watermark,
-    pub(super) firing: Firing,
+    pub(super) firing: Progress,
     /// Records that wait until the firing is over, and the watermark behind them.
     deferred: Vec<Record<T>>,
     deferred_watermark: Option<Watermark>,
@@ -123,7 +123,7 @@ where
             deadlines: Deadlines::new(),
             held: 0,
             watermark: Watermark::START,
-            firing: Firing::new(),
+            firing: Progress::new(),
             deferred: Vec::with_capacity(settings.batch_max),
             deferred_watermark: None,
             spare: Vec::with_capacity(settings.batch_max),

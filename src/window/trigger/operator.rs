@@ -1,0 +1,382 @@
+//! The operator of windows with triggers: what happens to a record.
+
+use std::rc::Rc;
+
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::error::Error;
+use crate::exchange::Side;
+use crate::metrics::Counter;
+use crate::state::{Key, Table};
+use crate::time::{Timestamp, Watermark};
+use crate::window::Windowed;
+use crate::window::deadlines::Deadlines;
+use crate::window::progress::Progress;
+use crate::window::trigger::condition::{Moment, Trigger, Verdict};
+use crate::window::trigger::contents::Contents;
+use crate::window::trigger::shape::Shape;
+use crate::window::trigger::slot::{Slot, Wall};
+
+/// What an operator of windows with triggers is told.
+#[derive(Clone)]
+pub struct Settings {
+    /// Which windows a record falls into.
+    pub shape: Shape,
+    /// Windows fire at their end, whatever the trigger says.
+    pub fires_at_end: bool,
+    /// How long after its end a window still takes records, in nanoseconds.
+    pub lateness_ns: i64,
+    /// Windows of keys that fire at most in a slice of work.
+    pub fire_max: usize,
+    /// Windows of keys, and records in them, that may be held at most.
+    pub keys_max: usize,
+    /// Records of a batch at most.
+    pub batch_max: usize,
+    /// Seeds the table's hash.
+    pub hash_seed: u64,
+}
+
+impl Settings {
+    /// When a window is dropped that ends at `end`.
+    #[inline(always)]
+    pub const fn closes(&self, end: i64) -> i64 {
+        end.saturating_add(self.lateness_ns)
+    }
+}
+
+/// What became of a record.
+enum Taken {
+    /// It is in its windows.
+    Placed,
+    /// All its windows are gone.
+    Late,
+    /// It has to wait.
+    Not,
+}
+
+/// The windows of keys, by key and end.
+type Slots<K, T, C, G> =
+    Table<(K, i64), Slot<<C as Contents<K, T>>::Held, <G as Trigger<T>>::State>>;
+
+/// Keyed windows whose trigger decides when they yield results.
+///
+/// Each window of each key is a slot of its own in one table: a record goes into every window that
+/// holds it. What is to be done at the end of windows is in one list of deadlines, what triggers
+/// ask for by processing time in another.
+pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
+    pub(super) settings: Settings,
+    pub(super) trigger: G,
+    pub(super) contents: C,
+    keys: Rc<dyn KeyColumn<K, T>>,
+    /// The keys of the batch in hand.
+    column: Vec<K>,
+    pub(super) slots: Slots<K, T, C, G>,
+    /// The ends of windows, and when they are dropped.
+    pub(super) ends: Deadlines<(K, i64)>,
+    /// What triggers ask for by processing time.
+    pub(super) wall: Wall<K>,
+    /// How far event time has come here.
+    pub(super) watermark: Watermark,
+    pub(super) firing: Progress,
+    /// The next window of the first record that waits, if it is in some of its windows already.
+    next_end: Option<i64>,
+    /// Results for which there is room downstream.
+    room: usize,
+    /// Records that wait, and the watermark behind them.
+    deferred: Vec<Record<T>>,
+    deferred_watermark: Option<Watermark>,
+    /// An empty buffer to change places with `deferred`.
+    spare: Vec<Record<T>>,
+    late: Option<Side<T>>,
+    /// Places of late records in the batch in hand.
+    late_places: Vec<usize>,
+    pub(super) next: N,
+}
+
+impl<K, T, G, C, N> TriggerOperator<K, T, G, C, N>
+where
+    K: Key,
+    T: 'static,
+    G: Trigger<T>,
+    C: Contents<K, T>,
+    N: Operator<Windowed<K, C::Out>>,
+{
+    /// An operator without any window yet.
+    pub fn new(
+        settings: Settings,
+        trigger: G,
+        contents: C,
+        keys: Rc<dyn KeyColumn<K, T>>,
+        late: Option<Side<T>>,
+        next: N,
+    ) -> Self {
+        let batch_max = settings.batch_max;
+        Self {
+            trigger,
+            contents,
+            keys,
+            column: Vec::with_capacity(batch_max),
+            slots: Table::new(settings.hash_seed),
+            settings,
+            ends: Deadlines::new(),
+            wall: Wall::new(),
+            watermark: Watermark::START,
+            firing: Progress::new(),
+            next_end: None,
+            room: 0,
+            deferred: Vec::with_capacity(batch_max),
+            deferred_watermark: None,
+            spare: Vec::with_capacity(batch_max),
+            late,
+            late_places: Vec::with_capacity(batch_max),
+            next,
+        }
+    }
+
+    /// Takes records one by one; returns how many, stopping at one that must wait.
+    fn take(&mut self, records: &[Record<T>], cx: &mut Context) -> usize {
+        self.keys.extract(records, &mut self.column);
+        // Nobody brings a batch unless there is room for one.
+        self.room = self.settings.batch_max;
+        for (place, record) in records.iter().enumerate() {
+            match self.take_one(record, self.column[place], cx) {
+                Taken::Placed => {}
+                Taken::Late => self.late_places.push(place),
+                Taken::Not => return place,
+            }
+        }
+        records.len()
+    }
+
+    /// Puts a record into each window that holds it and still takes it.
+    fn take_one(&mut self, record: &Record<T>, key: K, cx: &mut Context) -> Taken {
+        let Some((first, last)) = self.settings.shape.ends(record.at.0) else {
+            return Taken::Late;
+        };
+        let watermark = self.watermark.at.0;
+        if self.firing.is_pending() && self.settings.lateness_ns > 0 && first <= watermark {
+            // What it leads to must not depend on how far the firing was.
+            return Taken::Not;
+        }
+        let from = self.next_end.take();
+        let (mut end, mut taken) = (from.unwrap_or(first), from.is_some());
+        loop {
+            if self.settings.closes(end) > watermark {
+                if !self.has_room(cx) {
+                    self.next_end = Some(end);
+                    return Taken::Not;
+                }
+                self.put(record, key, end, cx);
+                taken = true;
+            }
+            let following = self.settings.shape.end_after(end);
+            if following == end || following > last {
+                break;
+            }
+            end = following;
+        }
+        if taken { Taken::Placed } else { Taken::Late }
+    }
+
+    /// Whether there is room for one more result; looks again once a batch of them is out.
+    #[inline]
+    fn has_room(&mut self, cx: &mut Context) -> bool {
+        if self.room == 0 {
+            self.next.on_batch_end(cx);
+            if self.next.pressure() != Pressure::Full {
+                self.room = self.settings.batch_max;
+            }
+        }
+        self.room > 0
+    }
+
+    /// Puts a record into one window.
+    fn put(&mut self, record: &Record<T>, key: K, end: i64, cx: &mut Context) {
+        let Self { settings, trigger, contents, slots, ends, wall, watermark, .. } = self;
+        let span = settings.shape.window(end);
+        let moment = Moment { span, watermark: watermark.at, now: cx.now };
+        let slot = slots.entry((key, end));
+        if !slot.is_open {
+            (slot.is_open, slot.is_over) = (true, moment.is_over());
+            (slot.armed, slot.latest) = (i64::MAX, record.at.0);
+            ends.set(if slot.is_over { settings.closes(end) } else { end }, (key, end));
+        }
+        contents.add(&mut slot.held, record);
+        slot.records += 1;
+        slot.latest = slot.latest.max(record.at.0);
+        let mut verdict = trigger.on_record(&mut slot.state, record, &moment);
+        verdict.fire |= settings.fires_at_end && slot.is_over;
+        let is_global = settings.shape.is_global();
+        let result = slot.settle(verdict, false, contents, key, &moment, is_global);
+        wall.arm(trigger, slot, (key, end), &moment);
+        if let Some(result) = result {
+            self.room -= 1;
+            cx.count(Counter::WindowsFired, 1);
+            self.next.on_record(result, cx);
+        }
+    }
+
+    /// What a trigger says when the watermark has reached the end of its window.
+    pub(super) fn verdict_at_end(
+        settings: &Settings,
+        trigger: &G,
+        state: &mut G::State,
+        moment: &Moment,
+    ) -> Verdict {
+        let mut verdict = trigger.on_event_time(state, moment);
+        verdict.fire |= settings.fires_at_end;
+        verdict
+    }
+
+    fn check_limits(&self, cx: &mut Context) {
+        let limit = self.settings.keys_max;
+        let mut fail = |what| {
+            cx.fail(Error::Limit { operator: "window", what, limit, setting: "keys_max" });
+        };
+        if self.slots.len() > limit {
+            fail("keys in open windows");
+        }
+        if self.contents.kept() > limit {
+            fail("records in open windows");
+        }
+    }
+
+    /// Does with the late records of the batch what is to be done with them.
+    #[cold]
+    fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
+        cx.count(Counter::Late, self.late_places.len() as u64);
+        let mut places = self.late_places.iter().peekable();
+        for (place, record) in batch.enumerate() {
+            if places.next_if(|&&late| late == place).is_none() {
+                continue;
+            }
+            match &mut self.late {
+                Some(side) => side.push(record),
+                None => cx.count(Counter::Dropped, 1),
+            }
+        }
+        self.late_places.clear();
+    }
+
+    /// Whether what arrives has to wait.
+    fn defers(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
+    fn take_deferred(&mut self, cx: &mut Context) -> Work {
+        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
+        if nothing || self.firing.is_pending() {
+            return Work::NONE;
+        }
+        if self.late_pressure().max(self.next.pressure()) == Pressure::Full {
+            return Work::NONE;
+        }
+        std::mem::swap(&mut self.deferred, &mut self.spare);
+        let mut waited = std::mem::take(&mut self.spare);
+        self.on_batch(waited.drain(..), cx);
+        self.spare = waited;
+        if !self.defers()
+            && let Some(watermark) = self.deferred_watermark.take()
+        {
+            self.on_watermark(watermark, cx);
+        }
+        self.publish(cx);
+        Work::ONE
+    }
+
+    fn late_pressure(&self) -> Pressure {
+        self.late.as_ref().map_or(Pressure::Clear, Side::pressure)
+    }
+
+    /// Event time has come this far for everybody downstream.
+    pub(super) fn tell(&mut self, watermark: Watermark, cx: &mut Context) {
+        if let Some(late) = &mut self.late {
+            late.on_watermark(watermark);
+        }
+        self.next.on_watermark(watermark, cx);
+        self.publish(cx);
+    }
+
+    /// Ends a batch downstream and in the late output.
+    pub(super) fn publish(&mut self, cx: &mut Context) {
+        if let Some(late) = &mut self.late {
+            late.on_batch_end(cx);
+        }
+        self.next.on_batch_end(cx);
+    }
+
+    /// The window that ends at `end`, now.
+    #[inline]
+    pub(super) fn moment(&self, end: i64, now: Timestamp) -> Moment {
+        let span = self.settings.shape.window(end);
+        Moment { span, watermark: self.watermark.at, now }
+    }
+}
+
+impl<K, T, G, C, N> Operator<T> for TriggerOperator<K, T, G, C, N>
+where
+    K: Key,
+    T: 'static,
+    G: Trigger<T>,
+    C: Contents<K, T>,
+    N: Operator<Windowed<K, C::Out>>,
+{
+    fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
+        self.on_batch(vec![record].drain(..), cx); // tidy: edges deliver batches; this is for tests only
+    }
+
+    fn on_batch(&mut self, mut batch: Batch<'_, T>, cx: &mut Context) {
+        let count = batch.len();
+        let taken = self.take(batch.as_slice(), cx);
+        cx.reached_state(taken as u64);
+        self.check_limits(cx);
+        if self.late_places.is_empty() && taken == count {
+            return;
+        }
+        self.put_aside(batch.by_ref().take(taken), cx);
+        self.deferred.extend(batch);
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        if self.defers() {
+            self.deferred_watermark = Some(watermark);
+            return;
+        }
+        self.watermark = watermark;
+        self.firing.begin(watermark, cx.ingress, self.slots.len());
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Context) {
+        if self.firing.is_pending() {
+            self.fire(cx);
+        }
+        self.publish(cx);
+    }
+
+    fn resume(&mut self, cx: &mut Context) -> Work {
+        let mut work = self.next.resume(cx);
+        if let Some(late) = &mut self.late {
+            work += late.resume(cx);
+        }
+        if self.firing.is_pending() {
+            work += self.fire(cx);
+        }
+        work += self.take_deferred(cx);
+        if !self.wall.is_empty() && !self.firing.is_pending() {
+            work += self.fire_by_the_clock(cx);
+        }
+        work
+    }
+
+    #[inline]
+    fn pressure(&self) -> Pressure {
+        let asked_for = !self.wall.is_empty() && !self.slots.is_empty();
+        let here = match () {
+            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if self.firing.is_behind(self.slots.len()) => Pressure::Full,
+            () if self.firing.is_pending() || asked_for => Pressure::Pending,
+            () => Pressure::Clear,
+        };
+        here.max(self.late_pressure()).max(self.next.pressure())
+    }
+}
