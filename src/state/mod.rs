@@ -2,6 +2,7 @@
 //!
 //! May not know windows or records. Start with `table.rs`.
 
+mod heap;
 mod key;
 mod panes;
 mod table;
@@ -10,6 +11,7 @@ mod text;
 mod ttl;
 mod value;
 
+pub use heap::{Heap, Place};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
 pub use table::{Cursor, TOGETHER, Table};
