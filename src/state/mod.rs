@@ -4,6 +4,7 @@
 //! a key's records.
 
 mod chunks;
+mod heap;
 mod key;
 mod panes;
 mod slab;
@@ -14,6 +15,7 @@ mod ttl;
 mod value;
 
 pub use chunks::{Chunks, Place, Queue};
+pub use heap::{Heap, HeapPlace};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
 pub use slab::Slab;

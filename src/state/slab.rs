@@ -2,12 +2,10 @@
 
 use core::ops::{Index, IndexMut};
 
+use crate::memory::Blocks;
+
 /// No slot.
 pub const NONE: u32 = u32::MAX;
-
-/// What one block takes, about, in bytes: small enough that the system hands it over in
-/// microseconds.
-const BLOCK_BYTES: usize = 64 << 10;
 
 /// Slots in blocks, a free list, and nothing given back to the system.
 ///
@@ -23,11 +21,9 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// assert_eq!((slab[two], slab.take('c')), ('b', one));
 /// ```
 pub struct Slab<T> {
-    blocks: Vec<Vec<Slot<T>>>,
+    slots: Blocks<Slot<T>>,
     /// Slots handed back, linked by `next`.
     free: u32,
-    /// Slots ever taken.
-    fresh: u32,
 }
 
 struct Slot<T> {
@@ -36,15 +32,9 @@ struct Slot<T> {
 }
 
 impl<T: Copy> Slab<T> {
-    /// How many slots a block has, as a power of two.
-    const BITS: u32 = {
-        let slots = BLOCK_BYTES / size_of::<Slot<T>>();
-        if slots < 2 { 0 } else { slots.ilog2() }
-    };
-
     /// A slab that holds nothing yet.
     pub const fn new() -> Self {
-        Self { blocks: Vec::new(), free: NONE, fresh: 0 }
+        Self { slots: Blocks::new(), free: NONE }
     }
 
     /// A slot with this value: one that was handed back, or else a fresh one. O(1), and now and
@@ -52,22 +42,12 @@ impl<T: Copy> Slab<T> {
     #[inline]
     pub fn take(&mut self, value: T) -> u32 {
         if self.free == NONE {
-            return self.take_fresh(value);
+            return self.slots.push(Slot { next: NONE, value }) as u32;
         }
         let index = self.free;
         let slot = self.slot_mut(index);
         slot.value = value;
         self.free = slot.next;
-        index
-    }
-
-    fn take_fresh(&mut self, value: T) -> u32 {
-        let index = self.fresh;
-        if index & ((1 << Self::BITS) - 1) == 0 {
-            self.blocks.push(Vec::with_capacity(1 << Self::BITS));
-        }
-        self.blocks[(index >> Self::BITS) as usize].push(Slot { next: NONE, value });
-        self.fresh += 1;
         index
     }
 
@@ -88,13 +68,12 @@ impl<T: Copy> Slab<T> {
     /// How many slots were ever taken fresh.
     #[cfg(test)]
     pub fn fresh(&self) -> u32 {
-        self.fresh
+        self.slots.len() as u32
     }
 
     #[inline(always)]
     fn slot_mut(&mut self, index: u32) -> &mut Slot<T> {
-        let place = index as usize & ((1 << Self::BITS) - 1);
-        &mut self.blocks[(index >> Self::BITS) as usize][place]
+        &mut self.slots[index as usize]
     }
 }
 
@@ -109,8 +88,7 @@ impl<T: Copy> Index<u32> for Slab<T> {
 
     #[inline(always)]
     fn index(&self, index: u32) -> &T {
-        let place = index as usize & ((1 << Self::BITS) - 1);
-        &self.blocks[(index >> Self::BITS) as usize][place].value
+        &self.slots[index as usize].value
     }
 }
 
@@ -130,17 +108,17 @@ mod tests {
         let mut slab = Slab::new();
         let slots: Vec<u32> = (0..10_000u64).map(|n| slab.take(n)).collect();
         assert!(slots.iter().zip(0..).all(|(&slot, n)| slab[slot] == n));
-        let blocks = slab.blocks.len();
+        let taken = slab.fresh();
         slots.iter().for_each(|&slot| slab.give(slot));
         assert!(slab.has_free());
         (0..10_000).for_each(|n| _ = slab.take(n));
-        assert_eq!((slab.blocks.len(), slab.has_free()), (blocks, false));
+        assert_eq!((slab.fresh(), slab.has_free()), (taken, false));
     }
 
     #[test]
     fn a_slot_larger_than_a_block_has_a_block_of_its_own() {
         let mut slab = Slab::new();
         let (one, two) = (slab.take([1u64; 9_000]), slab.take([2; 9_000]));
-        assert_eq!((slab[one][8_999], slab[two][0], slab.blocks.len()), (1, 2, 2));
+        assert_eq!((slab[one][8_999], slab[two][0], slab.fresh()), (1, 2, 2));
     }
 }

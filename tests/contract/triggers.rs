@@ -172,7 +172,7 @@ fn said_of<G: Trigger<u64>>(window: Option<Tumbling>, trigger: G) -> String {
 #[test]
 fn triggers_that_never_fire_are_refused() {
     let window = Some(Tumbling::of(ns(5)));
-    assert!(window.as_ref().is_some_and(|window| window.slices().is_ok()));
+    assert!(window.as_ref().is_some_and(|window| window.cuts().is_ok()));
     let never = "trigger = of a global window: it could never fire before the end of the input";
     assert_eq!(said_of(None, triggers::event_time()), never);
     assert_eq!(said_of(None, triggers::processing_time()), never);
