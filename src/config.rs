@@ -70,6 +70,9 @@ pub struct Config {
     /// Records that one call of a process function may emit, over all its outputs; one more is an
     /// error. They wait in buffers while there is no room for them.
     pub emits_max: usize,
+    /// Records that one operator may hold in window state on one shard, over all its keys, where it
+    /// keeps records rather than one accumulator a window; one more is an error. At most 2^27.
+    pub records_max: usize,
     /// Records that an embedded input and output hold at most. At least 1.
     pub embedded_capacity: usize,
     /// Seeds the hash of keys, and so the order in which a window's keys come out.
@@ -117,6 +120,7 @@ impl Config {
         within("keys_max", self.keys_max, usize::MAX)?;
         within("timers_max", self.timers_max, TIMERS_MAX)?;
         within("emits_max", self.emits_max, QUEUE_MAX)?;
+        within("records_max", self.records_max, RECORDS_MAX)?;
         within("embedded_capacity", self.embedded_capacity, QUEUE_MAX)
     }
 }
@@ -133,6 +137,7 @@ impl Default for Config {
             keys_max: 1 << 26,
             timers_max: 1 << 26,
             emits_max: 1 << 16,
+            records_max: 1 << 26,
             embedded_capacity: 1024,
             hash_seed: 0x6d69_6c6c_7374_7265,
             memory_bytes_max: 1 << 30,
@@ -146,6 +151,9 @@ const SHARDS_MAX: usize = 256;
 
 /// A queue longer than this is a mistake, and would be allocated before it could be refused.
 const QUEUE_MAX: usize = 1 << 22;
+
+/// What addresses of 32 bits reach even if each record of it has two chunks of eight to itself.
+const RECORDS_MAX: usize = 1 << 27;
 
 /// A batch longer than this is a step longer than anybody wants to wait for.
 const BATCH_MAX: usize = 1 << 16;

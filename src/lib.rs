@@ -28,6 +28,7 @@
 //! | floor | room | what is in it |
 //! |---|---|---|
 //! | 8 | `cli/` | the `millstream` command: benchmark scenarios, reports, the noise floor |
+//! | 7 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
 //! | 6 | [`sim`] | N shards in one thread under a seed |
 //! | 5 | [`shard`] | `step`, and the embedded inputs and outputs |
@@ -100,6 +101,8 @@
 //!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
 //!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
+//! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator
+//!   that keeps state shows it there by `inspect`, as `reduce.rs` does.
 //! - **A new bench scenario**: one file in `cli/scenario/`.
 //! - **A house rule**: `tests/tidy.rs`, where the rules are tests.
 
@@ -118,6 +121,7 @@ pub mod runtime;
 pub mod shard;
 pub mod sim;
 pub mod state;
+pub mod testing;
 pub mod time;
 pub mod window;
 
@@ -131,7 +135,9 @@ pub use shard::{Input, Output, Shard};
 pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
-pub use window::{Aggregate, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates};
+pub use window::{
+    Aggregate, Cumulative, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+};
 
 /// The README's programs, compiled and run as tests.
 #[cfg(doctest)]

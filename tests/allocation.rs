@@ -1,7 +1,11 @@
 //! After warm-up a step allocates nothing and frees nothing.
 
+#[path = "allocation/kit.rs"]
+mod kit;
 #[path = "allocation/process.rs"]
 mod process;
+#[path = "allocation/sessions.rs"]
+mod sessions;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,9 +1,15 @@
 //! One tester for every operator: the same input one record at a time and all at once, embedded and
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
-//! `support/tester.rs` says what all of that is.
+//! `src/testing/contract.rs` says what all of that is.
 
 #[path = "contract/process.rs"]
 mod process;
+#[path = "contract/sessions.rs"]
+mod sessions;
+#[path = "contract/slides.rs"]
+mod slides;
+#[path = "contract/sliding.rs"]
+mod sliding;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
@@ -12,7 +18,7 @@ use std::iter::repeat_n;
 
 use millstream::aggregates::{count, sum};
 use millstream::io::callback;
-use millstream::{Config, Shard, Timestamp, Tumbling, Watermarks, ns};
+use millstream::{Config, Shard, Timestamp, Tumbling, Watermarks, case, ns};
 
 use support::model::{Answer, Value, running_sums, windows};
 use support::tester::Tester;

@@ -374,3 +374,31 @@ fn too_many_keys_are_an_error() {
         }
     }
 }
+
+/// The worst step is one that did something, on the CPU of a shard, and no stage ever does more in
+/// a call than the config lets it.
+#[test]
+fn the_summary_has_the_worst_step_and_the_most_work_of_each_stage() {
+    let _alone = alone();
+    let config = Config { batch_max: 16, fire_max: 24, ..config(2) };
+    let cpus = Engine::new(config.clone()).unwrap().cpus().to_vec();
+    let summary = run(config, |p| {
+        let numbers = Generator::at_rate(2e5, |n, _due| n % 300)?;
+        p.source(numbers.share(p.shard(), p.shards()).duration(ms(200)))
+            .key_by(|n| *n)
+            .window(Tumbling::of(ms(10)))
+            .aggregate(count())
+            .for_each(drop);
+        Ok(())
+    })
+    .unwrap();
+    let worst = summary.worst_step.expect("there were steps");
+    assert!(worst.ns > 0 && worst.work.0 > 0, "{worst:?}");
+    assert!(worst.cpu.is_some_and(|cpu| cpus.contains(&cpu)), "{worst:?} {cpus:?}");
+    let stages = summary.stage_work;
+    assert!(stages.iter().any(|of| of.stage == worst.stage), "{worst:?} {stages:?}");
+    assert_eq!(stages.len(), 2);
+    assert!((1..=17).contains(&stages[0].most.0), "{stages:?}");
+    // Two batches of the other shard's lane and their ends, a slice of a window, and what ends it.
+    assert!((1..=2 * 17 + 25 + 2).contains(&stages[1].most.0), "{stages:?}");
+}

@@ -6,6 +6,12 @@
 
 #[path = "oracle/process.rs"]
 mod process;
+#[path = "oracle/recorded_sessions.rs"]
+mod recorded_sessions;
+#[path = "oracle/sessions.rs"]
+mod sessions;
+#[path = "oracle/sliding.rs"]
+mod sliding;
 mod support;
 
 use std::collections::BTreeMap;
@@ -19,7 +25,9 @@ use support::model::{
     Answer, Value, disorder_of, finals, grouped, running_sums, sorted, watermarks, windows,
     windows_under,
 };
-use support::world::{all, at, disordered, memory, results, values, window_of, without_order};
+use support::world::{
+    all, at, disordered, invertible, memory, results, values, window_of, with_zeros, without_order,
+};
 use support::{Cut, Fired, Row, Said, Script, Seen, World, watch};
 
 /// `PROPTEST_CASES`, or so many that the file takes some seconds.
@@ -56,9 +64,17 @@ fn rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
 }
 
 fn cut() -> impl Strategy<Value = Cut> {
-    let shape = (1..60i64, 1..60i64, 0..200i64).prop_map(|(size, slide, offset)| {
-        let slide = if slide > size || size / slide > 20 { size } else { slide };
-        Cut { size, slide, offset, lateness: 0 }
+    // Mostly few slices a window, at times a hundred.
+    let lengths = prop_oneof![
+        6 => (1..60i64, 1..60i64).prop_map(|(size, slide)| (size, slide.min(size))),
+        2 => (1..20i64, 1..6i64).prop_map(|(slide, times)| (slide * times, slide)),
+        1 => (40..=100i64, 1..3i64),
+    ];
+    let shape = (lengths, 0..200i64).prop_map(|((size, slide), offset)| Cut {
+        size,
+        slide,
+        offset,
+        lateness: 0,
     });
     let lateness = prop_oneof![2 => Just(0i64), 3 => 1..80i64, 1 => Just(i64::MAX)];
     (shape, lateness).prop_map(|(shape, lateness)| Cut { lateness, ..shape })
@@ -120,6 +136,34 @@ proptest! {
         let key = |row: &Row| row.key;
         prop_assert_eq!(grouped(&got.late, key), grouped(&want.late, key));
         prop_assert_eq!(counters, [want.late.len() as u64, 0, want.fired.len() as u64]);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// What slides out of a window is deducted where that can be done: the same results.
+    #[test]
+    fn invertible_windows_are_the_models(
+        world in World::any(),
+        rows in rows(120),
+        cut in cut(),
+        disorder in 0..60i64,
+    ) {
+        let seen = Seen::<Result>::new();
+        world.run(|p| {
+            let windows = timed(p, &world, &rows, disorder)
+                .key_by(|row| row.key)
+                .window(window_of(cut))
+                .allowed_lateness(ns(cut.lateness as u64))
+                .aggregate(invertible())
+                .map(with_zeros);
+            watch(windows, &seen, &world);
+            Ok(())
+        });
+        let want = windows(&rows, cut, disorder).fired;
+        let want: Vec<Fired> = want.into_iter().map(Fired::invertible).collect();
+        assert_same_by_key(&results(&seen), &want);
     }
 }
 

@@ -26,7 +26,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (40, &["operators", "window", "join", "cep", "checkpoint", "net", "disk"]),
     (50, &["shard"]),
     (60, &["runtime", "sim"]),
-    (70, &["control"]),
+    (70, &["control", "testing"]),
     (80, &["cli"]),
     (90, &["main", "lib", "prelude"]),
 ];
@@ -42,6 +42,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("hdrhistogram", &["metrics/histogram.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),
     ("quanta", &["time/clock.rs"]),
+    ("jiff", &["window/zone.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("serde", &["cli/"]),
     ("serde_json", &["cli/"]),

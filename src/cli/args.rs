@@ -128,10 +128,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", help_heading = "Shards")]
     #[arg(default_value_t = Config::default().ring_capacity)]
     pub ring_capacity: usize,
-    /// Records that a source gives at most in one step.
+    /// Records that a source gives at most in one step [default: 256, for `window` 1024].
     #[arg(long, value_name = "N", help_heading = "Shards")]
-    #[arg(default_value_t = Config::default().batch_max)]
-    pub batch_max: usize,
+    pub batch_max: Option<usize>,
     /// Allow more spinning shards than cores.
     #[arg(long, help_heading = "Shards")]
     pub oversubscribe: bool,
@@ -212,7 +211,7 @@ impl BenchArgs {
             shards,
             idle,
             ring_capacity: self.ring_capacity,
-            batch_max: self.batch_max,
+            batch_max: self.batch_max.unwrap_or(Config::default().batch_max),
             oversubscribe: self.oversubscribe,
             ..Config::default()
         };

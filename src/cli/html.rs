@@ -85,6 +85,7 @@ pub fn render(report: &Report, plots: &Plots) -> String {
     percentile_chart(&mut out, plots);
     time_chart(&mut out, report, plots);
     latencies(&mut out, &report.latencies());
+    steps(&mut out, report);
     ratios(&mut out, report);
     counters(&mut out, report);
     host(&mut out, report);
@@ -186,6 +187,33 @@ fn latencies(out: &mut String, rows: &[(&str, LatencyNs)]) {
             let _ = write!(out, "<td class=\"number\">{cell}</td>");
         }
         out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+fn steps(out: &mut String, report: &Report) {
+    let Some(worst) = &report.worst_step else { return };
+    out.push_str("<h2>Worst step</h2>\n<dl class=\"pairs\">\n");
+    pair(out, "Time", &span(worst.ns));
+    pair(out, "Units of work", &count(worst.work));
+    pair(out, "Most of it in", &escape(&worst.stage));
+    if let Some(cpu) = worst.cpu {
+        pair(out, "CPU", &cpu.to_string());
+    }
+    if let Some(stall) = worst.stall_ns {
+        pair(out, "An empty loop was away from it, at worst", &span(stall));
+    }
+    out.push_str("</dl>\n");
+    if report.stage_work.is_empty() {
+        return;
+    }
+    open_table(out, "Work", &["stage"], ["most units in one call"]);
+    for of in &report.stage_work {
+        let (stage, work) = (escape(&of.stage), count(of.work));
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{stage}</th><td class=\"number\">{work}</td></tr>"
+        );
     }
     out.push_str("</tbody></table></div>\n");
 }
@@ -325,7 +353,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::report::Goal;
+    use crate::cli::report::{Goal, StageUnits, Step};
     use crate::time::Timestamp;
 
     #[test]
@@ -335,9 +363,11 @@ mod tests {
         report.command = "millstream bench '<img>'".into();
         report.notes.push("<b>".into());
         report.ratios.insert("<i>".into(), 1.0);
+        report.worst_step = Some(Step { stage: "<s>".into(), ..Step::default() });
+        report.stage_work.push(StageUnits { stage: "<em>".into(), work: 1 });
         let latency = Latency::new();
         let html = render(&report, &Plots::default().curve("<u>", &latency));
-        for bad in ["<script", "<img", "<b>", "<i>", "<u>"] {
+        for bad in ["<script", "<img", "<b>", "<i>", "<u>", "<s>", "<em>"] {
             assert!(!html.contains(bad), "{bad}");
         }
     }

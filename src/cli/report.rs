@@ -40,6 +40,12 @@ pub struct Report {
     /// From a record's intended time to its having been processed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_latency_ns: Option<LatencyNs>,
+    /// The step that took longest after the warm-up.
+    pub worst_step: Option<Step>,
+    /// The most that each stage did in one call after the warm-up, upstream first: a bound on a
+    /// step that does not depend on the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stage_work: Vec<StageUnits>,
     /// The counters of all shards, summed, by name.
     #[serde(serialize_with = "by_name")]
     pub counters: Counters,
@@ -57,6 +63,30 @@ pub struct Report {
     pub notes: Vec<String>,
     /// How many times it ran.
     pub repeats: u32,
+}
+
+/// The step that took longest, and what the core had to do with it.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Step {
+    /// How long it took, from one clock reading of the shard's loop to the next.
+    pub ns: u64,
+    /// What it did, in records, marks and slices of deferred work.
+    pub work: u64,
+    /// The stage with the most units of work in one call of that step.
+    pub stage: String,
+    /// The core that it ran on.
+    pub cpu: Option<usize>,
+    /// The longest that an empty loop was away from that core, in the same run.
+    pub stall_ns: Option<u64>,
+}
+
+/// The most that a stage did in one call.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct StageUnits {
+    /// The stage, by its steps.
+    pub stage: String,
+    /// In records, marks and slices of deferred work.
+    pub work: u64,
 }
 
 /// What a ratio ought to reach.
@@ -193,9 +223,9 @@ impl Report {
 
     /// One report of repeated runs; `None` of none.
     ///
-    /// Rates, percentiles and ratios are medians. Maximum latency and allocations are the worst of
-    /// all runs and disturbances are summed, because a median would hide them. Counters are those
-    /// of the run with the median rate.
+    /// Rates, percentiles and ratios are medians. Maximum latency, the worst step and allocations
+    /// are the worst of all runs and disturbances are summed, because a median would hide them.
+    /// Counters are those of the run with the median rate.
     pub fn of_repeats(mut runs: Vec<Self>) -> Option<Self> {
         runs.sort_by(|one, two| one.records_per_s.total_cmp(&two.records_per_s));
         let mut sum = runs.get(runs.len() / 2)?.clone();
@@ -207,6 +237,12 @@ impl Report {
         sum.record_latency_ns = latency(|run| run.record_latency_ns);
         sum.allocations_per_step =
             runs.iter().filter_map(|run| run.allocations_per_step).max_by(f64::total_cmp);
+        sum.worst_step =
+            runs.iter().filter_map(|run| run.worst_step.clone()).max_by_key(|step| step.ns);
+        for (at, units) in sum.stage_work.iter_mut().enumerate() {
+            let of_runs = runs.iter().filter_map(|run| run.stage_work.get(at));
+            units.work = of_runs.map(|units| units.work).max().unwrap_or(units.work);
+        }
         sum.disturbance =
             runs.iter().fold(Disturbance::default(), |all, run| all + run.disturbance);
         sum.repeats = runs.iter().map(|run| run.repeats).sum();
@@ -280,6 +316,10 @@ mod tests {
         report.ratios.insert("broken".into(), f64::NAN);
         report.goals.insert("hop_vs_rtrb".into(), Goal::AtMost(1.5));
         report.counters.set(Counter::Late, 3);
+        let stage = "key_by > reduce".to_owned();
+        report.worst_step =
+            Some(Step { ns: 900, work: 12, stage: stage.clone(), cpu: Some(1), stall_ns: None });
+        report.stage_work.push(StageUnits { stage, work: 11 });
         let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
         assert_eq!(json["scenario"], "bars");
         assert_eq!(json["noise_floor"]["p99_9"], 7);
@@ -287,6 +327,11 @@ mod tests {
         assert!(json["ratios"]["broken"].is_null() && json["latency_ns"].is_null());
         assert_eq!(json["goals"]["hop_vs_rtrb"]["at_most"], 1.5);
         assert_eq!(json["counters"]["late"], 3);
+        let step = &json["worst_step"];
+        assert_eq!((&step["ns"], &step["work"]), (&900.into(), &12.into()));
+        assert_eq!((&step["stage"], &step["cpu"]), (&"key_by > reduce".into(), &1.into()));
+        assert!(step["stall_ns"].is_null());
+        assert_eq!(json["stage_work"][0]["work"], 11);
         for name in ["version", "host", "offered_per_s", "records_per_s", "seconds", "repeats"] {
             assert!(json.get(name).is_some(), "{name}");
         }
@@ -299,6 +344,8 @@ mod tests {
             latency_ns: Some(latency),
             ratios: BTreeMap::from([("a".to_owned(), ratio)]),
             allocations_per_step: Some(ratio),
+            worst_step: Some(Step { ns: max, work: 7, ..Step::default() }),
+            stage_work: vec![StageUnits { stage: "s".to_owned(), work: max / 2 }],
             notes: vec!["same".to_owned()],
             repeats: 1,
             ..Report::default()
@@ -314,6 +361,8 @@ mod tests {
         assert_eq!((latency.p50, latency.max), (30, 500));
         assert_eq!((sum.ratios["a"], sum.ratio_ranges["a"]), (2.0, [1.0, 4.0]));
         assert_eq!((sum.allocations_per_step, sum.notes.len()), (Some(4.0), 1));
+        assert_eq!(sum.worst_step.map(|step| step.ns), Some(500));
+        assert_eq!(sum.stage_work[0].work, 250);
         assert!(Report::of_repeats(Vec::new()).is_none());
     }
 

@@ -1,5 +1,7 @@
 //! A report as text for a terminal of 100 columns, and numbers as people read them.
 
+mod steps;
+
 use std::fmt::Write;
 
 use super::host::{Disturbance, Host};
@@ -22,6 +24,7 @@ pub fn render(report: &Report) -> String {
     out.push('\n');
     rates(&mut out, report);
     latencies(&mut out, &report.latencies());
+    steps(&mut out, &steps::lines(report));
     ratios(&mut out, report);
     counters(&mut out, report);
     notes(&mut out, &report.notes);
@@ -174,6 +177,13 @@ fn latencies(out: &mut String, rows: &[(&str, LatencyNs)]) {
         line(out, &format!("{row}{:>16}", count(latency.samples)));
     }
     out.push('\n');
+}
+
+fn steps(out: &mut String, lines: &[String]) {
+    if !lines.is_empty() {
+        section(out, "worst step", lines);
+        out.push('\n');
+    }
 }
 
 fn ratios(out: &mut String, report: &Report) {
@@ -377,6 +387,7 @@ fn significant(value: f64, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::report::{StageUnits, Step};
     use crate::metrics::Counter;
 
     #[test]
@@ -443,6 +454,15 @@ mod tests {
         report.goals.insert("precombined_2_vs_1".into(), Goal::AtMost(1.6));
         report.goals.insert("other".into(), Goal::AtMost(1.6));
         report.offered_per_s = Some(1e6);
+        let stage = "key_by > window (tumbling 10 ms) > map > inspect > filter > sink for_each";
+        report.worst_step = Some(Step {
+            ns: u64::MAX,
+            work: u64::MAX,
+            stage: stage.to_owned(),
+            cpu: Some(127),
+            stall_ns: Some(u64::MAX),
+        });
+        report.stage_work.push(StageUnits { stage: stage.to_owned(), work: u64::MAX });
         report.notes.push("many words ".repeat(30));
         for &counter in Counter::ALL {
             report.counters.set(counter, 123_456_789_012);
@@ -450,9 +470,15 @@ mod tests {
         let text = render(&report);
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= WIDTH, "{widest}\n{text}");
-        for expected in
-            ["noise floor", "missed 77-fold", "not measured", "fell behind", "dead_lettered"]
-        {
+        for expected in [
+            "noise floor",
+            "missed 77-fold",
+            "not measured",
+            "fell behind",
+            "dead_lettered",
+            "on CPU 127,",
+            "in one call of",
+        ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
         assert!(!text.contains(" \n"), "white space at a line's end");

@@ -10,6 +10,7 @@ mod operator;
 mod pipeline;
 mod plan;
 mod record;
+mod shown;
 mod stage;
 mod stream;
 
@@ -21,5 +22,6 @@ pub use pipeline::{Built, Pipeline, build};
 pub(crate) use plan::SINK;
 pub use plan::{NodeId, Plan};
 pub use record::Record;
+pub use shown::{Held, Shown};
 pub use stage::{Edge, Runnable, Stage};
 pub use stream::{KeyColumn, Keyed, Stream, Upstream};

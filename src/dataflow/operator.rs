@@ -1,6 +1,6 @@
 //! The one trait that every step of a pipeline is made of.
 
-use crate::dataflow::{Context, Record, Work};
+use crate::dataflow::{Context, Record, Shown, Work};
 use crate::time::Watermark;
 
 /// Records handed over together, oldest first; what is not taken out is dropped.
@@ -48,6 +48,13 @@ pub trait Operator<In>: 'static {
 
     /// How much room there is, here and in everything downstream that is reached by direct calls.
     fn pressure(&self) -> Pressure;
+
+    /// Shows what it holds for its keys, and then lets what it was built around show its own.
+    ///
+    /// For tests and consoles, between two steps and never in one. What holds nothing passes it on,
+    /// which `pass_on!` does; an operator that keeps the default hides itself and what follows it
+    /// in the stage.
+    fn inspect(&self, _each: &mut dyn FnMut(Shown<'_>)) {}
 }
 
 impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
@@ -69,13 +76,16 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
     fn pressure(&self) -> Pressure {
         (**self).pressure()
     }
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        (**self).inspect(each);
+    }
 }
 
 /// Passes on everything but records, for a step that holds nothing back. `$next` is the field that
 /// holds what follows.
 macro_rules! pass_on {
     ($next:ident) => {
-        $crate::dataflow::pass_on!($next: watermark, batch_end, room);
+        $crate::dataflow::pass_on!($next: watermark, batch_end, room, inspect);
     };
     ($next:ident: $($what:ident),+) => {
         $($crate::dataflow::pass_on!(@$what $next);)+
@@ -104,6 +114,11 @@ macro_rules! pass_on {
         #[inline]
         fn pressure(&self) -> $crate::dataflow::Pressure {
             self.$next.pressure()
+        }
+    };
+    (@inspect $next:ident) => {
+        fn inspect(&self, each: &mut dyn FnMut($crate::dataflow::Shown<'_>)) {
+            self.$next.inspect(each);
         }
     };
 }

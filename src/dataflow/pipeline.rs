@@ -34,8 +34,8 @@ struct Builder {
 /// A built pipeline of one shard: its stages in the order in which a record meets them, and the
 /// plan.
 pub struct Built {
-    /// The stages, upstream first.
-    pub stages: Vec<Box<dyn Runnable>>,
+    /// The stages, upstream first, each with its name: its steps from the first to the last.
+    pub stages: Vec<(String, Box<dyn Runnable>)>,
     /// The drawing.
     pub plan: Plan,
 }
@@ -116,7 +116,9 @@ pub fn build<H>(
     }
     check(&plan, config, fabric.shards())?;
     stages.sort_by_key(|(head, _)| *head);
-    let stages = stages.into_iter().map(|(_, stage)| stage).collect();
+    let heads: Vec<NodeId> = stages.iter().map(|(head, _)| *head).collect();
+    let named = |(head, stage): (NodeId, _)| (plan.stage_name(head, &heads), stage);
+    let stages = stages.into_iter().map(named).collect();
     Ok((Built { stages, plan }, handles))
 }
 

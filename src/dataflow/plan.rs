@@ -52,6 +52,20 @@ impl Plan {
         })
     }
 
+    /// The steps of the stage that begins at `head`, up to the next of `heads`.
+    pub(crate) fn stage_name(&self, head: NodeId, heads: &[NodeId]) -> String {
+        let mut name = self.nodes[head.0].label.clone();
+        let mut last = head;
+        let follows =
+            |id: usize, last| !heads.contains(&NodeId(id)) && self.nodes[id].inputs.contains(&last);
+        while let Some(id) = (last.0 + 1..self.nodes.len()).find(|&id| follows(id, last)) {
+            name += " > ";
+            name += &self.nodes[id].label;
+            last = NodeId(id);
+        }
+        name
+    }
+
     /// The plan in Graphviz' language: `millstream ... | dot -Tsvg` draws it.
     pub fn dot(&self) -> String {
         let mut out = String::from("digraph pipeline {\n  rankdir=LR;\n  node [shape=box];\n");

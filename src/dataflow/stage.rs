@@ -1,6 +1,6 @@
 //! A stage: steps fused by generics, closed by one box at its edge.
 
-use crate::dataflow::{Context, Operator, Work};
+use crate::dataflow::{Context, Operator, Shown, Work};
 
 /// A stage in the making: it knows how to wrap itself around whatever comes next.
 ///
@@ -54,4 +54,7 @@ pub trait Runnable {
 
     /// Its input has ended and nothing is left to do or to send.
     fn is_done(&self) -> bool;
+
+    /// Shows what its operators hold: see [`Operator::inspect`].
+    fn inspect(&self, _each: &mut dyn FnMut(Shown<'_>)) {}
 }

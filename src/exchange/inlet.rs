@@ -1,6 +1,6 @@
 //! The receiving side of an edge: the lanes that lead to it, merged into one operator.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Work};
+use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Shown, Work};
 use crate::exchange::outbox::Mark;
 use crate::exchange::port::Handover;
 use crate::exchange::ring::RingReceiver;
@@ -210,5 +210,9 @@ impl<T: 'static> Runnable for Inlet<T> {
 
     fn is_done(&self) -> bool {
         self.merged.now().is_end() && self.operator.pressure() == Pressure::Clear
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.operator.inspect(each);
     }
 }

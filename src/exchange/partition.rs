@@ -46,9 +46,6 @@ impl<F> ByKey<F> {
 impl<T, K: Key, F: Fn(&T) -> K + 'static> Route<T> for ByKey<F> {
     #[inline(always)]
     fn shard(&self, value: &T) -> usize {
-        if self.shards == 1 {
-            return 0;
-        }
         owner(key_group(hash((self.key)(value), self.seed)), self.shards)
     }
 }

@@ -150,8 +150,14 @@ impl<T, R> Exchange<T, R> {
 impl<T: 'static, R: Route<T>> Operator<T> for Exchange<T, R> {
     #[inline(always)]
     fn on_record(&mut self, record: Record<T>, _cx: &mut Context) {
-        let shard = self.route.shard(&record.value);
-        self.ports[shard].push(record, self.watermark);
+        // On a shard that is alone a record is pushed without asking where it goes. Among several
+        // no branch may depend on the answer, which nobody can predict: it is an index.
+        if let [port] = &mut self.ports[..] {
+            port.push(record, self.watermark);
+        } else {
+            let shard = self.route.shard(&record.value);
+            self.ports[shard].push(record, self.watermark);
+        }
     }
 
     #[inline(always)]

@@ -3,9 +3,7 @@
 //! May not know what the bytes mean.
 
 mod bell;
-mod chunks;
 mod prefetch;
 
 pub use bell::Bell;
-pub(crate) use chunks::Chunks;
 pub(crate) use prefetch::prefetch;

@@ -131,5 +131,5 @@ where
         self.next.on_batch_end(cx);
     }
 
-    pass_on!(next: room);
+    pass_on!(next: room, inspect);
 }

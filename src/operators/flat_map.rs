@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Stage, Stream, Work};
+use crate::dataflow::{
+    Context, Operator, Pressure, Record, Runnable, Stage, Stream, Work, pass_on,
+};
 use crate::time::{Timestamp, Watermark};
 
 impl<'p, S: Stage> Stream<'p, S> {
@@ -215,4 +217,6 @@ where
     fn pressure(&self) -> Pressure {
         if self.holds() { Pressure::Full } else { self.next.pressure() }
     }
+
+    pass_on!(next: inspect);
 }

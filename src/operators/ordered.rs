@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Stage, Stream, Work};
+use crate::dataflow::{
+    Context, Operator, Pressure, Record, Runnable, Stage, Stream, Work, pass_on,
+};
 use crate::exchange::{self, To};
 use crate::time::{Timestamp, Watermark};
 
@@ -177,4 +179,6 @@ impl<T: 'static, R: Ord + 'static, F: Fn(&T) -> R + 'static, N: Operator<T>> Ope
         let here = if rests { Pressure::Clear } else { Pressure::Pending };
         here.max(self.next.pressure())
     }
+
+    pass_on!(next: inspect);
 }

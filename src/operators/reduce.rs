@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Stage, Stream, pass_on,
+    Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Shown, Stage, Stream, pass_on,
 };
 use crate::operators::expiring::{Expiring, term_of};
-use crate::state::{Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
+use crate::state::{Cursor, Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
 use crate::time::{Timestamp, Watermark};
 
 impl<'p, K: Key, T: State> Keyed<'p, K, T> {
@@ -119,6 +119,15 @@ where
         self.on_records(batch.as_slice(), cx);
         cx.reached_state(batch.len() as u64);
         self.running.take_back(batch.len(), cx);
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.running.table.visit(&mut Cursor::default(), usize::MAX, |key, lease| {
+            if let Some(value) = lease.shown(self.running.watermark.at) {
+                each(Shown::value("reduce", &key, value));
+            }
+        });
+        self.next.inspect(each);
     }
 
     #[inline(always)]

@@ -1,6 +1,8 @@
 //! One stream becomes two.
 
-use crate::dataflow::{Context, Edge, Operator, Pressure, Record, Runnable, Stage, Stream, Work};
+use crate::dataflow::{
+    Context, Edge, Operator, Pressure, Record, Runnable, Stage, Stream, Work, pass_on,
+};
 use crate::exchange::{self, Port, Side};
 use crate::time::Watermark;
 
@@ -122,4 +124,6 @@ where
     fn pressure(&self) -> Pressure {
         self.side.pressure().max(self.next.pressure())
     }
+
+    pass_on!(next: inspect);
 }

@@ -13,7 +13,11 @@
 //! # }
 //! ```
 
-use crate::dataflow::{Context, Operator, Pipeline, Pressure, Runnable, Stage, Stream, Work};
+use std::hint::cold_path;
+
+use crate::dataflow::{
+    Context, Operator, Pipeline, Pressure, Runnable, Shown, Stage, Stream, Work,
+};
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
 use crate::time::{Merged, Timestamp, Watermark};
@@ -128,13 +132,16 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
         let polled = source.poll(path, now, self.batch_max, &mut |record| {
             emitted += 1;
             if record.at >= furthest {
-                furthest = latest(record.at);
-            } else if let Some(watermark) = merged.update(path, Watermark::at(furthest)) {
-                next.on_watermark(watermark, cx);
+                furthest = record.at;
+            } else {
+                cold_path();
+                if let Some(watermark) = merged.update(path, Watermark::at(latest(furthest))) {
+                    next.on_watermark(watermark, cx);
+                }
             }
             next.on_record(record, cx);
         });
-        partitions[path].furthest = furthest;
+        partitions[path].furthest = latest(furthest);
         match polled {
             Ok(polled) => Some((polled, emitted)),
             Err(error) => {
@@ -221,6 +228,10 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn is_done(&self) -> bool {
         self.ended && self.next.pressure() == Pressure::Clear
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.next.inspect(each);
     }
 }
 

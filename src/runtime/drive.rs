@@ -29,7 +29,7 @@ pub struct Driver<'a> {
     pub bell: &'a Bell,
     pub monitor: &'a Monitor,
     pub counters: &'a ShardCounters,
-    /// Latencies before this moment are of the warm-up and are forgotten.
+    /// Latencies and steps before this moment are of the warm-up and are forgotten.
     pub warm_at: Option<Timestamp>,
 }
 
@@ -48,26 +48,34 @@ impl Driver<'_> {
         }
     }
 
-    /// The hot loop: no system call and no allocation of ours.
+    /// The hot loop: no system call and no allocation of ours. The time of a step is that from its
+    /// clock reading to the next one, so knowing the worst costs no reading more.
     fn step_until_over(&mut self) {
         let mut busy_at = self.clock.now();
         let mut turn = 0_u32;
+        let mut stepped_at = Timestamp::MAX;
         loop {
             turn = turn.wrapping_add(1);
             let now = self.clock.now();
+            self.shard.took(now.since(stepped_at));
+            stepped_at = now;
             let work = self.shard.step(now);
             let tired = work.is_none() && self.is_tired(now, busy_at);
             if !work.is_none() {
                 busy_at = now;
             }
             if tired || turn.is_multiple_of(STEPS_BETWEEN_LOOKS) {
-                self.forget_warm_up(now);
                 if self.is_over() {
+                    self.shard.took(self.clock.now().since(now));
                     return;
+                }
+                if self.forget_warm_up(now) {
+                    stepped_at = Timestamp::MAX;
                 }
             }
             if tired {
                 self.sleep();
+                stepped_at = Timestamp::MAX;
             }
         }
     }
@@ -98,11 +106,14 @@ impl Driver<'_> {
         bell.sleep(SLEEP_MAX, || shard.step(clock.now()) > Work::NONE);
     }
 
-    fn forget_warm_up(&mut self, now: Timestamp) {
-        if self.warm_at.is_some_and(|warm_at| now >= warm_at) {
+    /// Forgets what was of the warm-up, once, when that is over; returns whether it is that moment.
+    fn forget_warm_up(&mut self, now: Timestamp) -> bool {
+        let is_warm = self.warm_at.is_some_and(|warm_at| now >= warm_at);
+        if is_warm {
             self.warm_at = None;
-            self.shard.forget_latencies(now);
+            self.shard.forget_warm_up(now);
         }
+        is_warm
     }
 }
 

@@ -13,7 +13,7 @@ use crate::metrics::Counters;
 use crate::runtime::drive::{Driver, caught};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
-use crate::shard::{Latencies, Shard};
+use crate::shard::{Latencies, Shard, StageWork, WorstStep};
 use crate::time::{Clock, SystemClock};
 
 /// What a run came to.
@@ -22,6 +22,10 @@ pub struct Summary {
     pub counters: Counters,
     /// Latencies of all shards, after the warm-up.
     pub latencies: Latencies,
+    /// The longest step of any shard after the warm-up.
+    pub worst_step: Option<WorstStep>,
+    /// The most that each stage did in one call after the warm-up, on whatever shard that was.
+    pub stage_work: Vec<StageWork>,
     /// From the moment when all shards had been built until the last one was done.
     pub elapsed: Duration,
     /// The drawing of the pipeline.
@@ -116,6 +120,7 @@ impl Engine {
         for index in 0..self.cpus.len() {
             let seat = Seat {
                 index,
+                cpu: self.cpus[index],
                 config: self.config.clone(),
                 fabric: fabric.clone(),
                 monitor: self.monitor.clone(),
@@ -123,7 +128,7 @@ impl Engine {
                 warm_up: self.warm_up,
                 build: build_pipeline.clone(),
             };
-            match spawn(self.cpus[index], seat) {
+            match spawn(seat) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     self.monitor.fail(error);
@@ -136,11 +141,14 @@ impl Engine {
 
     fn finish(self, threads: Vec<Thread>, plan: Plan) -> Result<Summary> {
         let mut latencies = Latencies::default();
+        let (mut worst_step, mut stage_work) = (None, Vec::new());
         let mut elapsed = Duration::ZERO;
         for thread in threads {
             match thread.join() {
                 Ok(Some(result)) => {
                     latencies.merge(&result.latencies);
+                    worst_step = WorstStep::longer(worst_step, result.worst_step);
+                    StageWork::merge(&mut stage_work, result.stage_work);
                     elapsed = elapsed.max(result.elapsed);
                 }
                 Ok(None) => {}
@@ -149,7 +157,10 @@ impl Engine {
         }
         match self.monitor.take_failure() {
             Some(error) => Err(error),
-            None => Ok(Summary { counters: self.monitor.counters(), latencies, elapsed, plan }),
+            None => {
+                let counters = self.monitor.counters();
+                Ok(Summary { counters, latencies, worst_step, stage_work, elapsed, plan })
+            }
         }
     }
 }
@@ -159,12 +170,15 @@ type Thread = ExecutorJoinHandle<Option<Finished>>;
 /// What a shard leaves behind.
 struct Finished {
     latencies: Latencies,
+    worst_step: Option<WorstStep>,
+    stage_work: Vec<StageWork>,
     elapsed: Duration,
 }
 
 /// Everything that one shard's thread is given.
 struct Seat {
     index: usize,
+    cpu: usize,
     config: Arc<Config>,
     fabric: Arc<Fabric>,
     monitor: Monitor,
@@ -173,8 +187,8 @@ struct Seat {
     build: Arc<dyn Fn(Pipeline<'_>) -> Result<()> + Send + Sync>,
 }
 
-fn spawn(cpu: usize, seat: Seat) -> Result<Thread> {
-    LocalExecutorBuilder::new(Placement::Fixed(cpu))
+fn spawn(seat: Seat) -> Result<Thread> {
+    LocalExecutorBuilder::new(Placement::Fixed(seat.cpu))
         .name("shard")
         .io_memory(IO_MEMORY_BYTES)
         .spawn(move || seat.run())
@@ -219,6 +233,13 @@ impl Seat {
             warm_at: warm.then(|| self.clock.now() + self.warm_up),
         };
         driver.run();
-        Some(Finished { latencies: driver.shard.latencies(), elapsed: started.elapsed() })
+        let shard = &driver.shard;
+        let worst = shard.worst_step();
+        Some(Finished {
+            latencies: shard.latencies(),
+            worst_step: worst.map(|step| WorstStep { cpu: Some(self.cpu), ..step }),
+            stage_work: shard.stage_work(),
+            elapsed: started.elapsed(),
+        })
     }
 }

@@ -5,6 +5,8 @@
 
 mod embed;
 mod step;
+mod worst;
 
 pub use embed::{Input, InputSource, Output};
 pub use step::{Latencies, Shard};
+pub use worst::{StageWork, WorstStep};

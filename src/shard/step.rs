@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dataflow::{Built, Context, Plan, Runnable, Work};
+use crate::dataflow::{Built, Context, Plan, Runnable, Shown, Work};
 use crate::error::Error;
 use crate::metrics::{Counter, Latency, ShardCounters};
+use crate::shard::worst::{StageWork, WorstStep};
 use crate::time::{Clock, ManualClock, Timestamp};
 
 /// One core's whole share of a pipeline: its sources, its operators, its state, its ends of the
@@ -19,12 +20,44 @@ pub struct Shard {
     cx: Context,
     /// The clock that latency is measured by, if it shows the times given to `step`.
     step_clock: Option<ManualClock>,
+    /// What the last step did.
+    last: Did,
+    /// The longest step that the driver has told of, and how long it took.
+    worst: Did,
+    worst_ns: u64,
 }
 
 /// A stage, and whether it has to be asked even when nothing else on the shard has moved.
 struct Stage {
     runnable: Box<dyn Runnable>,
     is_source: bool,
+    index: usize,
+    name: String,
+    /// The most that it has done in one call.
+    most: Work,
+}
+
+/// What a step did, and the stage that did most of it in one call.
+#[derive(Clone, Copy, Default)]
+struct Did {
+    work: Work,
+    most: Work,
+    busiest: usize,
+}
+
+impl Did {
+    /// A call of a stage did so much.
+    #[inline(always)]
+    fn note(&mut self, done: Work, stage: &mut Stage) {
+        if done.is_none() {
+            return;
+        }
+        self.work += done;
+        stage.most = stage.most.max(done);
+        if done > self.most {
+            (self.most, self.busiest) = (done, stage.index);
+        }
+    }
 }
 
 /// Latencies of one shard, or of several merged.
@@ -52,13 +85,14 @@ impl Shard {
 
     /// Like [`new`](Self::new), with counters that somebody else reads.
     pub fn counting_into(built: Built, clock: Rc<dyn Clock>, counters: Arc<ShardCounters>) -> Self {
-        let stage = |runnable: Box<dyn Runnable>| {
+        let stage = |(index, (name, runnable)): (usize, (String, Box<dyn Runnable>))| {
             let is_source = runnable.is_source();
-            Stage { runnable, is_source }
+            Stage { runnable, is_source, index, name, most: Work::NONE }
         };
-        let stages = built.stages.into_iter().map(stage).collect();
+        let stages = built.stages.into_iter().enumerate().map(stage).collect();
         let cx = Context::new(clock, counters);
-        Self { stages, plan: built.plan, cx, step_clock: None }
+        let (last, worst) = Default::default();
+        Self { stages, plan: built.plan, cx, step_clock: None, last, worst, worst_ns: 0 }
     }
 
     /// A shard that measures latency by the times given to `step`.
@@ -81,21 +115,24 @@ impl Shard {
         if let Some(clock) = &self.step_clock {
             clock.set(now);
         }
-        let mut work = Work::NONE;
+        let mut did = Did::default();
         for stage in self.stages.iter_mut().rev() {
-            work += stage.runnable.drain(&mut self.cx);
+            let done = stage.runnable.drain(&mut self.cx);
+            did.note(done, stage);
         }
         let left_over = std::mem::take(&mut self.cx.left_over);
         for stage in &mut self.stages {
-            if stage.is_source || left_over || self.cx.left_over || !work.is_none() {
-                work += stage.runnable.poll(&mut self.cx);
+            if stage.is_source || left_over || self.cx.left_over || !did.work.is_none() {
+                let done = stage.runnable.poll(&mut self.cx);
+                did.note(done, stage);
             }
         }
+        self.last = did;
         self.cx.count(Counter::Steps, 1);
-        if !work.is_none() {
+        if !did.work.is_none() {
             self.cx.count(Counter::BusySteps, 1);
         }
-        work
+        did.work
     }
 
     /// Whether every input has ended and everything it led to has left this shard.
@@ -113,6 +150,12 @@ impl Shard {
         self.cx.take_failure()
     }
 
+    /// Shows what its operators hold by key, upstream first; within an operator in the order of
+    /// its table. For tests and consoles: it takes as long as there is state.
+    pub fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.stages.iter().for_each(|stage| stage.runnable.inspect(each));
+    }
+
     /// The drawing of its pipeline.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -128,9 +171,33 @@ impl Shard {
         Latencies { to_sink: self.cx.to_sink.clone(), to_state: self.cx.to_state.clone() }
     }
 
-    /// Forgets the latencies so far, which were of the warm-up.
-    pub fn forget_latencies(&mut self, now: Timestamp) {
+    /// A driver that has a clock says how long the last step took; the longest is kept, unless it
+    /// found nothing to do.
+    #[inline(always)]
+    pub fn took(&mut self, ns: u64) {
+        if ns > self.worst_ns && !self.last.work.is_none() {
+            (self.worst_ns, self.worst) = (ns, self.last);
+        }
+    }
+
+    /// The longest step that the driver has told of by [`took`](Self::took).
+    pub fn worst_step(&self) -> Option<WorstStep> {
+        let Did { work, busiest, .. } = self.worst;
+        let stage = self.stages.get(busiest).filter(|_| !work.is_none())?;
+        Some(WorstStep { ns: self.worst_ns, work, stage: stage.name.clone(), cpu: None })
+    }
+
+    /// The most that each stage has done in one call, upstream first.
+    pub fn stage_work(&self) -> Vec<StageWork> {
+        let work = |stage: &Stage| StageWork { stage: stage.name.clone(), most: stage.most };
+        self.stages.iter().map(work).collect()
+    }
+
+    /// Forgets the latencies and the worst steps so far, which were of the warm-up.
+    pub fn forget_warm_up(&mut self, now: Timestamp) {
         self.cx.to_sink.clear(now);
         self.cx.to_state.clear(now);
+        self.stages.iter_mut().for_each(|stage| stage.most = Work::NONE);
+        (self.worst, self.worst_ns) = (Did::default(), 0);
     }
 }

@@ -1,19 +1,22 @@
 //! What operators remember: keys, and the tables from keys to fixed-size state.
 //!
-//! May not know windows or records. Start with `table.rs`.
+//! May not know windows or records. Start with `table.rs`; `chunks.rs` is for state that grows with
+//! a key's records.
 
-mod heap;
+mod chunks;
 mod key;
 mod panes;
+mod slab;
 mod table;
 mod tags;
 mod text;
 mod ttl;
 mod value;
 
-pub use heap::{Heap, Place};
+pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
+pub use slab::Slab;
 pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};
 pub use ttl::{Lease, Sweep, Term, Ttl};

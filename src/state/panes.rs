@@ -1,6 +1,7 @@
 //! Window state: one table from key to accumulator for each slice of event time.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::state::{Cursor, Key, State, Table};
 
@@ -16,6 +17,8 @@ pub struct Pane<K, V> {
     pub expires: i64,
     /// Key to accumulator.
     pub table: Table<K, V>,
+    /// What whoever slides over the panes keeps beside the accumulators, if anything.
+    pub beside: Option<Table<K, V>>,
 }
 
 /// The open panes in order of time, and spent tables that are cleaned and used again.
@@ -64,6 +67,24 @@ impl<K: Key, V: State> Panes<K, V> {
         self.open.partition_point(|pane| pane.expires <= at)
     }
 
+    /// The places of the panes whose first result is due at `at` or before and whose last one is
+    /// due then or later: those that a result due at `at` is made of.
+    pub fn due_at(&self, at: i64) -> Range<usize> {
+        self.needed_after(at.saturating_sub(1))..self.closed_by(at)
+    }
+
+    /// The place after the last pane that a result due at `at` or before needs.
+    pub fn closed_by(&self, at: i64) -> usize {
+        self.open.partition_point(|pane| pane.closes <= at)
+    }
+
+    /// The table beside the accumulators of an open pane, by its place in the order of time.
+    pub fn beside_mut(&mut self, index: usize) -> &mut Table<K, V> {
+        let Self { open, clean, seed, .. } = self;
+        let table = || clean.pop().unwrap_or_else(|| Table::new(*seed));
+        open[index].beside.get_or_insert_with(table)
+    }
+
     /// How many panes are open.
     pub fn len(&self) -> usize {
         self.open.len()
@@ -97,6 +118,17 @@ impl<K: Key, V: State> Panes<K, V> {
         (pane.start <= at && at < pane.end).then_some(self.recent)
     }
 
+    /// The place of the open pane that holds `at`.
+    #[inline]
+    pub fn holding(&mut self, at: i64) -> Option<usize> {
+        let index = self.open.partition_point(|pane| pane.end <= at);
+        let found = self.open.get(index).is_some_and(|pane| pane.start <= at);
+        found.then(|| {
+            self.recent = index;
+            index
+        })
+    }
+
     /// The place of the pane of the slice that begins at `start`, if that is open.
     #[inline]
     pub fn find(&mut self, start: i64) -> Option<usize> {
@@ -113,16 +145,9 @@ impl<K: Key, V: State> Panes<K, V> {
     pub fn open(&mut self, start: i64, end: i64, closes: i64, expires: i64) -> usize {
         let index = self.open.partition_point(|pane| pane.start < start);
         let table = self.take_clean();
-        self.open.insert(index, Pane { start, end, closes, expires, table });
+        self.open.insert(index, Pane { start, end, closes, expires, table, beside: None });
         self.recent = index;
         index
-    }
-
-    /// The open panes that lie within a window, as a range of places.
-    pub fn within(&self, start: i64, end: i64) -> std::ops::Range<usize> {
-        let first = self.open.partition_point(|pane| pane.end <= start);
-        let last = self.open.partition_point(|pane| pane.start < end);
-        first..last.max(first)
     }
 
     /// An empty table: a spent one that has been cleaned, or a new one.
@@ -136,6 +161,9 @@ impl<K: Key, V: State> Panes<K, V> {
         self.recent = self.recent.saturating_sub(1);
         let keys = pane.table.len();
         self.give_back(pane.table);
+        if let Some(beside) = pane.beside {
+            self.give_back(beside);
+        }
         keys
     }
 

@@ -51,7 +51,7 @@ impl Tags {
         Self(Vector::load(tags))
     }
 
-    /// The slots whose tag is `tag`: perhaps the wanted key, never missing it.
+    /// The slots whose tag is `tag`, that of a full slot: perhaps the wanted key, never missing it.
     #[inline(always)]
     pub fn matching(self, tag: u8) -> Slots {
         Slots(self.0.equal(tag))
@@ -73,12 +73,22 @@ impl Tags {
 #[cfg(target_arch = "x86_64")]
 mod sse2 {
     use super::GROUP;
-    use core::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
-    };
+    use core::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8};
 
     #[derive(Clone, Copy, Debug)]
     pub struct Vector(__m128i);
+
+    /// Each tag of a full slot, sixteen times over. A load from 2 KiB that stay in the first-level
+    /// cache takes the place of four instructions that spread a byte without SSSE3.
+    static SIXTEEN: [[u8; GROUP]; 128] = {
+        let mut all = [[0; GROUP]; 128];
+        let mut low = 0;
+        while low < 128 {
+            all[low] = [low as u8 | 0x80; GROUP];
+            low += 1;
+        }
+        all
+    };
 
     impl Vector {
         #[inline(always)]
@@ -90,8 +100,9 @@ mod sse2 {
 
         #[inline(always)]
         pub fn equal(self, tag: u8) -> u32 {
+            let sixteen = Self::load(&SIXTEEN[usize::from(tag & 0x7f)]);
             // SAFETY: SSE2 is part of every x86-64; these work on registers only.
-            unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(tag as i8))) as u32 }
+            unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, sixteen.0)) as u32 }
         }
 
         #[inline(always)]
@@ -150,7 +161,7 @@ mod tests {
     #[test]
     fn the_portable_vector_agrees() {
         let (ours, portable) = (Tags::load(&SOME), portable::Vector::load(&SOME));
-        for byte in 0..=255 {
+        for byte in 0x80..=0xff {
             assert_eq!(ours.matching(byte).0, portable.equal(byte));
         }
         assert_eq!(ours.full().0, portable.high_bits());

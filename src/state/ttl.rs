@@ -118,6 +118,12 @@ impl<V: State> Lease<V> {
         self.value.is_some() && now <= self.until
     }
 
+    /// The value, to be shown to somebody who does not take part: unless event time, if leases run
+    /// by that, has come so far that it has expired. Renews nothing.
+    pub fn shown(&self, watermark: Timestamp) -> Option<&V> {
+        self.value.as_ref().filter(|_| watermark <= self.until)
+    }
+
     /// Ends the lease if it has expired: what was found to be gone does not come back for a record
     /// from before.
     #[inline(always)]

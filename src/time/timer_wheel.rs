@@ -1,12 +1,15 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
+mod nodes;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
-use crate::memory::{Chunks, prefetch};
+use crate::memory::prefetch;
+use nodes::Nodes;
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -48,9 +51,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// # Ok::<(), millstream::error::Full<&str>>(())
 /// ```
 pub struct TimerWheel<T> {
-    nodes: Chunks<Node<T>>,
-    /// How many nodes there may be.
-    capacity: usize,
+    nodes: Nodes<T>,
     /// The slots, level by level.
     slots: Box<[Slot]>,
     /// For each level, which of its slots hold timers.
@@ -96,7 +97,7 @@ struct Slot {
     tail: u32,
 }
 
-struct Node<T> {
+pub(crate) struct Node<T> {
     at: Timestamp,
     /// How many timers were set before this one.
     number: u64,
@@ -127,8 +128,7 @@ impl<T> TimerWheel<T> {
         let tick_bits = tick.trailing_zeros();
         let levels = (64 - tick_bits).div_ceil(SLOT_BITS);
         Self {
-            nodes: Chunks::new(),
-            capacity,
+            nodes: Nodes::new(capacity),
             slots: (0..levels << SLOT_BITS).map(|_| Slot { root: NONE, tail: NONE }).collect(),
             occupied: [0; LEVELS_MAX],
             free: NONE,
@@ -158,7 +158,7 @@ impl<T> TimerWheel<T> {
     /// How many timers can be set at once.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.nodes.most()
     }
 
     /// When the earliest timer is due, exactly, or `None` if no timer is set. Costs two loads.
@@ -181,6 +181,12 @@ impl<T> TimerWheel<T> {
             (self.first, self.next) = (index, at);
         }
         Ok(TimerId { place: NonZeroU32::MIN.saturating_add(index), generation: number as u32 })
+    }
+
+    /// Shows all timers, in no order. O(the most there ever were).
+    pub fn visit(&self, mut each: impl FnMut(Timestamp, &T)) {
+        let timers = self.nodes.iter().filter_map(|node| Some((node.at, node.value.as_ref()?)));
+        timers.for_each(|(at, value)| each(at, value));
     }
 
     /// Takes a timer back; `None` if it has fired or was cancelled before.
@@ -249,8 +255,7 @@ impl<T> TimerWheel<T> {
     fn take_free(&mut self) -> Option<u32> {
         match self.nodes.get(self.free as usize) {
             Some(node) => Some(std::mem::replace(&mut self.free, node.left)),
-            None if self.nodes.len() == self.capacity => None,
-            None => Some(self.nodes.push(Node::free(NONE)) as u32),
+            None => self.nodes.add(),
         }
     }
 

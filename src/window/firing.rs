@@ -3,9 +3,10 @@
 
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
-use crate::state::{Cursor, Key, State, Table};
+use crate::state::{Cursor, Key, Panes, State};
 use crate::time::{Timestamp, Watermark};
-use crate::window::operator::{WindowOperator, result};
+use crate::window::operator::{Settings, WindowOperator, result};
+use crate::window::running::Running;
 use crate::window::{Aggregate, Windowed};
 
 /// Keys between two looks at the clock and at the room downstream.
@@ -26,8 +27,8 @@ pub struct Firing<K, V> {
     ingress: Timestamp,
     /// The window in hand.
     window: Option<Open>,
-    /// Where the slices of a window are combined.
-    combined: Table<K, V>,
+    /// What the windows have in common.
+    pub(super) running: Running<K, V>,
     behind: bool,
 }
 
@@ -40,26 +41,40 @@ struct Open {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its slices are combined; this one is next.
-    Combine(usize),
-    /// What was combined is emitted, and cleared on the way.
-    EmitCombined,
-    /// It has one pane, which is emitted as it is.
-    Emit(usize),
-    /// It has one pane, which no other window needs: it is emptied on the way.
-    Drain(usize),
+    /// The slices that came are added to the running values; this one is next.
+    Add(usize),
+    /// The running values are emitted.
+    Emit,
+    /// They are emitted, and cleared on the way: windows to come have nothing in common with it.
+    Drain,
+    /// The slices that go are taken out of the running values; this one is next.
+    Evict(usize),
+    /// It has one pane, which no other window has, and which is emitted as it is.
+    EmitPane(usize),
+    /// That pane is not needed any more: it is emptied on the way.
+    DrainPane(usize),
+}
+
+impl Phase {
+    /// How many keys the pane holds that is emptied.
+    fn spends<K: Key, V: State>(self, panes: &Panes<K, V>) -> usize {
+        match self {
+            Self::Evict(index) | Self::DrainPane(index) => panes.get(index).table.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl<K: Key, V: State> Firing<K, V> {
-    /// Nothing has fired; `combined` is an empty table to work with.
-    pub fn new(combined: Table<K, V>) -> Self {
+    /// Nothing has fired.
+    pub fn new(settings: &Settings) -> Self {
         Self {
             fired: i64::MIN,
             told: Watermark::START,
             target: Watermark::START,
             ingress: Timestamp::MIN,
             window: None,
-            combined,
+            running: Running::new(settings.hash_seed, settings.cuts.overlap(), BETWEEN_LOOKS),
             behind: false,
         }
     }
@@ -111,7 +126,9 @@ where
             };
             let slice = left.min(between_looks);
             left -= slice;
-            self.firing.window = self.fire_slice(open, slice, cx);
+            let more;
+            (self.firing.window, more) = self.fire_slice(open, slice, cx);
+            left = left.saturating_sub(more);
             self.next.on_batch_end(cx);
         }
         Work((budget - left) as u64 + 1)
@@ -119,27 +136,38 @@ where
 
     /// The first window that has not fired, holds a pane, and has been passed by the watermark.
     fn next_window(&mut self) -> Option<Open> {
-        let slices = self.settings.slices;
         let fired = self.firing.fired;
         let first = self.panes.needed_after(fired);
         if first == self.panes.len() {
             return None;
         }
         let pane = self.panes.get(first);
-        let end = if pane.closes > fired { pane.closes } else { slices.end_after(fired) };
+        let end = match pane.closes > fired {
+            true => pane.closes,
+            false => self.settings.cuts.end_after(fired),
+        };
         if end > self.firing.target.at.0 {
             return None;
         }
-        let window = slices.window(end);
-        let panes = self.panes.within(window.start.0, end);
+        let panes = self.panes.due_at(end);
+        let only = self.panes.get(panes.start);
         let phase = match panes.len() {
-            1 if self.panes.get(panes.start).expires == end && self.drains() => {
-                Phase::Drain(panes.start)
-            }
-            1 => Phase::Emit(panes.start),
-            _ => Phase::Combine(panes.start),
+            1 if only.closes == only.expires && self.drains() => Phase::DrainPane(panes.start),
+            1 if only.closes == only.expires => Phase::EmitPane(panes.start),
+            _ => self.add_or_emit(self.panes.closed_by(fired), end),
         };
         Some(Open { end, phase, cursor: Cursor::default() })
+    }
+
+    /// What is to be done with the window that ends at `end` from its slice at `index` on: that is
+    /// to be added, if it is one of the window, and else the window is ready.
+    fn add_or_emit(&self, index: usize, end: i64) -> Phase {
+        let panes = self.panes.due_at(end);
+        match panes.last() {
+            Some(last) if index <= last => Phase::Add(index),
+            Some(last) if self.panes.get(last).expires > end => Phase::Emit,
+            _ => Phase::Drain,
+        }
     }
 
     /// Whether a window's state is not needed once it has fired.
@@ -147,51 +175,65 @@ where
         self.settings.lateness_ns == 0
     }
 
-    /// Goes on with a window; returns it unless that was the last of it.
-    fn fire_slice(&mut self, mut open: Open, budget: usize, cx: &mut Context) -> Option<Open> {
-        let Self { panes, firing, aggregate, next, settings, held, .. } = self;
-        let (cursor, end) = (&mut open.cursor, Timestamp(open.end));
-        let mut emitted = 0;
+    /// Goes on with a window; returns it unless that was the last of it, and how much was done
+    /// beyond the budget.
+    fn fire_slice(
+        &mut self,
+        mut open: Open,
+        budget: usize,
+        cx: &mut Context,
+    ) -> (Option<Open>, usize) {
+        let spent = self.drains();
+        let Self { panes, firing: Firing { running, .. }, aggregate, next, settings, held, .. } =
+            self;
+        let (cursor, span) = (&mut open.cursor, settings.cuts.window(open.end));
+        let (mut emitted, mut more, before) = (0, 0, open.phase.spends(panes));
         let mut emit = |key, acc: &A::Acc| {
             emitted += 1;
-            next.on_record(result(key, end, &settings.slices, aggregate.finish(acc)), cx);
+            next.on_record(result(key, span, aggregate.finish(acc)), cx);
         };
         let done = match open.phase {
-            Phase::Combine(index) => {
-                let combined = &mut firing.combined;
-                panes.get(index).table.visit(cursor, budget, |key, acc| {
-                    aggregate.combine(combined.entry(key), acc);
-                })
-            }
-            Phase::EmitCombined => firing.combined.drain(cursor, budget, emit),
-            Phase::Emit(index) => panes.get(index).table.visit(cursor, budget, emit),
-            Phase::Drain(index) => {
-                let table = &mut panes.get_mut(index).table;
-                let before = table.len();
-                let done = table.drain(cursor, budget, &mut emit);
-                *held -= before - table.len();
+            Phase::Add(index) => running.add(aggregate, panes.get(index), cursor, budget),
+            Phase::Drain => running.drain(cursor, budget, emit),
+            Phase::Emit => {
+                let window = panes.due_at(open.end);
+                let keys = running.keys_within::<T, A>(budget, window.len());
+                let done = running.visit::<T, A>(cursor, keys, emit);
+                more = running.take_turns(aggregate, panes, window);
                 done
             }
+            Phase::Evict(index) => {
+                running.evict(aggregate, panes.get_mut(index), spent, cursor, budget)
+            }
+            Phase::EmitPane(index) => panes.get(index).table.visit(cursor, budget, emit),
+            Phase::DrainPane(index) => panes.get_mut(index).table.drain(cursor, budget, &mut emit),
         };
+        *held -= before - open.phase.spends(panes);
         cx.count(Counter::WindowsFired, emitted);
-        if done { self.next_phase(open) } else { Some(open) }
+        if done { (self.next_phase(open), more) } else { (Some(open), more) }
     }
 
     /// What follows a phase that is done; nothing after the last.
     fn next_phase(&mut self, open: Open) -> Option<Open> {
-        let window = self.settings.slices.window(open.end);
-        let phase = match open.phase {
-            Phase::Combine(index) => {
-                let panes = self.panes.within(window.start.0, open.end);
-                if index + 1 < panes.end { Phase::Combine(index + 1) } else { Phase::EmitCombined }
-            }
-            _ => {
-                self.firing.fired = open.end;
-                self.retire(open.end);
-                return None;
-            }
+        let panes = self.panes.due_at(open.end);
+        let goes = |index: usize| {
+            let goes = panes.contains(&index) && self.panes.get(index).expires == open.end;
+            goes.then_some(Phase::Evict(index))
         };
-        Some(Open { phase, cursor: Cursor::default(), ..open })
+        let phase = match open.phase {
+            Phase::Add(index) => Some(self.add_or_emit(index + 1, open.end)),
+            Phase::Emit => {
+                self.firing.running.end_turn();
+                goes(panes.start)
+            }
+            Phase::Evict(index) => goes(index + 1),
+            Phase::Drain | Phase::EmitPane(_) | Phase::DrainPane(_) => None,
+        };
+        if phase.is_none() {
+            self.firing.fired = open.end;
+            self.retire(open.end);
+        }
+        phase.map(|phase| Open { phase, cursor: Cursor::default(), ..open })
     }
 
     /// Drops the panes that no window to come and no allowed lateness needs.
@@ -211,6 +253,7 @@ where
     fn finish_firing(&mut self, cx: &mut Context) {
         self.firing.fired = self.firing.fired.max(self.firing.target.at.0);
         self.retire(self.firing.fired);
+        self.retire_revisions();
         self.firing.told = self.firing.target;
         self.firing.behind = false;
         cx.counters.set(Counter::Keys, self.held as u64);

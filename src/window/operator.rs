@@ -2,20 +2,21 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
-use crate::state::{Key, Pane, Panes};
+use crate::state::{Cursor, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
+use crate::window::again::Again;
 use crate::window::firing::Firing;
-use crate::window::{Aggregate, Slices, Timing, Windowed};
+use crate::window::{Aggregate, Cuts, Span, Stretch, Timing, Windowed};
 
 /// What a window operator is told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// How time is cut.
-    pub slices: Slices,
+    pub cuts: Rc<dyn Cuts>,
     /// How long after its end a window still takes records, in nanoseconds.
     pub lateness_ns: i64,
     /// Keys that a closing window emits at most a step.
@@ -58,19 +59,10 @@ impl<T> Late<T> {
 enum Place {
     /// It belongs to the recent pane: its slice, and when the first window that holds it closes.
     Pane { start: i64, end: i64, closes: i64 },
-    /// All its windows are gone.
+    /// All its windows are gone, or it never had one.
     Late,
     /// A window that it belongs to is just firing.
     Wait,
-}
-
-/// The windows that a late record falls into and that have fired already, from the first that has
-/// not fired again.
-#[derive(Clone, Copy)]
-struct Again<K> {
-    key: K,
-    end: i64,
-    last: i64,
 }
 
 /// Keyed event-time windows with an aggregate.
@@ -92,12 +84,16 @@ pub struct WindowOperator<K, T, A: Aggregate<T>, N> {
     pub(super) watermark: Watermark,
     pub(super) firing: Firing<K, A::Acc>,
     /// What a late record makes fire again, where there was no room for all of it.
-    again: Option<Again<K>>,
+    pub(super) again: Option<Again<K>>,
+    /// How often each key of a window has fired again, by the end of the window.
+    pub(super) revisions: Panes<K, u32>,
     /// Records that wait until the firing is over, and the watermark behind them.
     deferred: Vec<Record<T>>,
     deferred_watermark: Option<Watermark>,
     /// An empty buffer to change places with `deferred`.
     spare: Vec<Record<T>>,
+    /// The last gap between windows that a record fell into.
+    gap: Span,
     late: Late<T>,
     /// Places of late records in the batch in hand.
     late_places: Vec<usize>,
@@ -119,23 +115,24 @@ where
         late: Late<T>,
         next: N,
     ) -> Self {
-        let mut panes = Panes::new(settings.hash_seed);
-        let firing = Firing::new(panes.take_clean());
+        let panes = Panes::new(settings.hash_seed);
         Self {
-            settings,
             aggregate,
             keys,
             column: Vec::with_capacity(settings.batch_max),
             panes,
             held: 0,
             watermark: Watermark::START,
-            firing,
+            firing: Firing::new(&settings),
             again: None,
+            revisions: Panes::new(settings.hash_seed),
             deferred: Vec::with_capacity(settings.batch_max),
             deferred_watermark: None,
             spare: Vec::with_capacity(settings.batch_max),
+            gap: Span { start: Timestamp::MIN, end: Timestamp::MIN },
             late,
             late_places: Vec::with_capacity(settings.batch_max),
+            settings,
             next,
         }
     }
@@ -157,8 +154,8 @@ where
             };
             if closes <= self.watermark.at.0 {
                 // One at a time: each shows its own new result.
-                self.accumulate(&records[taken..=taken], taken);
-                let last = self.settings.slices.last_end(start);
+                self.accumulate_late(&records[taken], taken);
+                let last = self.settings.cuts.last_end(start);
                 self.again = Some(Again { key: self.column[taken], end: closes, last });
                 taken += 1;
                 self.fire_again(cx);
@@ -167,9 +164,8 @@ where
                 }
                 continue;
             }
-            let inside = |record: &&Record<T>| start <= record.at.0 && record.at.0 < end;
             // At the end of time a slice holds its last instant too.
-            let run = records[taken..].iter().take_while(inside).count().max(1);
+            let run = run_within(&records[taken..], start, end).max(1);
             self.accumulate(&records[taken..taken + run], taken);
             taken += run;
         }
@@ -180,26 +176,30 @@ where
     #[inline]
     fn pane_of(&mut self, at: i64) -> Place {
         let watermark = self.watermark.at.0;
-        let found = self.panes.recent(at).or_else(|| {
-            let start = self.settings.slices.start_of(at);
-            self.panes.find(start)
-        });
-        if let Some(index) = found {
-            let Pane { start, end, closes, expires, .. } = *self.panes.get(index);
-            return match closes <= watermark {
-                true if self.firing.is_pending() => Place::Wait,
-                true if self.is_expired(expires) => Place::Late,
-                _ => Place::Pane { start, end, closes },
-            };
+        let Some(index) = self.panes.recent(at).or_else(|| self.panes.holding(at)) else {
+            return self.open_pane(at);
+        };
+        let Pane { start, end, closes, expires, .. } = *self.panes.get(index);
+        match closes <= watermark {
+            true if self.firing.is_pending() => Place::Wait,
+            true if self.is_expired(expires) => Place::Late,
+            _ => Place::Pane { start, end, closes },
         }
-        self.open_pane(at)
     }
 
     fn open_pane(&mut self, at: i64) -> Place {
-        let slices = self.settings.slices;
-        let start = slices.start_of(at);
-        let (end, closes) = (slices.end_of(start), slices.first_end(start));
-        let expires = slices.last_end(start);
+        if self.gap.start.0 <= at && at < self.gap.end.0 {
+            return Place::Late;
+        }
+        let cuts = &self.settings.cuts;
+        let (start, end) = match cuts.stretch(at) {
+            Stretch::Slice(Span { start, end }) => (start.0, end.0),
+            Stretch::Gap(gap) => {
+                self.gap = gap;
+                return Place::Late;
+            }
+        };
+        let (closes, expires) = (cuts.first_end(start), cuts.last_end(start));
         if closes <= self.watermark.at.0 {
             if self.firing.is_pending() {
                 return Place::Wait;
@@ -208,7 +208,10 @@ where
                 return Place::Late;
             }
         }
-        self.panes.open(start, end, closes, expires);
+        // No look-up finds the pane of the last instant, which is not before its own end.
+        if self.panes.find(start).is_none() {
+            self.panes.open(start, end, closes, expires);
+        }
         Place::Pane { start, end, closes }
     }
 
@@ -225,46 +228,23 @@ where
         self.held += table.len() - before;
     }
 
+    /// Adds a late record to the recent pane, and to what windows to come have in common with it.
+    #[cold]
+    fn accumulate_late(&mut self, record: &Record<T>, place: usize) {
+        let (before, fired) = (self.held, self.watermark.at.0);
+        self.accumulate(std::slice::from_ref(record), place);
+        if self.panes.recent_mut().expires <= fired {
+            return;
+        }
+        let new = self.held > before;
+        let window = self.panes.needed_after(fired)..self.panes.closed_by(fired);
+        let Self { firing, panes, aggregate, column, .. } = self;
+        firing.running.correct(aggregate, (column[place], record), new, panes, window);
+    }
+
     /// Whether a slice whose last window ends at `last` is beyond its allowed lateness.
     pub(super) fn is_expired(&self, last: i64) -> bool {
         last.saturating_add(self.settings.lateness_ns) <= self.watermark.at.0
-    }
-
-    /// Late but allowed: the windows that have fired already fire again for the key of the record,
-    /// while there is room.
-    #[cold]
-    fn fire_again(&mut self, cx: &mut Context) -> Work {
-        let watermark = self.watermark.at.0;
-        let mut fired = 0;
-        while let Some(Again { key, end, last }) = self.again {
-            if self.next.pressure() == Pressure::Full {
-                break;
-            }
-            if end.saturating_add(self.settings.lateness_ns) > watermark {
-                self.emit_one(key, end, cx);
-                fired += 1;
-            }
-            let following = self.settings.slices.end_after(end);
-            let more = following != end && following <= watermark && following <= last;
-            self.again = more.then_some(Again { key, end: following, last });
-        }
-        Work(fired)
-    }
-
-    /// Emits the window that ends at `end` for one key.
-    fn emit_one(&mut self, key: K, end: i64, cx: &mut Context) {
-        let span = self.settings.slices.window(end);
-        let mut acc = A::Acc::default();
-        for index in self.panes.within(span.start.0, span.end.0) {
-            if let Some(part) = self.panes.get(index).table.get(key) {
-                self.aggregate.combine(&mut acc, part);
-            }
-        }
-        let value = self.aggregate.finish(&acc);
-        cx.count(Counter::WindowsFired, 1);
-        let timing = Timing::Late(1);
-        let record = Record::new(span.end.offset(-1), Windowed { key, span, value, timing });
-        self.next.on_record(record, cx);
     }
 
     /// Event time has come this far for the late output.
@@ -278,26 +258,27 @@ where
     #[cold]
     fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
         let Self { late, late_places, column, aggregate, settings, next, .. } = self;
-        if !matches!(late, Late::Alone) {
-            cx.count(Counter::Late, late_places.len() as u64);
-        }
         let mut places = late_places.iter().peekable();
         for (place, record) in batch.enumerate() {
             if places.next_if(|&&late| late == place).is_none() {
                 continue;
             }
-            match late {
-                Late::Dropped => cx.count(Counter::Dropped, 1),
-                Late::Output(side) => side.push(record),
-                Late::Alone => {
+            let slice = match settings.cuts.stretch(record.at.0) {
+                Stretch::Slice(span) => Some(span),
+                Stretch::Gap(_) => None,
+            };
+            if slice.is_some() && !matches!(late, Late::Alone) {
+                cx.count(Counter::Late, 1);
+            }
+            match (&mut *late, slice) {
+                (Late::Output(side), _) => side.push(record),
+                (Late::Alone, Some(span)) => {
                     let mut acc = A::Acc::default();
                     aggregate.accumulate(&mut acc, record.at, &record.value);
-                    let start = settings.slices.start_of(record.at.0);
-                    let end = Timestamp(settings.slices.end_of(start));
-                    let result =
-                        result(column[place], end, &settings.slices, aggregate.finish(&acc));
+                    let result = result(column[place], span, aggregate.finish(&acc));
                     next.on_record(Record::new(record.at, result.value), cx);
                 }
+                (Late::Dropped, _) | (Late::Alone, None) => cx.count(Counter::Dropped, 1),
             }
         }
         late_places.clear();
@@ -311,6 +292,11 @@ where
             limit: self.settings.keys_max,
             setting: "keys_max",
         });
+    }
+
+    /// Whether tables wait to be cleaned.
+    fn has_spent(&self) -> bool {
+        self.panes.has_spent() || self.revisions.has_spent()
     }
 
     /// Whether what arrives has to wait.
@@ -402,7 +388,9 @@ where
         if self.firing.is_pending() {
             work += self.fire(cx, self.settings.fire_max);
         }
-        if self.panes.clean_slice(self.settings.fire_max) {
+        if self.panes.clean_slice(self.settings.fire_max)
+            || self.revisions.clean_slice(self.settings.fire_max)
+        {
             work += Work::ONE;
         }
         work += self.take_deferred(cx);
@@ -414,21 +402,41 @@ where
         let here = match () {
             () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
             () if self.firing.is_behind() => Pressure::Full,
-            () if self.firing.is_pending() || self.panes.has_spent() => Pressure::Pending,
+            () if self.firing.is_pending() || self.has_spent() => Pressure::Pending,
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())
     }
+
+    /// Each slice by itself, with what a window of that slice alone would yield.
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        for pane in self.panes.iter() {
+            let slice = (Timestamp(pane.start), Timestamp(pane.end));
+            pane.table.visit(&mut Cursor::default(), usize::MAX, |key, acc| {
+                each(Shown::in_slice("window", slice, &key, &self.aggregate.finish(acc)));
+            });
+        }
+        self.next.inspect(each);
+    }
+}
+
+/// How many records there are before the first one that is not in `[start, end)`.
+///
+/// Eight at a time and without a branch for each: most batches are of one slice, and to find that
+/// out cost as much as to take the keys out of it.
+#[inline]
+fn run_within<T>(records: &[Record<T>], start: i64, end: i64) -> usize {
+    // What is before the start wraps around to beyond the length.
+    let length = end.wrapping_sub(start) as u64;
+    let is_in = |record: &Record<T>| (record.at.0.wrapping_sub(start) as u64) < length;
+    let (eights, _) = records.as_chunks::<8>();
+    let all_in = |eight: &&[Record<T>; 8]| eight.iter().fold(true, |all, one| all & is_in(one));
+    let whole = 8 * eights.iter().take_while(all_in).count();
+    whole + records[whole..].iter().take_while(|record| is_in(record)).count()
 }
 
 /// The result of a window for one key.
-pub(super) fn result<K, R>(
-    key: K,
-    end: Timestamp,
-    slices: &Slices,
-    value: R,
-) -> Record<Windowed<K, R>> {
-    let span = slices.window(end.0);
+pub(super) fn result<K, R>(key: K, span: Span, value: R) -> Record<Windowed<K, R>> {
     let timing = Timing::OnTime;
-    Record::new(end.offset(-1), Windowed { key, span, value, timing })
+    Record::new(span.end.offset(-1), Windowed { key, span, value, timing })
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::dataflow::{Keyed, Stage, Stream};
 use crate::state::Key;
 use crate::time::Timestamp;
+use crate::window::cuts::EachSlice;
 use crate::window::operator::Late;
 use crate::window::windowed::{Cut, windowed};
-use crate::window::{Aggregate, Slices, Windowed, WindowedStream};
+use crate::window::{Aggregate, Cuts, Slices, Windowed, WindowedStream};
 
 /// A window whose records are aggregated on each shard before they cross to the key's owner.
 #[must_use = "a window does nothing until an aggregate and a sink follow"]
@@ -22,14 +23,14 @@ impl<'p, K: Key, T: 'static> PrecombinedStream<'p, K, T> {
     /// It is made of the parts it looks like: a tumbling window over each slice that does not
     /// finish its accumulators, an exchange by key, and a window that aggregates accumulators. A
     /// record that comes behind its shard's slice crosses as a part of its own, so that only the
-    /// owner decides what is late.
+    /// owner decides what is late. A record in a gap between windows crosses nowhere.
     pub fn aggregate<A: Aggregate<T>>(
         self,
         aggregate: A,
     ) -> Stream<'p, impl Stage<Out = Windowed<K, A::Out>> + use<'p, K, T, A>> {
         let WindowedStream { keyed: Keyed { upstream, keys, .. }, cut } = self.0;
-        let slices = cut.slices.as_ref().map_or(Slices::SECOND, Slices::as_windows);
-        let by_slice = Cut { slices: Ok(slices), lateness: Duration::ZERO };
+        let cuts = cut.cuts.as_ref().map_or(Rc::new(Slices::SECOND) as Rc<dyn Cuts>, Rc::clone);
+        let by_slice = Cut { cuts: Ok(Rc::new(EachSlice(cuts))), lateness: Duration::ZERO };
         let aggregate = Rc::new(aggregate);
         let unfinished = Unfinished(aggregate.clone(), PhantomData);
         let parts = windowed(upstream.local(), keys, unfinished, by_slice, Late::Alone);

@@ -1,10 +1,13 @@
 //! How event time is cut: windows, and the slices that overlapping windows share.
 
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::time::{Timestamp, nanos};
+use crate::window::gaps::Gapped;
+use crate::window::{Cuts, Disjoint};
 
 /// A stretch of time: `start` is in it, `end` is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,7 +21,7 @@ pub struct Span {
 /// A shape that cuts time into windows.
 pub trait Window {
     /// How it cuts, or why it cannot.
-    fn slices(&self) -> Result<Slices, ConfigError>;
+    fn cuts(&self) -> Result<Rc<dyn Cuts>, ConfigError>;
 }
 
 /// Windows of one size, end to end, aligned to the epoch.
@@ -47,8 +50,8 @@ impl Tumbling {
 }
 
 impl Window for Tumbling {
-    fn slices(&self) -> Result<Slices, ConfigError> {
-        Slices::new(self.size, self.size, self.offset)
+    fn cuts(&self) -> Result<Rc<dyn Cuts>, ConfigError> {
+        Ok(Rc::new(Slices::new(self.size, self.size, self.offset)?))
     }
 }
 
@@ -63,12 +66,13 @@ pub struct Sliding {
     size: Duration,
     slide: Duration,
     offset: Duration,
+    gaps: bool,
 }
 
 impl Sliding {
     /// Windows of this size; say how often they begin with [`every`](Self::every).
     pub const fn of(size: Duration) -> Self {
-        Self { size, slide: size, offset: Duration::ZERO }
+        Self { size, slide: size, offset: Duration::ZERO, gaps: false }
     }
 
     /// A window begins, and one ends, every `slide`.
@@ -80,11 +84,27 @@ impl Sliding {
     pub const fn offset(self, offset: Duration) -> Self {
         Self { offset, ..self }
     }
+
+    /// Allows windows that begin more rarely than they are long, which is an error otherwise.
+    /// A record between two windows belongs to none: it goes where late records go, or is counted
+    /// as dropped.
+    ///
+    /// ```
+    /// use millstream::{ms, secs, Sliding};
+    /// let first_millisecond_of_each_second = Sliding::of(ms(1)).every(secs(1)).with_gaps();
+    /// ```
+    pub const fn with_gaps(self) -> Self {
+        Self { gaps: true, ..self }
+    }
 }
 
 impl Window for Sliding {
-    fn slices(&self) -> Result<Slices, ConfigError> {
-        Slices::new(self.size, self.slide, self.offset)
+    fn cuts(&self) -> Result<Rc<dyn Cuts>, ConfigError> {
+        let Self { size, slide, offset, gaps } = *self;
+        if gaps && slide > size && !size.is_zero() {
+            return Ok(Rc::new(Disjoint::new(Gapped::new(size, slide, offset)?)));
+        }
+        Ok(Rc::new(Slices::new(size, slide, offset)?))
     }
 }
 
@@ -112,7 +132,8 @@ impl Slices {
                 "slide",
                 format!("{slide:?}"),
                 format!(
-                    "longer than the window of {size:?}: records between windows would be lost"
+                    "longer than the window of {size:?}: records between windows belong to none; \
+                     say `with_gaps` if that is meant"
                 ),
             ));
         }
@@ -125,9 +146,9 @@ impl Slices {
     pub(super) const SECOND: Self =
         Self { size: 1_000_000_000, slide: 1_000_000_000, slice: 1_000_000_000, offset: 0 };
 
-    /// The slices as windows of their own.
-    pub fn as_windows(&self) -> Self {
-        Self { size: self.slice, slide: self.slice, slice: self.slice, offset: self.offset }
+    /// How many windows hold each slice at least, if windows do overlap.
+    pub fn overlap(&self) -> usize {
+        usize::try_from(self.size / self.slide).unwrap_or(usize::MAX - 1).max(1)
     }
 
     /// Where the slice that holds `at` begins; saturates at the beginning of time.
@@ -213,7 +234,7 @@ mod tests {
     #[test]
     fn sliding_slices_are_shared() {
         let slices = Slices::new(ns(10), ns(4), ns(0)).unwrap();
-        assert_eq!(slices.as_windows().size, 2);
+        assert_eq!((slices.slice, slices.overlap()), (2, 2));
         assert_eq!((slices.first_end(8), slices.last_end(8)), (10, 18));
         assert_eq!((slices.first_end(10), slices.last_end(10)), (14, 18));
         assert_eq!(slices.window(14), Span { start: Timestamp(4), end: Timestamp(14) });

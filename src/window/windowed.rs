@@ -10,7 +10,7 @@ use crate::state::Key;
 use crate::time::nanos;
 use crate::window::operator::{Late, Settings, WindowOperator};
 use crate::window::precombine::PrecombinedStream;
-use crate::window::{Aggregate, Slices, Span, Window};
+use crate::window::{Aggregate, Cuts, Slices, Span, Window};
 
 /// What a window yields for one key. The record that carries it has the timestamp `span.end` less 1
 /// ns, so windows of the same size can follow each other.
@@ -60,7 +60,7 @@ impl<'p, K: Key, T: 'static> Keyed<'p, K, T> {
     /// # }
     /// ```
     pub fn window(self, window: impl Window) -> WindowedStream<'p, K, T> {
-        let cut = Cut { slices: window.slices(), lateness: Duration::ZERO };
+        let cut = Cut { cuts: window.cuts(), lateness: Duration::ZERO };
         WindowedStream { keyed: self, cut }
     }
 }
@@ -75,7 +75,7 @@ pub struct WindowedStream<'p, K, T> {
 /// How time is cut, and how long a window waits.
 pub(super) struct Cut {
     /// An error is reported when the pipeline has been built.
-    pub slices: Result<Slices, ConfigError>,
+    pub cuts: Result<Rc<dyn Cuts>, ConfigError>,
     pub lateness: Duration,
 }
 
@@ -95,8 +95,8 @@ impl<'p, K: Key, T: 'static> WindowedStream<'p, K, T> {
 
     /// Reduces each window of each key to one value.
     ///
-    /// Records behind the watermark and the allowed lateness are counted and dropped; see
-    /// [`aggregate_with_late`](Self::aggregate_with_late).
+    /// Records behind the watermark and the allowed lateness, and records in a gap between windows,
+    /// are counted and dropped; see [`aggregate_with_late`](Self::aggregate_with_late).
     pub fn aggregate<A: Aggregate<T>>(
         self,
         aggregate: A,
@@ -105,7 +105,8 @@ impl<'p, K: Key, T: 'static> WindowedStream<'p, K, T> {
         windowed(upstream.by_key(), keys, aggregate, cut, Late::Dropped)
     }
 
-    /// Like [`aggregate`](Self::aggregate), and late records go to a stream of their own.
+    /// Like [`aggregate`](Self::aggregate), and late records go to a stream of their own, as do
+    /// records in a gap between windows (which are not counted as late).
     ///
     /// ```
     /// use millstream::aggregates::count;
@@ -155,26 +156,21 @@ where
     A: Aggregate<T>,
 {
     let pipeline = stream.pipeline;
-    let slices = cut.slices.unwrap_or_else(|error| {
+    let cuts = cut.cuts.unwrap_or_else(|error| {
         pipeline.reject(error);
-        Slices::SECOND
+        Rc::new(Slices::SECOND)
     });
+    let label = format!("window ({cuts})");
     let config = pipeline.config();
     let settings = Settings {
-        slices,
+        cuts,
         lateness_ns: nanos(cut.lateness),
         fire_max: config.fire_max,
         keys_max: config.keys_max,
         batch_max: config.batch_max,
         hash_seed: config.hash_seed,
     };
-    stream.then(format!("window ({slices})"), |stage| WindowStage {
-        stage,
-        settings,
-        aggregate,
-        keys,
-        late,
-    })
+    stream.then(label, |stage| WindowStage { stage, settings, aggregate, keys, late })
 }
 
 struct WindowStage<K, T, A> {
@@ -191,6 +187,33 @@ impl<K: Key, T: 'static, A: Aggregate<T>> Stage for WindowStage<K, T, A> {
     fn close<N: Operator<Self::Out>>(self, next: N) -> Box<dyn Runnable> {
         let Self { stage, settings, aggregate, keys, late } = self;
         stage.close(WindowOperator::new(settings, aggregate, keys, late, next))
+    }
+}
+
+impl<'p, S: Stage<Out: Send>> Stream<'p, S> {
+    /// Groups all records by event time, without a key. An aggregate must follow.
+    ///
+    /// All records go to the one shard that owns the key `()`, which is therefore as fast as one
+    /// core; [`precombine`](WindowedStream::precombine) sends it only one accumulator from each
+    /// shard and slice.
+    ///
+    /// ```
+    /// use millstream::aggregates::max;
+    /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp, Tumbling};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(2, 0).run(|p| {
+    ///     let loads = (0..100).map(|n| Record::new(Timestamp::from_millis(n), n % 10));
+    ///     p.source(IterSource::new(loads))
+    ///         .window_all(Tumbling::of(ms(10)))
+    ///         .aggregate(max(|load: &i64| *load))
+    ///         .for_each(|window| assert_eq!(window.value.value, 9));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn window_all(self, window: impl Window) -> WindowedStream<'p, (), S::Out> {
+        self.key_by(|_| ()).window(window)
     }
 }
 

@@ -30,6 +30,12 @@ fn json_is_one_object_with_the_documented_fields() {
     assert_eq!(json["repeats"], 1);
     assert_eq!(json["offered_per_s"], 50_000.0);
     assert!(json["allocations_per_step"].as_f64().unwrap() < 0.01, "{json}");
+    let step = &json["worst_step"];
+    assert!(step["ns"].as_u64().unwrap() > 0 && step["work"].as_u64().unwrap() > 0, "{step}");
+    assert!(step["stall_ns"].as_u64().unwrap() > 0 && step["cpu"].is_u64(), "{step}");
+    let stages = json["stage_work"].as_array().unwrap();
+    assert!(stages.iter().any(|of| of["stage"] == step["stage"]), "{stages:?}");
+    assert!(stages.iter().all(|of| of["work"].as_u64().unwrap() > 0), "{stages:?}");
     assert!(done.stderr.is_empty() && folder.read_dir().unwrap().count() == 0, "nothing else");
 }
 
@@ -56,6 +62,8 @@ fn text_and_files() {
         "samples",
         "late",
         "dead_lettered",
+        "worst step",
+        "most units of work in one call",
         "medians of 2 runs",
         "7 keys",
         "report/index.html",

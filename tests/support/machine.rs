@@ -7,8 +7,8 @@ use millstream::operators::{HeapContext, Order, ProcessHeap};
 use millstream::time::WatermarkStrategy;
 use millstream::{KeyContext, Process, Timer, Timestamp, Watermarks};
 
+use super::Said;
 use super::model::Row;
-use super::script::Said;
 
 /// Rows of this key are no records: each is a watermark.
 pub const MARK: u64 = u64::MAX;

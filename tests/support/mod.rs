@@ -1,15 +1,14 @@
-//! What the tests share: a slow and obvious model, sources that do as they are told, a sink that
-//! watches what it is given, and simulated worlds to run them in.
+//! What the tests share: a slow and obvious model, and simulated worlds to run things in. The
+//! tester, its sources and its sinks are the library's own, in `millstream::testing`.
 #![allow(dead_code, unused_imports)] // Each test binary uses its part of it.
 
 pub mod machine;
 pub mod model;
-pub mod probe;
-pub mod script;
-pub mod tester;
+pub mod sessions;
+pub mod sliding;
 pub mod world;
 
+pub use millstream::testing as tester;
+pub use millstream::testing::{Open, Probe, Said, Script, Seen};
 pub use model::{Cut, Fired, Row};
-pub use probe::{Open, Probe, Seen};
-pub use script::{Said, Script};
 pub use world::{World, watch};

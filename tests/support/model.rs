@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use millstream::Timing;
+
 /// A record as the tests write it. The engine's record has the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Row {
@@ -29,6 +31,7 @@ pub struct Fired {
     pub start: i64,
     pub key: u64,
     pub value: Value,
+    pub timing: Timing,
 }
 
 /// What windows make of a stream.
@@ -62,14 +65,20 @@ impl Cut {
     }
 
     /// The window with this end, if it is one.
-    fn result(&self, end: i128, key: u64, rows: &[Row]) -> Fired {
+    fn result(&self, end: i128, key: u64, rows: &[Row], timing: Timing) -> Fired {
         // Ends beyond the end of time are at the end of time.
         let end = end.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        Fired { end, start: end.saturating_sub(self.size), key, value: value_of(rows) }
+        Fired { end, start: end.saturating_sub(self.size), key, value: value_of(rows), timing }
     }
 }
 
 impl Fired {
+    /// Without what cannot be deducted.
+    pub fn invertible(self) -> Self {
+        let (count, sum, ..) = self.value;
+        Self { value: (count, sum, 0, 0, 0, 0), ..self }
+    }
+
     /// Without what depends on the order of arrival: the first and the last of equal times.
     pub fn without_order(self) -> Self {
         let (count, sum, min, max, ..) = self.value;
@@ -78,7 +87,7 @@ impl Fired {
 }
 
 /// All the values of a window, from all its records in the order in which they came.
-fn value_of(rows: &[Row]) -> Value {
+pub fn value_of(rows: &[Row]) -> Value {
     let mut value = (0, 0, i64::MAX, i64::MIN, 0, 0);
     let (mut first_at, mut last_at) = (None, None);
     for row in rows {
@@ -130,10 +139,12 @@ pub fn windows(rows: &[Row], cut: Cut, disorder: i64) -> Answer {
 pub fn windows_under(rows: impl IntoIterator<Item = (Row, i64)>, cut: Cut) -> Answer {
     let mut answer = Answer::default();
     let mut held: BTreeMap<(i128, u64), Vec<Row>> = BTreeMap::new();
+    let mut revisions: BTreeMap<(i128, u64), u32> = BTreeMap::new();
     let mut passed = i128::MIN;
     let advance = |held: &BTreeMap<(i128, u64), Vec<Row>>, from: i128, to: i128| {
         let due = held.iter().filter(|((end, _), _)| from < *end && *end <= to);
-        due.map(|((end, key), rows)| cut.result(*end, *key, rows)).collect::<Vec<_>>()
+        due.map(|((end, key), rows)| cut.result(*end, *key, rows, Timing::OnTime))
+            .collect::<Vec<_>>()
     };
     for (row, watermark) in rows {
         let watermark = i128::from(watermark);
@@ -151,7 +162,9 @@ pub fn windows_under(rows: impl IntoIterator<Item = (Row, i64)>, cut: Cut) -> An
             let rows = held.entry((end, row.key)).or_default();
             rows.push(row);
             if end <= watermark && !gone(end) {
-                answer.fired.push(cut.result(end, row.key, rows));
+                let revision = revisions.entry((end, row.key)).or_default();
+                *revision += 1;
+                answer.fired.push(cut.result(end, row.key, rows, Timing::Late(*revision)));
             }
         }
     }

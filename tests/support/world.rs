@@ -17,7 +17,7 @@ use millstream::{Watermarks, Windowed, ns};
 use proptest::prelude::*;
 
 use super::model::{Cut, Fired, Row, Value};
-use super::probe::{Open, Probe, Seen};
+use super::{Open, Probe, Seen};
 
 /// Everything that must not change the results.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ pub fn at(row: &Row) -> Timestamp {
     Timestamp(row.at)
 }
 
-type Field = fn(&Row) -> i64;
+pub type Field = fn(&Row) -> i64;
 pub type All = (Count, Sum<Field>, Min<Field>, Max<Field>, First<Field>, Last<Field>);
 
 /// The engine's aggregate for the model's value.
@@ -128,6 +128,11 @@ pub fn all() -> All {
     )
 }
 
+/// What can be deducted of it, for the same model without the rest.
+pub fn invertible() -> (Count, Sum<Field>) {
+    (count(), sum::<Row, i64, Field>(|row| row.value))
+}
+
 pub fn disordered(disorder: i64) -> Watermarks<BoundedDisorder> {
     Watermarks::bounded_disorder(ns(disorder as u64))
 }
@@ -138,10 +143,16 @@ pub fn without_order(result: Windowed<u64, Value>) -> Windowed<u64, Value> {
     Windowed { value: (count, sum, min, max, 0, 0), ..result }
 }
 
+/// An invertible result, with nothing in the place of the rest.
+pub fn with_zeros(result: Windowed<u64, (u64, i64)>) -> Windowed<u64, Value> {
+    let Windowed { key, span, value: (count, sum), timing } = result;
+    Windowed { key, span, value: (count, sum, 0, 0, 0, 0), timing }
+}
+
 /// A result as the model writes it.
 pub fn fired(result: Windowed<u64, Value>) -> Fired {
-    let Windowed { key, span, value, .. } = result;
-    Fired { end: span.end.0, start: span.start.0, key, value }
+    let Windowed { key, span, value, timing } = result;
+    Fired { end: span.end.0, start: span.start.0, key, value, timing }
 }
 
 /// Results as the model writes them; each must carry the time that was promised.

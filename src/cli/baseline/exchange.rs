@@ -7,7 +7,7 @@ use super::Checksum;
 use crate::cli::workload::{PERIOD_NS, Reading, WINDOW_NS, mix, reading};
 
 /// Records that a thread makes, and takes in, between two looks at its rings.
-const BATCH: u64 = 256;
+const BATCH: u64 = 1024;
 
 /// Slots of a ring.
 const CAPACITY: usize = 4096;

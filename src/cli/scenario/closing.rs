@@ -8,7 +8,7 @@ use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run::{self, Ran, Timing};
-use crate::config::{Config, Shards};
+use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
 use crate::io::Generator;
 use crate::runtime::Engine;
@@ -43,12 +43,13 @@ fn plan(args: &BenchArgs) -> Result<Plan> {
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let cpu = *Engine::new(args.config()?)?.cpus().last().unwrap_or(&0);
+    let config = Config { shards: Shards::Pinned(vec![cpu]), idle: Idle::Spin, ..args.config()? };
     let times = args.schedule();
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&[cpu], times.noise, progress));
     let each = times.measured / 2;
-    let steady = trial(cpu, STEADY, each, progress)?;
-    let closing = trial(cpu, CLOSING, each, progress)?;
+    let steady = trial(&config, STEADY, each, progress)?;
+    let closing = trial(&config, CLOSING, each, progress)?;
     measured.report.setup = format!("1 shard on CPU {cpu}, spinning; 1 000 000 keys");
     measured.report.pace = "open loop".to_owned();
     measured.report.offered_per_s = Some(KEYS as f64);
@@ -67,11 +68,15 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
-fn trial(cpu: usize, window: Duration, span: Duration, progress: &mut Progress) -> Result<Ran> {
-    let config = Config { shards: Shards::Pinned(vec![cpu]), ..Config::low_latency() };
+fn trial(
+    config: &Config,
+    window: Duration,
+    span: Duration,
+    progress: &mut Progress,
+) -> Result<Ran> {
     let timing = Timing { warm_up: WARM_UP, measured: Some(span), stop: true };
     let build = move |p: Pipeline<'_>| build(p, window, WARM_UP + span + secs(1));
-    run::engine(Engine::new(config)?, timing, progress, build)
+    run::engine(Engine::new(config.clone())?, timing, progress, build)
 }
 
 fn build(p: Pipeline<'_>, window: Duration, span: Duration) -> crate::error::Result<()> {

@@ -16,7 +16,7 @@ use crate::cli::workload::mix;
 use crate::config::Config;
 use crate::dataflow::{Pipeline, Plan};
 use crate::runtime::Engine;
-use crate::shard::{Input, Shard};
+use crate::shard::{Input, Shard, StageWork, WorstStep};
 use crate::time::Timestamp;
 
 /// See the module.
@@ -55,6 +55,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.report.seconds = ours.total.as_secs_f64();
     let ratio = ours.worst.as_secs_f64() / theirs.worst.as_secs_f64();
     measured.ratio("growth_vs_hashbrown", ratio, Some(Goal::AtMost(0.01)));
+    let worst = ours.step.map(|step| WorstStep { cpu: Some(cpu), ..step });
+    measured.steps(worst, &ours.stages);
     measured.note(format!(
         "Worst step (256 new keys): engine {:?}; worst single insertion: hashbrown {:?}. In all: \
          {:.2?} and {:.2?}.",
@@ -67,6 +69,9 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
 struct Growth {
     worst: Duration,
     total: Duration,
+    /// The worst step and the most work of each stage, of a shard.
+    step: Option<WorstStep>,
+    stages: Vec<StageWork>,
 }
 
 fn build(p: Pipeline<'_>) -> crate::error::Result<Input<u64>> {
@@ -87,9 +92,12 @@ fn engine() -> crate::error::Result<Growth> {
         }
         let start = Instant::now();
         shard.step(Timestamp(0));
-        worst = worst.max(start.elapsed());
+        let took = start.elapsed();
+        shard.took(took.as_nanos() as u64);
+        worst = worst.max(took);
     }
-    Ok(Growth { worst, total: started.elapsed() })
+    let (total, step, stages) = (started.elapsed(), shard.worst_step(), shard.stage_work());
+    Ok(Growth { worst, total, step, stages })
 }
 
 /// A table that is given the same keys, one by one.
@@ -101,5 +109,5 @@ fn hashbrown() -> crate::error::Result<Growth> {
         table.insert(mix(index), index);
         worst = worst.max(start.elapsed());
     }
-    Ok(Growth { worst, total: started.elapsed() })
+    Ok(Growth { worst, total: started.elapsed(), step: None, stages: Vec::new() })
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use crate::cli::html::{NOISE_FLOOR, Plots};
-use crate::cli::noise::Noise;
-use crate::cli::report::{Goal, Report};
+use crate::cli::noise::{CoreNoise, Noise};
+use crate::cli::report::{Goal, Report, StageUnits, Step};
 use crate::cli::run::Ran;
 use crate::metrics::Latency;
+use crate::shard::{StageWork, WorstStep};
 
 /// What one run found: the report, and the distributions behind its percentiles.
 pub struct Measured {
@@ -20,6 +21,8 @@ pub struct Measured {
     pub started: SystemTime,
     /// How long was measured.
     pub lasted: Duration,
+    /// The noise floor of each core.
+    cores: Vec<CoreNoise>,
 }
 
 impl Measured {
@@ -31,6 +34,7 @@ impl Measured {
             latencies: Vec::new(),
             started: SystemTime::now(),
             lasted: Duration::ZERO,
+            cores: Vec::new(),
         }
     }
 
@@ -39,6 +43,7 @@ impl Measured {
         self.report.noise_floor = Some(noise.latency.percentiles().into());
         self.plots = std::mem::take(&mut self.plots).curve(NOISE_FLOOR, &noise.latency);
         self.latencies.push(("noise_floor", noise.latency));
+        self.cores = noise.cores;
     }
 
     /// Takes in what an engine's run came to.
@@ -62,10 +67,23 @@ impl Measured {
         report.allocations_per_step = ran.allocations_per_step;
         report.disturbance = report.disturbance + ran.disturbance;
         self.lasted = Duration::from_secs_f64(ran.seconds);
+        self.steps(ran.summary.worst_step.clone(), &ran.summary.stage_work);
         if ran.was_interrupted {
             let done = ran.seconds;
             self.note(format!("Stopped by Ctrl-C after {done:.1} s: this is what there was."));
         }
+    }
+
+    /// Takes in the worst step, beside what an empty loop saw on its core, and the most work of
+    /// each stage. The noise floor comes first.
+    pub fn steps(&mut self, worst: Option<WorstStep>, stages: &[StageWork]) {
+        self.report.worst_step = worst.map(|WorstStep { ns, work, stage, cpu }| {
+            let core = self.cores.iter().find(|core| Some(core.cpu) == cpu);
+            let stall_ns = core.map(|core| core.percentiles.max);
+            Step { ns, work: work.0, stage, cpu, stall_ns }
+        });
+        let units = |of: &StageWork| StageUnits { stage: of.stage.clone(), work: of.most.0 };
+        self.report.stage_work = stages.iter().map(units).collect();
     }
 
     /// Takes in the latency of records.

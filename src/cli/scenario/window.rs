@@ -37,6 +37,10 @@ const KEYS: u64 = 100_000;
 /// Trials that share the time of a run; each takes about a second for so many records.
 const RECORDS_PER_SECOND: f64 = 6e6;
 
+/// Records of a batch unless `--batch-max` says so: throughput is asked for here, not latency. The
+/// exchange by hand makes as many at a time.
+const BATCH_MAX: usize = 1024;
+
 /// How records find their key's owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -57,19 +61,23 @@ fn plan(args: &BenchArgs) -> Result<Plan> {
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
-    let config = Config { idle: Idle::Spin, ..args.config()? };
-    let cpus = Engine::new(config)?.cpus().to_vec();
+    let batch_max = args.batch_max.unwrap_or(BATCH_MAX);
+    let config = Config { idle: Idle::Spin, batch_max, ..args.config()? };
+    let cpus = Engine::new(config.clone())?.cpus().to_vec();
     let times = args.schedule();
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&cpus, times.noise, progress));
     let records = (times.measured.as_secs_f64() * RECORDS_PER_SECOND) as u64;
-    measured.report.setup = format!("{} records a trial, CPUs {cpus:?}", table::count(records));
+    measured.report.setup = format!(
+        "{} records a trial, at most {batch_max} a batch, CPUs {cpus:?}",
+        table::count(records)
+    );
     measured.report.pace = "flat out".to_owned();
     let started = Instant::now();
-    let one = [cpus[0]];
+    let trial = Trials { config, records };
     progress.phase("hand loop", None);
     let hand = pinned(cpus[0], move || baseline::window::count_and_sum(records, KEYS), records)?;
-    let alone = engine("1 shard", &one, Way::Exchange, records, progress)?;
+    let alone = trial.engine("1 shard", &cpus[..1], Way::Exchange, progress)?;
     agree("hand-written loop", hand.1, alone.1)?;
     measured.report.records_per_s = alone.0;
     measured.ratio("window_vs_hand_loop", alone.0 / hand.0, Some(Goal::AtLeast(1.0)));
@@ -80,7 +88,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     ));
     match cpus[..] {
         [first, second, ..] => {
-            on_two(&mut measured, [first, second], alone, records, progress)?;
+            on_two(&mut measured, [first, second], alone, &trial, progress)?;
         }
         _ => measured.note("One core only: nothing was compared on two."),
     }
@@ -92,14 +100,14 @@ fn on_two(
     measured: &mut Measured,
     cpus: [usize; 2],
     alone: Trial,
-    records: u64,
+    trial: &Trials,
     progress: &mut Progress,
 ) -> Result<()> {
-    let partitioned = engine("2 shards, partitioned", &cpus, Way::Partitioned, records, progress)?;
+    let partitioned = trial.engine("2 shards, partitioned", &cpus, Way::Partitioned, progress)?;
     progress.phase("hand exchange", None);
-    let hand = exchange_by_hand(cpus, records)?;
-    let exchanged = engine("2 shards, exchange", &cpus, Way::Exchange, records, progress)?;
-    let combined = engine("2 shards, pre-combined", &cpus, Way::Precombined, records, progress)?;
+    let hand = exchange_by_hand(cpus, trial.records)?;
+    let exchanged = trial.engine("2 shards, exchange", &cpus, Way::Exchange, progress)?;
+    let combined = trial.engine("2 shards, pre-combined", &cpus, Way::Precombined, progress)?;
     agree("hand-written exchange", hand.1, exchanged.1)?;
     agree("engine on one shard", alone.1, exchanged.1)?;
     agree("pre-combined engine", combined.1, exchanged.1)?;
@@ -117,25 +125,33 @@ fn on_two(
     Ok(())
 }
 
-/// Runs the engine once over `records` readings.
-fn engine(
-    phase: &'static str,
-    cpus: &[usize],
-    way: Way,
+/// What all trials of the engine have in common.
+struct Trials {
+    config: Config,
     records: u64,
-    progress: &mut Progress,
-) -> Result<Trial> {
-    let found = Arc::new(Mutex::new(Checksum::default()));
-    let into = found.clone();
-    let config = Config { shards: Shards::Pinned(cpus.to_vec()), ..Config::low_latency() };
-    progress.phase(phase, None);
-    let build = move |p: Pipeline<'_>| build(p, way, records, &into);
-    let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;
-    if interrupt::is_seen() {
-        return Err(interrupted());
+}
+
+impl Trials {
+    /// Runs the engine once over the readings.
+    fn engine(
+        &self,
+        phase: &'static str,
+        cpus: &[usize],
+        way: Way,
+        progress: &mut Progress,
+    ) -> Result<Trial> {
+        let found = Arc::new(Mutex::new(Checksum::default()));
+        let (into, records) = (found.clone(), self.records);
+        let config = Config { shards: Shards::Pinned(cpus.to_vec()), ..self.config.clone() };
+        progress.phase(phase, None);
+        let build = move |p: Pipeline<'_>| build(p, way, records, &into);
+        let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;
+        if interrupt::is_seen() {
+            return Err(interrupted());
+        }
+        let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((records as f64 / ran.summary.elapsed.as_secs_f64(), found))
     }
-    let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok((records as f64 / ran.summary.elapsed.as_secs_f64(), found))
 }
 
 fn build(

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Shown, Work};
 use crate::error::Error;
 use crate::metrics::Counter;
 use crate::operators::process::context::{KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process};
-use crate::state::{Sweep, TOGETHER, Table};
+use crate::state::{Cursor, Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
 
 /// So many keys, or timers, do not fit into the caches of a core.
@@ -423,6 +423,19 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         }
         work += Work(done);
         work
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        // A lease by processing time is shown until its place is taken back.
+        let by_event_time = self.settings.expires != Some(TimerClock::ProcessingTime);
+        let watermark = if by_event_time { self.shared.told.at } else { Timestamp::MIN };
+        self.table.visit(&mut Cursor::default(), usize::MAX, |key, slot| {
+            if let Some(value) = slot.lease.shown(watermark) {
+                each(Shown::value("process", &key, value));
+            }
+        });
+        self.shared.timers.visit(|key, at| each(Shown::timer("process", &key, at)));
+        self.next.inspect(each);
     }
 
     fn pressure(&self) -> Pressure {

@@ -120,6 +120,12 @@ impl<K: Key> Timers<K> {
         self.event.len() + self.processing.len()
     }
 
+    /// Shows the key and the time of each timer, in no order.
+    pub fn visit(&self, mut each: impl FnMut(K, Timestamp)) {
+        self.event.visit(|at, (key, _)| each(*key, at));
+        self.processing.visit(|at, (key, _)| each(*key, at));
+    }
+
     /// When the first by event time is due.
     #[inline(always)]
     pub fn next_event(&self) -> Option<Timestamp> {

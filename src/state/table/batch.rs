@@ -14,6 +14,9 @@ use core::ptr::NonNull;
 pub const TOGETHER: usize = 64;
 
 /// What the passes over a group of records hand on: small, on the stack, never zeroed.
+///
+/// Each pass writes, or has had written, the first `count` of each; the loops go by index, since
+/// zipped iterators cost as many instructions a record as a pass itself.
 struct Scratch<K, V> {
     /// The low bits of the hashes: home group and tag.
     lows: [MaybeUninit<u16>; TOGETHER],
@@ -52,7 +55,7 @@ impl<K: Key, V: State> Table<K, V> {
     /// Changes nothing but the caches. A few nanoseconds a key.
     #[inline]
     pub fn warm(&self, keys: &[K]) {
-        debug_assert!(keys.len() <= TOGETHER);
+        assert!(keys.len() <= TOGETHER);
         let mut scratch = Scratch {
             lows: [const { MaybeUninit::uninit() }; TOGETHER],
             heads: [const { MaybeUninit::uninit() }; TOGETHER],
@@ -84,21 +87,23 @@ impl<K: Key, V: State> Table<K, V> {
             heads: [const { MaybeUninit::uninit() }; TOGETHER],
             slots: [const { MaybeUninit::uninit() }; TOGETHER],
         };
-        self.locate(keys, &mut scratch);
-        scratch.match_tags(keys.len());
-        self.apply(records, keys, &scratch, each)
+        let count = records.len().min(keys.len()).min(TOGETHER);
+        self.locate(&keys[..count], &mut scratch);
+        scratch.match_tags(count);
+        self.apply(&records[..count], &keys[..count], &scratch, each)
     }
 
-    /// Pass 1: hash, look up the directory, prefetch the tags.
+    /// Pass 1, for at most `TOGETHER` keys: hash, look up the directory, prefetch the tags.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop)] // So the compiler sees that no index is out of bounds.
     fn locate(&self, keys: &[K], scratch: &mut Scratch<K, V>) {
-        let places = scratch.lows.iter_mut().zip(&mut scratch.heads);
-        for (&key, (low, head)) in keys.iter().zip(places) {
-            let hash = hash(key, self.seed);
+        assert!(keys.len() <= TOGETHER);
+        for i in 0..keys.len() {
+            let hash = hash(keys[i], self.seed);
             let sub = self.head(hash);
             prefetch(sub.tags_at(Sub::<K, V>::home(hash)));
-            low.write(hash as u16);
-            head.write(sub);
+            scratch.lows[i].write(hash as u16);
+            scratch.heads[i].write(sub);
         }
     }
 
@@ -114,16 +119,22 @@ impl<K: Key, V: State> Table<K, V> {
         scratch: &Scratch<K, V>,
         each: &mut impl FnMut(&mut V, &T),
     ) -> usize {
+        assert!(records.len() == keys.len() && keys.len() <= TOGETHER);
         let grown = self.grown;
-        for (i, (record, &key)) in records.iter().zip(keys).enumerate() {
-            // SAFETY: passes 1 and 2 wrote as many of these as there are keys.
+        for i in 0..records.len() {
+            let (key, record) = (keys[i], &records[i]);
+            // SAFETY: passes 1 and 2 wrote as many of these as there are keys, and so records.
             let (sub, at) =
                 unsafe { (scratch.heads[i].assume_init(), scratch.slots[i].assume_init()) };
-            let hit = sub.holds(at.into(), key);
-            let slot = if hit { sub.slot(at.into()) } else { self.settle(sub, at.into(), key) };
-            // SAFETY: the slot is full and in this table, which is borrowed mutably.
+            if sub.holds(at.into(), key) {
+                // SAFETY: the slot is full and in this table, which is borrowed mutably.
+                each(unsafe { &mut (*sub.slot(at.into()).as_ptr()).value }, record);
+                continue;
+            }
+            let slot = self.settle(sub, at.into(), key);
+            // SAFETY: as above.
             each(unsafe { &mut (*slot.as_ptr()).value }, record);
-            if !hit && self.grown != grown {
+            if self.grown != grown {
                 return i + 1;
             }
         }
@@ -135,15 +146,25 @@ impl<K: Key, V: State> Table<K, V> {
     /// A candidate that was and still is empty can have the key: none of the tags in the home
     /// group fitted, and with room there the key is nowhere else, nor was it added since, which
     /// would have filled this very slot. The tag has been read again since pass 2, so a slot that
-    /// an earlier record of the group has filled is seen to be full.
+    /// an earlier record of the group has filled is seen to be full. Keys that come in the order of
+    /// their hashes, as out of another table, all have the same candidate then: the next empty slot
+    /// of the home group will do, if still no tag there fits.
     #[inline(always)]
     fn settle(&mut self, sub: Sub<K, V>, at: usize, key: K) -> NonNull<Slot<K, V>> {
         let hash = hash(key, self.seed);
+        let mut place = at;
         if sub.is_full(at) {
-            return self.find_or_add(hash, key);
+            let home = Sub::<K, V>::home(hash);
+            let tags = sub.tags(home);
+            match tags.empty().next() {
+                Some(free) if tags.matching(Sub::<K, V>::tag(hash)).0 == 0 => {
+                    place = home * GROUP + free;
+                }
+                _ => return self.find_or_add(hash, key),
+            }
         }
         self.len += 1;
-        sub.put(at, hash, Slot { key, value: V::default() })
+        sub.put(place, hash, Slot { key, value: V::default() })
     }
 }
 
@@ -152,10 +173,10 @@ impl<K: Key, V: State> Scratch<K, V> {
     #[inline(always)]
     fn match_tags(&mut self, count: usize) {
         const { assert!(Sub::<K, V>::SLOTS <= 256 && Sub::<K, V>::LOW_BITS <= u16::BITS) };
-        let places = self.lows.iter().zip(&self.heads).zip(&mut self.slots);
-        for ((low, head), slot) in places.take(count) {
+        for i in 0..count {
             // SAFETY: pass 1 wrote as many of these as there are keys.
-            let (low, sub) = unsafe { (u64::from(low.assume_init()), head.assume_init()) };
+            let (low, sub) = unsafe { (self.lows[i].assume_init(), self.heads[i].assume_init()) };
+            let low = u64::from(low);
             let home = Sub::<K, V>::home(low);
             let tags = sub.tags(home);
             let fitting = tags.matching(Sub::<K, V>::tag(low)).0;
@@ -166,7 +187,7 @@ impl<K: Key, V: State> Scratch<K, V> {
             if !LINE.is_multiple_of(size_of::<Slot<K, V>>().max(1)) {
                 prefetch(first_byte.wrapping_add(size_of::<Slot<K, V>>() - 1));
             }
-            slot.write(at as u8);
+            self.slots[i].write(at as u8);
         }
     }
 }

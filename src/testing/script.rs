@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
-use millstream::error::IoError;
-use millstream::io::{Polled, Source};
-use millstream::{Record, Timestamp};
+use crate::dataflow::Record;
+use crate::error::IoError;
+use crate::io::{Polled, Source};
+use crate::time::Timestamp;
 
-/// One thing that a source says.
+/// One thing that a source says; times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said<T> {
+    /// A value, and when it happened.
     Record(i64, T),
     /// A promise: nothing before this will follow.
     Watermark(i64),
@@ -17,6 +19,23 @@ pub enum Said<T> {
 }
 
 /// A source of any number of partitions, each of which follows its script.
+///
+/// As behind any source, a record says how far event time has come, and one behind an earlier one
+/// is late unless `event_time` follows. The watermark of a
+/// [`test_input`](crate::Pipeline::test_input) is what is said and nothing else.
+///
+/// ```
+/// use millstream::io::Source;
+/// use millstream::testing::{Said, Script};
+/// use millstream::Timestamp;
+///
+/// let said = [Said::Record(5, 'a'), Said::Silence(1), Said::Record(6, 'b')];
+/// let mut source = Script::new(said);
+/// let mut seen = Vec::new();
+/// source.poll(0, Timestamp(0), 64, &mut |record| seen.push(record.value))?;
+/// assert_eq!(seen, ['a']);
+/// # Ok::<(), millstream::error::IoError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Script<T> {
     partitions: Vec<VecDeque<Said<T>>>,
@@ -24,6 +43,7 @@ pub struct Script<T> {
 }
 
 impl<T> Script<T> {
+    /// One partition.
     pub fn new(said: impl IntoIterator<Item = Said<T>>) -> Self {
         Self { partitions: vec![said.into_iter().collect()], fails: false }
     }
@@ -33,6 +53,7 @@ impl<T> Script<T> {
         Self { partitions: said.into_iter().map(VecDeque::from).collect(), fails: false }
     }
 
+    /// No partition: this shard reads nothing.
     pub fn empty() -> Self {
         Self { partitions: Vec::new(), fails: false }
     }

@@ -1,16 +1,18 @@
 //! A sink that watches what it is given, and how.
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::rc::Rc;
 
-use millstream::error::IoError;
-use millstream::io::Sink;
-use millstream::{Record, Timestamp};
+use crate::dataflow::Record;
+use crate::error::IoError;
+use crate::io::Sink;
+use crate::time::Timestamp;
 
 /// When a probe takes records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Open {
+    /// At any time.
     Always,
     /// About every other time it is asked. Not strictly: a pipeline that asks twice a step would
     /// always hear the same.
@@ -19,27 +21,58 @@ pub enum Open {
     Until(usize),
 }
 
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("always"),
+            Self::Sometimes => f.write_str("every other time"),
+            Self::Until(records) => write!(f, "{records} records"),
+        }
+    }
+}
+
 /// What the probes of all shards have been given.
 #[derive(Debug)]
 pub struct Seen<T> {
+    /// Timestamps in nanoseconds, and values, as they came.
     pub records: Vec<(i64, T)>,
     /// The probe's number, and the watermark.
     pub watermarks: Vec<(usize, i64)>,
+    /// How many of the probes have been told that nothing more will come.
     pub ended: usize,
     probes: usize,
     faults: Vec<String>,
 }
 
 impl<T> Seen<T> {
+    /// Nothing yet; the probes of all shards share it.
     pub fn new() -> Rc<RefCell<Self>> {
         let (records, watermarks, faults) = (Vec::new(), Vec::new(), Vec::new());
         Rc::new(RefCell::new(Self { records, watermarks, ended: 0, probes: 0, faults }))
     }
 
     /// Every probe was ended once, and nothing was done to any that a sink may not be done.
+    ///
+    /// # Panics
+    /// If not, and says what.
+    #[track_caller]
     pub fn check_over(&self) {
-        assert_eq!(self.faults, [""; 0]);
-        assert_eq!(self.ended, self.probes, "each sink is ended once");
+        if let Err(fault) = self.faults() {
+            panic!("{fault}");
+        }
+    }
+
+    /// What [`check_over`](Self::check_over) would panic with.
+    pub(super) fn faults(&self) -> Result<(), String> {
+        if !self.faults.is_empty() {
+            return Err(self.faults.join("\n"));
+        }
+        match (self.ended, self.probes) {
+            (ended, probes) if ended != probes => {
+                Err(format!("each sink is ended once: {ended} of {probes} were"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn fault(&mut self, what: impl Into<String>) {
@@ -49,7 +82,9 @@ impl<T> Seen<T> {
     }
 }
 
-/// The sink of one shard.
+/// The sink of one shard: it keeps what comes, refuses as it is told to, and notes what a sink may
+/// not be given: more than it has promised room for, anything after the end, a watermark that goes
+/// back, records without the end of their batch.
 pub struct Probe<T> {
     seen: Rc<RefCell<Seen<T>>>,
     number: usize,
@@ -64,6 +99,7 @@ pub struct Probe<T> {
 }
 
 impl<T> Probe<T> {
+    /// The sink of one shard, whose batches hold at most `batch_max` records.
     pub fn new(seen: &Rc<RefCell<Seen<T>>>, open: Open, batch_max: usize) -> Self {
         let number = seen.borrow().probes;
         seen.borrow_mut().probes += 1;

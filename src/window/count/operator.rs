@@ -1,0 +1,217 @@
+//! The operator behind windows by count.
+
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::error::Error;
+use crate::metrics::Counter;
+use crate::state::{Cursor, Key, State, Table};
+use crate::time::{Timestamp, Watermark};
+use crate::window::{Aggregate, Span, Timing, Windowed};
+
+/// How the records of a key make windows.
+pub trait Counting<T, A: Aggregate<T>>: 'static {
+    /// What is kept of a key.
+    type State: State;
+
+    /// A record arrives; says what the window yields that it completes.
+    fn take(
+        &mut self,
+        aggregate: &A,
+        state: &mut Self::State,
+        record: &Record<T>,
+    ) -> Option<(Span, A::Out)>;
+
+    /// What the records since the last firing come to, and the time of the last of them.
+    fn rest(&self, aggregate: &A, state: &Self::State) -> Option<(Timestamp, Span, A::Out)>;
+
+    /// Whether a key with this state need not be kept.
+    fn is_spent(state: &Self::State) -> bool;
+
+    /// Records held, over all keys.
+    fn held(&self) -> usize;
+}
+
+/// The shortest span that holds the first and the last record to arrive.
+#[inline]
+pub fn between(first: Timestamp, last: Timestamp) -> Span {
+    Span { start: first.min(last), end: first.max(last).offset(1) }
+}
+
+/// What the operator is told.
+pub struct Settings {
+    incomplete: bool,
+    fire_max: usize,
+    keys_max: usize,
+    records_max: usize,
+    batch_max: usize,
+    hash_seed: u64,
+}
+
+impl Settings {
+    /// From the pipeline's config; `incomplete` windows fire when the input ends.
+    pub fn new(config: &Config, incomplete: bool) -> Self {
+        let Config { fire_max, keys_max, records_max, batch_max, hash_seed, .. } = *config;
+        Self { incomplete, fire_max, keys_max, records_max, batch_max, hash_seed }
+    }
+}
+
+/// The end of the input, while incomplete windows fire.
+struct Ending {
+    watermark: Watermark,
+    ingress: Timestamp,
+    cursor: Cursor,
+}
+
+/// Keyed windows by count.
+///
+/// A record fires at most one window, so records pass through a batch at a time and nothing has to
+/// wait, but for what is left when the input ends.
+pub struct CountOperator<K, T, A: Aggregate<T>, C: Counting<T, A>, N> {
+    settings: Settings,
+    counting: C,
+    aggregate: A,
+    keys: Rc<dyn KeyColumn<K, T>>,
+    /// The keys of the batch in hand.
+    column: Vec<K>,
+    /// Those of them whose window has fired and is spent, unless a new one has begun.
+    spent: Vec<K>,
+    table: Table<K, C::State>,
+    ending: Option<Ending>,
+    next: N,
+}
+
+impl<K, T, A, C, N> CountOperator<K, T, A, C, N>
+where
+    K: Key,
+    T: 'static,
+    A: Aggregate<T>,
+    C: Counting<T, A>,
+    N: Operator<Windowed<K, A::Out>>,
+{
+    /// An operator without any window yet.
+    pub fn new(
+        settings: Settings,
+        counting: C,
+        aggregate: A,
+        keys: Rc<dyn KeyColumn<K, T>>,
+        next: N,
+    ) -> Self {
+        let [column, spent] = [0; 2].map(|_| Vec::with_capacity(settings.batch_max));
+        let table = Table::new(settings.hash_seed);
+        let ending = None;
+        Self { settings, counting, aggregate, keys, column, spent, table, ending, next }
+    }
+
+    fn take(&mut self, records: &[Record<T>], cx: &mut Context) {
+        self.keys.extract(records, &mut self.column);
+        let Self { counting, aggregate, column, spent, table, next, .. } = self;
+        let (mut keys, mut fired) = (column.iter(), 0);
+        table.update_batch(records, column, |state, record| {
+            let Some(&key) = keys.next() else { return };
+            if let Some((span, value)) = counting.take(aggregate, state, record) {
+                fired += 1;
+                if C::is_spent(state) {
+                    spent.push(key);
+                }
+                next.on_record(result(record.at, key, span, value), cx);
+            }
+        });
+        cx.count(Counter::WindowsFired, fired);
+        for key in spent.drain(..) {
+            if table.get(key).is_some_and(C::is_spent) {
+                table.remove(key);
+            }
+        }
+        cx.counters.set(Counter::Keys, table.len() as u64);
+        self.check(cx);
+    }
+
+    fn check(&self, cx: &mut Context) {
+        let Settings { keys_max, records_max, .. } = self.settings;
+        let limits = [
+            (self.table.len(), "keys", keys_max, "keys_max"),
+            (self.counting.held(), "records in windows", records_max, "records_max"),
+        ];
+        for (held, what, limit, setting) in limits {
+            if held > limit {
+                cx.fail(Error::Limit { operator: "count_window", what, limit, setting });
+            }
+        }
+    }
+
+    /// The input has ended: fires what is incomplete, some keys at a time, while there is room.
+    fn end(&mut self, cx: &mut Context) -> Work {
+        let Self { settings, counting, aggregate, table, ending, next, .. } = self;
+        let Some(Ending { watermark, ingress, cursor }) = ending else { return Work::NONE };
+        if next.pressure() == Pressure::Full {
+            return Work::NONE;
+        }
+        cx.ingress = *ingress;
+        let mut fired = 0;
+        let budget = settings.fire_max.min(settings.batch_max);
+        let done = table.visit(cursor, budget, |key, state| {
+            if let Some((at, span, value)) = counting.rest(aggregate, state) {
+                fired += 1;
+                next.on_record(result(at, key, span, value), cx);
+            }
+        });
+        cx.count(Counter::WindowsFired, fired);
+        if done {
+            next.on_watermark(*watermark, cx);
+            *ending = None;
+        }
+        next.on_batch_end(cx);
+        Work(budget as u64)
+    }
+}
+
+#[inline]
+fn result<K, R>(at: Timestamp, key: K, span: Span, value: R) -> Record<Windowed<K, R>> {
+    Record::new(at, Windowed { key, span, value, timing: Timing::OnTime })
+}
+
+impl<K, T, A, C, N> Operator<T> for CountOperator<K, T, A, C, N>
+where
+    K: Key,
+    T: 'static,
+    A: Aggregate<T>,
+    C: Counting<T, A>,
+    N: Operator<Windowed<K, A::Out>>,
+{
+    fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
+        self.take(&[record], cx);
+    }
+
+    fn on_batch(&mut self, batch: Batch<'_, T>, cx: &mut Context) {
+        self.take(batch.as_slice(), cx);
+        cx.reached_state(batch.len() as u64);
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
+        if watermark.is_end() && self.settings.incomplete {
+            let (ingress, cursor) = (cx.ingress, Cursor::default());
+            self.ending = Some(Ending { watermark, ingress, cursor });
+        } else {
+            self.next.on_watermark(watermark, cx);
+        }
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Context) {
+        self.next.on_batch_end(cx);
+        self.end(cx);
+    }
+
+    fn resume(&mut self, cx: &mut Context) -> Work {
+        let mut work = self.next.resume(cx);
+        work += self.end(cx);
+        work
+    }
+
+    #[inline]
+    fn pressure(&self) -> Pressure {
+        let here = if self.ending.is_some() { Pressure::Pending } else { Pressure::Clear };
+        here.max(self.next.pressure())
+    }
+}

@@ -1,0 +1,245 @@
+//! What overlapping windows have in common: one value for each key, kept up from window to window
+//! instead of being combined anew.
+//!
+//! A window and the next one share all slices but those that came and those that went. What came
+//! is combined into the running value. What went is deducted where the aggregate is invertible.
+//! Where it is not, each key has two stacks, as in the queue that is made of two (Tangwongsan,
+//! Hirzel, Schneider, "Low-Latency Sliding-Window Aggregation in Worst-Case Constant Time", DEBS
+//! 2017, compare this with others):
+//!
+//! - behind each slice, what all later slices of the key up to its last *turn* come to, in the
+//!   pane's table `beside`;
+//! - what came since that turn, in the table `since`.
+//!
+//! When a slice goes, the running value becomes what stands behind it, combined with what came
+//! since. A turn goes through the slices of the key from the newest to the oldest and writes what
+//! stands behind each. It costs a look-up a slice, and must come once while a slice is in the
+//! window. All keys at once would be a big job every so often; so the keys take turns: they are
+//! split into as many groups by their hash as a slice is in windows, and each window turns one
+//! group. A slide therefore does the same work whatever the length of the window: per key one
+//! combination for each slice that comes, one for each that goes, and one turn in so many slides.
+//!
+//! All these tables have the same seed, so walking one in order meets the keys of the others in
+//! the same order, and with them their cache lines.
+
+use std::ops::Range;
+
+use crate::dataflow::Record;
+use crate::state::{Cursor, Key, Pane, Panes, State, Table, hash};
+use crate::window::Aggregate;
+
+/// Windows of which none drops a part of what it has in common with another: all their slices go
+/// together.
+pub const NESTED: usize = usize::MAX;
+
+/// What splits the keys into groups: nothing to do with the hash of tables or of shards.
+const GROUPS: u64 = 0x7475_726e_7475_726e;
+
+/// The running values of all keys, over the slices that are in the window in hand.
+pub struct Running<K, V> {
+    whole: Table<K, Held<V>>,
+    /// What came since the last turn of each key.
+    since: Table<K, V>,
+    /// Groups that take turns, and the one whose turn it is; none if nobody needs to.
+    groups: u64,
+    turn: u64,
+    /// Keys whose turn it is, out of those that were just emitted.
+    due: Vec<K>,
+}
+
+/// The running value of a key.
+#[derive(Clone, Copy, Default)]
+struct Held<V> {
+    acc: V,
+    /// How many slices have a part in it.
+    slices: u32,
+}
+
+impl<K: Key, V: State> Running<K, V> {
+    /// Nothing yet, over slices each of which is in at least `overlap` windows. At most `together`
+    /// keys are emitted at a time.
+    pub fn new(seed: u64, overlap: usize, together: usize) -> Self {
+        Self {
+            whole: Table::new(seed),
+            since: Table::new(seed),
+            groups: if overlap == NESTED { 0 } else { overlap.max(1) as u64 },
+            turn: 0,
+            due: Vec::with_capacity(together),
+        }
+    }
+
+    /// Whether keys take turns.
+    fn turns<T, A: Aggregate<T, Acc = V>>(&self) -> bool {
+        !A::INVERTIBLE && self.groups > 0
+    }
+
+    /// How many keys to emit at a time for `budget` units of work, with `slices` in the window.
+    pub fn keys_within<T, A: Aggregate<T, Acc = V>>(&self, budget: usize, slices: usize) -> usize {
+        match self.turns::<T, A>() {
+            true => (budget / (slices / self.groups as usize).max(1)).max(1),
+            false => budget,
+        }
+    }
+
+    /// Adds a slice that came, from the cursor on; true when done.
+    pub fn add<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        pane: &Pane<K, V>,
+        cursor: &mut Cursor,
+        budget: usize,
+    ) -> bool {
+        let turns = self.turns::<T, A>();
+        let Self { whole, since, .. } = self;
+        pane.table.visit(cursor, budget, |key, acc| {
+            let held = whole.entry(key);
+            aggregate.combine(&mut held.acc, acc);
+            held.slices += 1;
+            if turns {
+                aggregate.combine(since.entry(key), acc);
+            }
+        })
+    }
+
+    /// Shows the values to `each`, from the cursor on, and notes the keys whose turn it is; true
+    /// when done.
+    pub fn visit<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        cursor: &mut Cursor,
+        budget: usize,
+        mut each: impl FnMut(K, &V),
+    ) -> bool {
+        let turns = self.turns::<T, A>();
+        let Self { whole, groups, turn, due, .. } = self;
+        whole.visit(cursor, budget, |key, held| {
+            each(key, &held.acc);
+            if turns && group(key, *groups) == *turn {
+                due.push(key);
+            }
+        })
+    }
+
+    /// Shows the values to `each` and forgets them, for a window that has nothing in common with
+    /// those to come; true when done.
+    pub fn drain(
+        &mut self,
+        cursor: &mut Cursor,
+        budget: usize,
+        mut each: impl FnMut(K, &V),
+    ) -> bool {
+        let Self { whole, since, .. } = self;
+        whole.drain(cursor, budget, |key, held| {
+            each(key, &held.acc);
+            if !since.is_empty() {
+                since.remove(key);
+            }
+        })
+    }
+
+    /// Gives a turn to each key that was noted; says how many slices were looked at.
+    pub fn take_turns<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        panes: &mut Panes<K, V>,
+        window: Range<usize>,
+    ) -> usize {
+        let mut due = std::mem::take(&mut self.due);
+        let looked_at = due.len() * window.len();
+        for key in due.drain(..) {
+            self.rebuild(aggregate, key, panes, window.clone());
+        }
+        self.due = due;
+        looked_at
+    }
+
+    /// The next group has its turn in the next window.
+    pub fn end_turn(&mut self) {
+        self.turn = if self.turn + 1 < self.groups { self.turn + 1 } else { 0 };
+    }
+
+    /// Takes out a slice that goes, the oldest one, from the cursor on; true when done. Its table
+    /// is emptied on the way if it is `spent`.
+    pub fn evict<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        pane: &mut Pane<K, V>,
+        spent: bool,
+        cursor: &mut Cursor,
+        budget: usize,
+    ) -> bool {
+        let Self { whole, since, .. } = self;
+        if !A::INVERTIBLE {
+            let Some(behind) = &mut pane.beside else { return true };
+            return behind.drain(cursor, budget, |key, acc| {
+                let mut left = *acc;
+                if let Some(newer) = since.get(key) {
+                    aggregate.combine(&mut left, newer);
+                }
+                release(whole, key, |held| *held = left);
+            });
+        }
+        let take = |key, acc: &V| release(whole, key, |held| aggregate.deduct(held, acc));
+        match spent {
+            true => pane.table.drain(cursor, budget, take),
+            false => pane.table.visit(cursor, budget, take),
+        }
+    }
+
+    /// Takes in a late record of a slice that is in `window`, of which this is all; `new` says
+    /// that the slice had not held the key before.
+    pub fn correct<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        (key, record): (K, &Record<T>),
+        new: bool,
+        panes: &mut Panes<K, V>,
+        window: Range<usize>,
+    ) {
+        if self.turns::<T, A>() {
+            // What stands behind the older slices is wrong now.
+            return self.rebuild(aggregate, key, panes, window);
+        }
+        let held = self.whole.entry(key);
+        aggregate.accumulate(&mut held.acc, record.at, &record.value);
+        held.slices += u32::from(new);
+    }
+
+    /// The turn of a key: what stands behind each of its slices, and all of them together.
+    fn rebuild<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        key: K,
+        panes: &mut Panes<K, V>,
+        window: Range<usize>,
+    ) {
+        let (mut behind, mut slices) = (V::default(), 0);
+        for index in window.rev() {
+            let Some(mut acc) = panes.get(index).table.get(key).copied() else { continue };
+            *panes.beside_mut(index).entry(key) = behind;
+            aggregate.combine(&mut acc, &behind);
+            behind = acc;
+            slices += 1;
+        }
+        *self.whole.entry(key) = Held { acc: behind, slices };
+        self.since.remove(key);
+    }
+}
+
+/// One slice less has a part in the value of a key, and `change` says what that leaves; without
+/// any the key goes.
+#[inline(always)]
+fn release<K: Key, V: State>(whole: &mut Table<K, Held<V>>, key: K, change: impl FnOnce(&mut V)) {
+    let Some(held) = whole.get_mut(key) else { return };
+    held.slices -= 1;
+    if held.slices == 0 {
+        whole.remove(key);
+    } else {
+        change(&mut held.acc);
+    }
+}
+
+/// The group of a key, out of so many.
+#[inline(always)]
+fn group<K: Key>(key: K, groups: u64) -> u64 {
+    ((u128::from(hash(key, GROUPS)) * u128::from(groups)) >> 64) as u64
+}
