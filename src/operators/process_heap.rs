@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::dataflow::{Keyed, Stage, Stream};
 use crate::operators::process::{AtEnd, KeyContext, Order, Process, Timer};
-use crate::state::{Heap, HeapPlace, Key};
+use crate::state::{Key, Slab};
 
 /// A [`Process`] whose state may own memory: a `Vec`, a map, a `String`.
 ///
@@ -84,20 +84,21 @@ impl<'p, K: Key, T: 'static> Keyed<'p, K, T> {
         self,
         process: P,
     ) -> Stream<'p, impl Stage<Out = P::Out>> {
-        self.process(OnHeap { process, heap: Heap::new() })
+        self.process(OnHeap { process, heap: Slab::new() })
     }
 }
 
-/// A function with state on the heap, as one whose state is where on the heap.
+/// A function with state on the heap, as one whose state is where in a slab that is.
 pub struct OnHeap<P: ProcessHeap> {
     process: P,
-    heap: Heap<P::State>,
+    /// `None` in slots that nobody has.
+    heap: Slab<Option<P::State>>,
 }
 
 impl<P: ProcessHeap> Process for OnHeap<P> {
     type Key = P::Key;
     type In = P::In;
-    type State = Option<HeapPlace>;
+    type State = Option<u32>;
     type Out = P::Out;
 
     const AT_END: AtEnd = P::AT_END;
@@ -116,26 +117,30 @@ impl<P: ProcessHeap> Process for OnHeap<P> {
 /// [`KeyContext`], but for the state.
 pub struct HeapContext<'a, 'k, P: ProcessHeap> {
     ctx: &'a mut KeyContext<'k, OnHeap<P>>,
-    heap: &'a mut Heap<P::State>,
+    heap: &'a mut Slab<Option<P::State>>,
 }
 
 impl<P: ProcessHeap> HeapContext<'_, '_, P> {
     /// The state of the key, if it has any.
     pub fn get(&mut self) -> Option<&mut P::State> {
-        let place = self.ctx.get().copied().flatten()?;
-        self.heap.get_mut(place)
+        let slot = self.ctx.get().copied().flatten()?;
+        self.heap[slot].as_mut()
     }
 
     /// The state of the key; it begins as the default.
     pub fn state(&mut self) -> &mut P::State {
-        self.heap.entry(self.ctx.state())
+        let Self { ctx, heap } = self;
+        let slot = *ctx.state().get_or_insert_with(|| heap.take(None));
+        heap[slot].get_or_insert_default()
     }
 
     /// Takes the state of the key away and returns it. Its timers stay.
     pub fn clear(&mut self) -> Option<P::State> {
-        let place = self.ctx.get().copied().flatten();
+        let slot = self.ctx.get().copied().flatten();
         self.ctx.clear();
-        self.heap.take(place?)
+        let slot = slot?;
+        self.heap.give(slot);
+        self.heap[slot].take()
     }
 }
 

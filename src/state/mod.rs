@@ -4,7 +4,6 @@
 //! a key's records.
 
 mod chunks;
-mod heap;
 mod key;
 mod panes;
 mod slab;
@@ -15,7 +14,6 @@ mod ttl;
 mod value;
 
 pub use chunks::{Chunks, Place, Queue};
-pub use heap::{Heap, HeapPlace};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
 pub use slab::Slab;

@@ -31,7 +31,7 @@ struct Slot<T> {
     value: T,
 }
 
-impl<T: Copy> Slab<T> {
+impl<T> Slab<T> {
     /// A slab that holds nothing yet.
     pub const fn new() -> Self {
         Self { slots: Blocks::new(), free: NONE }
@@ -51,7 +51,7 @@ impl<T: Copy> Slab<T> {
         index
     }
 
-    /// Takes a slot back. O(1).
+    /// Takes a slot back, with the value in it, which is dropped when the slot is taken. O(1).
     #[inline]
     pub fn give(&mut self, index: u32) {
         let free = self.free;
@@ -77,13 +77,13 @@ impl<T: Copy> Slab<T> {
     }
 }
 
-impl<T: Copy> Default for Slab<T> {
+impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Copy> Index<u32> for Slab<T> {
+impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
     #[inline(always)]
@@ -92,7 +92,7 @@ impl<T: Copy> Index<u32> for Slab<T> {
     }
 }
 
-impl<T: Copy> IndexMut<u32> for Slab<T> {
+impl<T> IndexMut<u32> for Slab<T> {
     #[inline(always)]
     fn index_mut(&mut self, index: u32) -> &mut T {
         &mut self.slot_mut(index).value
