@@ -11,7 +11,9 @@
 mod aggregate;
 pub mod aggregates;
 mod deadlines;
+mod deferred;
 mod firing;
+mod late;
 mod operator;
 mod precombine;
 mod progress;

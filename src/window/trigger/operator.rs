@@ -10,6 +10,8 @@ use crate::state::{Key, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
 use crate::window::deadlines::Deadlines;
+use crate::window::deferred::Deferred;
+use crate::window::late::LateRecords;
 use crate::window::progress::Progress;
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
@@ -81,14 +83,8 @@ pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
     next_end: Option<i64>,
     /// Results for which there is room downstream.
     room: usize,
-    /// Records that wait, and the watermark behind them.
-    deferred: Vec<Record<T>>,
-    deferred_watermark: Option<Watermark>,
-    /// An empty buffer to change places with `deferred`.
-    spare: Vec<Record<T>>,
-    late: Option<Side<T>>,
-    /// Places of late records in the batch in hand.
-    late_places: Vec<usize>,
+    deferred: Deferred<T>,
+    late: LateRecords<T>,
     pub(super) next: N,
 }
 
@@ -122,11 +118,8 @@ where
             firing: Progress::new(),
             next_end: None,
             room: 0,
-            deferred: Vec::with_capacity(settings.batch_max),
-            deferred_watermark: None,
-            spare: Vec::with_capacity(settings.batch_max),
-            late,
-            late_places: Vec::with_capacity(settings.batch_max),
+            deferred: Deferred::new(settings.batch_max),
+            late: LateRecords::new(late, settings.batch_max),
             next,
         }
     }
@@ -139,7 +132,7 @@ where
         for (place, record) in records.iter().enumerate() {
             match self.take_one(record, self.column[place], cx) {
                 Taken::Placed => {}
-                Taken::Late => self.late_places.push(place),
+                Taken::Late => self.late.note(place),
                 Taken::Not => return place,
             }
         }
@@ -237,68 +230,33 @@ where
         }
     }
 
-    /// Does with the late records of the batch what is to be done with them.
-    #[cold]
-    fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
-        cx.count(Counter::Late, self.late_places.len() as u64);
-        let mut places = self.late_places.iter().peekable();
-        for (place, record) in batch.enumerate() {
-            if places.next_if(|&&late| late == place).is_none() {
-                continue;
-            }
-            match &mut self.late {
-                Some(side) => side.push(record),
-                None => cx.count(Counter::Dropped, 1),
-            }
-        }
-        self.late_places.clear();
-    }
-
-    /// Whether what arrives has to wait.
-    fn defers(&self) -> bool {
-        !self.deferred.is_empty()
-    }
-
     /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
     fn take_deferred(&mut self, cx: &mut Context) -> Work {
-        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
-        if nothing || self.firing.is_pending() {
+        if self.deferred.is_empty() || self.firing.is_pending() {
             return Work::NONE;
         }
-        if self.late_pressure().max(self.next.pressure()) == Pressure::Full {
+        if self.late.pressure().max(self.next.pressure()) == Pressure::Full {
             return Work::NONE;
         }
-        std::mem::swap(&mut self.deferred, &mut self.spare);
-        let mut waited = std::mem::take(&mut self.spare);
+        let mut waited = self.deferred.take();
         self.on_batch(waited.drain(..), cx);
-        self.spare = waited;
-        if !self.defers()
-            && let Some(watermark) = self.deferred_watermark.take()
-        {
+        if let Some(watermark) = self.deferred.give_back(waited) {
             self.on_watermark(watermark, cx);
         }
         self.publish(cx);
         Work::ONE
     }
 
-    fn late_pressure(&self) -> Pressure {
-        self.late.as_ref().map_or(Pressure::Clear, Side::pressure)
-    }
-
     /// Event time has come this far for everybody downstream.
     pub(super) fn tell(&mut self, watermark: Watermark, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_watermark(watermark);
-        }
+        self.late.on_watermark(watermark);
         self.next.on_watermark(watermark, cx);
         self.publish(cx);
     }
 
     /// Ends a batch downstream and in the late output.
     pub(super) fn publish(&mut self, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_batch_end(cx);
-        }
+        self.late.on_batch_end(cx);
         self.next.on_batch_end(cx);
     }
 
@@ -327,16 +285,15 @@ where
         let taken = self.take(batch.as_slice(), cx);
         cx.reached_state(taken as u64);
         self.check_limits(cx);
-        if self.late_places.is_empty() && taken == count {
+        if self.late.is_empty() && taken == count {
             return;
         }
-        self.put_aside(batch.by_ref().take(taken), cx);
-        self.deferred.extend(batch);
+        self.late.put_aside(batch.by_ref().take(taken), cx);
+        self.deferred.defer(batch);
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.defers() {
-            self.deferred_watermark = Some(watermark);
+        if self.deferred.defer_watermark(watermark) {
             return;
         }
         self.watermark = watermark;
@@ -352,9 +309,7 @@ where
 
     fn resume(&mut self, cx: &mut Context) -> Work {
         let mut work = self.next.resume(cx);
-        if let Some(late) = &mut self.late {
-            work += late.resume(cx);
-        }
+        work += self.late.resume(cx);
         if self.firing.is_pending() {
             work += self.fire(cx);
         }
@@ -369,11 +324,11 @@ where
     fn pressure(&self) -> Pressure {
         let asked_for = !self.wall.is_empty() && !self.slots.is_empty();
         let here = match () {
-            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if !self.deferred.is_empty() => Pressure::Full,
             () if self.firing.is_behind(self.slots.len()) => Pressure::Full,
             () if self.firing.is_pending() || asked_for => Pressure::Pending,
             () => Pressure::Clear,
         };
-        here.max(self.late_pressure()).max(self.next.pressure())
+        here.max(self.late.pressure()).max(self.next.pressure())
     }
 }
