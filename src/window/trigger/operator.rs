@@ -15,6 +15,7 @@ use crate::window::late::LateRecords;
 use crate::window::progress::Progress;
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
+use crate::window::trigger::putting::Putting;
 use crate::window::trigger::shape::Shape;
 use crate::window::trigger::slot::{Slot, Wall};
 
@@ -69,8 +70,9 @@ pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
     pub(super) trigger: G,
     pub(super) contents: C,
     keys: Rc<dyn KeyColumn<K, T>>,
-    /// The keys of the batch in hand.
+    /// The keys of the batch in hand, and the window of each record if there is but one.
     column: Vec<K>,
+    windows: Vec<(K, i64)>,
     pub(super) slots: Slots<K, T, C, G>,
     /// The ends of windows, and when they are dropped.
     pub(super) ends: Deadlines<(K, i64)>,
@@ -111,6 +113,7 @@ where
             contents,
             keys,
             column: Vec::with_capacity(settings.batch_max),
+            windows: Vec::with_capacity(settings.batch_max),
             slots: Table::new(settings.hash_seed),
             ends: Deadlines::new(),
             wall: Wall::new(),
@@ -124,11 +127,14 @@ where
         }
     }
 
-    /// Takes records one by one; returns how many, stopping at one that must wait.
+    /// Takes records; returns how many, stopping at one that must wait.
     fn take(&mut self, records: &[Record<T>], cx: &mut Context) -> usize {
         self.keys.extract(records, &mut self.column);
         // Nobody brings a batch unless there is room for one.
         self.room = self.settings.batch_max;
+        if self.settings.shape.is_single() {
+            return self.take_runs(records, cx);
+        }
         for (place, record) in records.iter().enumerate() {
             match self.take_one(record, self.column[place], cx) {
                 Taken::Placed => {}
@@ -139,12 +145,60 @@ where
         records.len()
     }
 
+    /// Takes records that fall into one window each, side by side as far as none of them is late.
+    /// Each leads to one result at most, so there is room for what they lead to.
+    fn take_runs(&mut self, records: &[Record<T>], cx: &mut Context) -> usize {
+        let (settings, watermark) = (self.settings, self.watermark.at.0);
+        let window = |(record, key): (&Record<T>, &K)| (*key, settings.shape.ends(record.at.0).0);
+        self.windows.clear();
+        self.windows.extend(records.iter().zip(&self.column).map(window));
+        let holds = self.holds_late();
+        let waits = |end: i64| holds && end <= watermark;
+        let goes = |end: i64| settings.closes(end) > watermark && !waits(end);
+        let mut taken = 0;
+        while taken < records.len() {
+            let run = self.windows[taken..].iter().take_while(|(_, end)| goes(*end)).count();
+            self.take_run(&records[taken..taken + run], taken, cx);
+            taken += run;
+            let Some((_, end)) = self.windows.get(taken) else { break };
+            if waits(*end) {
+                break;
+            }
+            self.late.note(taken);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Puts records into one window each, side by side.
+    fn take_run(&mut self, run: &[Record<T>], from: usize, cx: &mut Context) {
+        let Self { settings, trigger, contents, slots, ends, wall, next, .. } = self;
+        let windows = &self.windows[from..from + run.len()];
+        let (watermark, now) = (self.watermark.at, cx.now);
+        let mut putting = Putting { settings, trigger, contents, ends, wall, watermark, now };
+        let (mut index, mut fired) = (0, 0);
+        slots.update_batch(run, windows, |slot, record| {
+            let result = putting.put(slot, record, windows[index]);
+            index += 1;
+            if let Some(result) = result {
+                fired += 1;
+                next.on_record(result, cx);
+            }
+        });
+        cx.count(Counter::WindowsFired, fired);
+    }
+
+    /// Whether records wait whose windows the watermark has reached: while those fire what such a
+    /// record leads to must not depend on how far the firing was.
+    fn holds_late(&self) -> bool {
+        self.firing.is_pending() && self.settings.lateness_ns > 0
+    }
+
     /// Puts a record into each window that holds it and still takes it.
     fn take_one(&mut self, record: &Record<T>, key: K, cx: &mut Context) -> Taken {
         let (first, last) = self.settings.shape.ends(record.at.0);
         let watermark = self.watermark.at.0;
-        if self.firing.is_pending() && self.settings.lateness_ns > 0 && first <= watermark {
-            // What it leads to must not depend on how far the firing was.
+        if self.holds_late() && first <= watermark {
             return Taken::Not;
         }
         let from = self.next_end.take();
@@ -155,7 +209,7 @@ where
                     self.next_end = Some(end);
                     return Taken::Not;
                 }
-                self.put(record, key, end, cx);
+                self.put(record, (key, end), cx);
                 taken = true;
             }
             let following = self.settings.shape.end_after(end);
@@ -180,25 +234,11 @@ where
     }
 
     /// Puts a record into one window.
-    fn put(&mut self, record: &Record<T>, key: K, end: i64, cx: &mut Context) {
-        let Self { settings, trigger, contents, slots, ends, wall, watermark, .. } = self;
-        let span = settings.shape.window(end);
-        let moment = Moment { span, watermark: watermark.at, now: cx.now };
-        let slot = slots.entry((key, end));
-        if !slot.is_open {
-            (slot.is_open, slot.is_over) = (true, moment.is_over());
-            (slot.armed, slot.latest) = (i64::MAX, record.at.0);
-            ends.set(if slot.is_over { settings.closes(end) } else { end }, (key, end));
-        }
-        contents.add(&mut slot.held, record);
-        slot.records += 1;
-        slot.latest = slot.latest.max(record.at.0);
-        let mut verdict = trigger.on_record(&mut slot.state, record, &moment);
-        verdict.fire |= settings.fires_at_end && slot.is_over;
-        let is_global = settings.shape.is_global();
-        let result = slot.settle(verdict, false, contents, key, &moment, is_global);
-        wall.arm(trigger, slot, (key, end), &moment);
-        if let Some(result) = result {
+    fn put(&mut self, record: &Record<T>, window: (K, i64), cx: &mut Context) {
+        let Self { settings, trigger, contents, slots, ends, wall, .. } = self;
+        let (watermark, now) = (self.watermark.at, cx.now);
+        let mut putting = Putting { settings, trigger, contents, ends, wall, watermark, now };
+        if let Some(result) = putting.put(slots.entry(window), record, window) {
             self.room -= 1;
             cx.count(Counter::WindowsFired, 1);
             self.next.on_record(result, cx);

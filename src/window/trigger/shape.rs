@@ -45,6 +45,15 @@ impl Shape {
         }
     }
 
+    /// Whether each record falls into one window.
+    #[inline]
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Slices(slices) => *slices == slices.as_windows(),
+            Self::Global => true,
+        }
+    }
+
     /// Whether there is one window that does not end before the input.
     #[inline(always)]
     pub const fn is_global(&self) -> bool {
