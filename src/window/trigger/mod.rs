@@ -11,6 +11,7 @@ pub mod evictors;
 mod firing;
 mod grouped;
 mod operator;
+mod putting;
 mod record;
 mod shape;
 mod slot;

@@ -10,9 +10,12 @@ use crate::state::{Key, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
 use crate::window::deadlines::Deadlines;
+use crate::window::deferred::Deferred;
+use crate::window::late::LateRecords;
 use crate::window::progress::Progress;
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
+use crate::window::trigger::putting::Putting;
 use crate::window::trigger::shape::Shape;
 use crate::window::trigger::slot::{Slot, Wall};
 
@@ -34,6 +37,9 @@ pub struct Settings {
     /// Seeds the table's hash.
     pub hash_seed: u64,
 }
+
+/// The end of the window of a record that falls into none. No window ends at the beginning of time.
+const NO_WINDOW: i64 = i64::MIN;
 
 impl Settings {
     /// When a window is dropped that ends at `end`.
@@ -67,8 +73,9 @@ pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
     pub(super) trigger: G,
     pub(super) contents: C,
     keys: Rc<dyn KeyColumn<K, T>>,
-    /// The keys of the batch in hand.
+    /// The keys of the batch in hand, and the window of each record if there is but one.
     column: Vec<K>,
+    windows: Vec<(K, i64)>,
     pub(super) slots: Slots<K, T, C, G>,
     /// The ends of windows, and when they are dropped.
     pub(super) ends: Deadlines<(K, i64)>,
@@ -81,14 +88,8 @@ pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
     next_end: Option<i64>,
     /// Results for which there is room downstream.
     room: usize,
-    /// Records that wait, and the watermark behind them.
-    deferred: Vec<Record<T>>,
-    deferred_watermark: Option<Watermark>,
-    /// An empty buffer to change places with `deferred`.
-    spare: Vec<Record<T>>,
-    late: Option<Side<T>>,
-    /// Places of late records in the batch in hand.
-    late_places: Vec<usize>,
+    deferred: Deferred<T>,
+    late: LateRecords<T>,
     pub(super) next: N,
 }
 
@@ -115,6 +116,7 @@ where
             contents,
             keys,
             column: Vec::with_capacity(batch_max),
+            windows: Vec::with_capacity(batch_max),
             slots: Table::new(settings.hash_seed),
             settings,
             ends: Deadlines::new(),
@@ -123,28 +125,79 @@ where
             firing: Progress::new(),
             next_end: None,
             room: 0,
-            deferred: Vec::with_capacity(batch_max),
-            deferred_watermark: None,
-            spare: Vec::with_capacity(batch_max),
-            late,
-            late_places: Vec::with_capacity(batch_max),
+            deferred: Deferred::new(batch_max),
+            late: LateRecords::new(late, batch_max),
             next,
         }
     }
 
-    /// Takes records one by one; returns how many, stopping at one that must wait.
+    /// Takes records; returns how many, stopping at one that must wait.
     fn take(&mut self, records: &[Record<T>], cx: &mut Context) -> usize {
         self.keys.extract(records, &mut self.column);
         // Nobody brings a batch unless there is room for one.
         self.room = self.settings.batch_max;
+        if self.settings.shape.is_single() {
+            return self.take_runs(records, cx);
+        }
         for (place, record) in records.iter().enumerate() {
             match self.take_one(record, self.column[place], cx) {
                 Taken::Placed => {}
-                Taken::Late => self.late_places.push(place),
+                Taken::Late => self.late.note(place),
                 Taken::Not => return place,
             }
         }
         records.len()
+    }
+
+    /// Takes records that fall into one window each, side by side as far as none of them is late.
+    /// Each leads to one result at most, so there is room for what they lead to.
+    fn take_runs(&mut self, records: &[Record<T>], cx: &mut Context) -> usize {
+        let (lateness, watermark) = (self.settings.lateness_ns, self.watermark.at.0);
+        let shape = &self.settings.shape;
+        let end = |record: &Record<T>| shape.ends(record.at.0).map_or(NO_WINDOW, |ends| ends.0);
+        self.windows.clear();
+        self.windows.extend(self.column.iter().copied().zip(records.iter().map(end)));
+        let holds = self.holds_late();
+        let waits = |end: i64| holds && end <= watermark && end != NO_WINDOW;
+        let takes = |end: i64| end.saturating_add(lateness) > watermark && end != NO_WINDOW;
+        let goes = |end: i64| takes(end) && !waits(end);
+        let mut taken = 0;
+        while taken < records.len() {
+            let run = self.windows[taken..].iter().take_while(|(_, end)| goes(*end)).count();
+            self.take_run(&records[taken..taken + run], taken, cx);
+            taken += run;
+            let Some((_, end)) = self.windows.get(taken) else { break };
+            if waits(*end) {
+                break;
+            }
+            self.late.note(taken);
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Puts records into one window each, side by side.
+    fn take_run(&mut self, run: &[Record<T>], from: usize, cx: &mut Context) {
+        let Self { settings, trigger, contents, slots, ends, wall, next, .. } = self;
+        let windows = &self.windows[from..from + run.len()];
+        let (watermark, now) = (self.watermark.at, cx.now);
+        let mut putting = Putting { settings, trigger, contents, ends, wall, watermark, now };
+        let (mut index, mut fired) = (0, 0);
+        slots.update_batch(run, windows, |slot, record| {
+            let result = putting.put(slot, record, windows[index]);
+            index += 1;
+            if let Some(result) = result {
+                fired += 1;
+                next.on_record(result, cx);
+            }
+        });
+        cx.count(Counter::WindowsFired, fired);
+    }
+
+    /// Whether records wait whose windows the watermark has reached: while those fire what such a
+    /// record leads to must not depend on how far the firing was.
+    fn holds_late(&self) -> bool {
+        self.firing.is_pending() && self.settings.lateness_ns > 0
     }
 
     /// Puts a record into each window that holds it and still takes it.
@@ -153,8 +206,7 @@ where
             return Taken::Late;
         };
         let watermark = self.watermark.at.0;
-        if self.firing.is_pending() && self.settings.lateness_ns > 0 && first <= watermark {
-            // What it leads to must not depend on how far the firing was.
+        if self.holds_late() && first <= watermark {
             return Taken::Not;
         }
         let from = self.next_end.take();
@@ -165,7 +217,7 @@ where
                     self.next_end = Some(end);
                     return Taken::Not;
                 }
-                self.put(record, key, end, cx);
+                self.put(record, (key, end), cx);
                 taken = true;
             }
             let following = self.settings.shape.end_after(end);
@@ -190,25 +242,11 @@ where
     }
 
     /// Puts a record into one window.
-    fn put(&mut self, record: &Record<T>, key: K, end: i64, cx: &mut Context) {
-        let Self { settings, trigger, contents, slots, ends, wall, watermark, .. } = self;
-        let span = settings.shape.window(end);
-        let moment = Moment { span, watermark: watermark.at, now: cx.now };
-        let slot = slots.entry((key, end));
-        if !slot.is_open {
-            (slot.is_open, slot.is_over) = (true, moment.is_over());
-            (slot.armed, slot.latest) = (i64::MAX, record.at.0);
-            ends.set(if slot.is_over { settings.closes(end) } else { end }, (key, end));
-        }
-        contents.add(&mut slot.held, record);
-        slot.records += 1;
-        slot.latest = slot.latest.max(record.at.0);
-        let mut verdict = trigger.on_record(&mut slot.state, record, &moment);
-        verdict.fire |= settings.fires_at_end && slot.is_over;
-        let is_global = settings.shape.is_global();
-        let result = slot.settle(verdict, false, contents, key, &moment, is_global);
-        wall.arm(trigger, slot, (key, end), &moment);
-        if let Some(result) = result {
+    fn put(&mut self, record: &Record<T>, window: (K, i64), cx: &mut Context) {
+        let Self { settings, trigger, contents, slots, ends, wall, .. } = self;
+        let (watermark, now) = (self.watermark.at, cx.now);
+        let mut putting = Putting { settings, trigger, contents, ends, wall, watermark, now };
+        if let Some(result) = putting.put(slots.entry(window), record, window) {
             self.room -= 1;
             cx.count(Counter::WindowsFired, 1);
             self.next.on_record(result, cx);
@@ -240,68 +278,33 @@ where
         }
     }
 
-    /// Does with the late records of the batch what is to be done with them.
-    #[cold]
-    fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
-        cx.count(Counter::Late, self.late_places.len() as u64);
-        let mut places = self.late_places.iter().peekable();
-        for (place, record) in batch.enumerate() {
-            if places.next_if(|&&late| late == place).is_none() {
-                continue;
-            }
-            match &mut self.late {
-                Some(side) => side.push(record),
-                None => cx.count(Counter::Dropped, 1),
-            }
-        }
-        self.late_places.clear();
-    }
-
-    /// Whether what arrives has to wait.
-    fn defers(&self) -> bool {
-        !self.deferred.is_empty()
-    }
-
     /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
     fn take_deferred(&mut self, cx: &mut Context) -> Work {
-        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
-        if nothing || self.firing.is_pending() {
+        if self.deferred.is_empty() || self.firing.is_pending() {
             return Work::NONE;
         }
-        if self.late_pressure().max(self.next.pressure()) == Pressure::Full {
+        if self.late.pressure().max(self.next.pressure()) == Pressure::Full {
             return Work::NONE;
         }
-        std::mem::swap(&mut self.deferred, &mut self.spare);
-        let mut waited = std::mem::take(&mut self.spare);
+        let mut waited = self.deferred.take();
         self.on_batch(waited.drain(..), cx);
-        self.spare = waited;
-        if !self.defers()
-            && let Some(watermark) = self.deferred_watermark.take()
-        {
+        if let Some(watermark) = self.deferred.give_back(waited) {
             self.on_watermark(watermark, cx);
         }
         self.publish(cx);
         Work::ONE
     }
 
-    fn late_pressure(&self) -> Pressure {
-        self.late.as_ref().map_or(Pressure::Clear, Side::pressure)
-    }
-
     /// Event time has come this far for everybody downstream.
     pub(super) fn tell(&mut self, watermark: Watermark, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_watermark(watermark);
-        }
+        self.late.on_watermark(watermark);
         self.next.on_watermark(watermark, cx);
         self.publish(cx);
     }
 
     /// Ends a batch downstream and in the late output.
     pub(super) fn publish(&mut self, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_batch_end(cx);
-        }
+        self.late.on_batch_end(cx);
         self.next.on_batch_end(cx);
     }
 
@@ -330,16 +333,15 @@ where
         let taken = self.take(batch.as_slice(), cx);
         cx.reached_state(taken as u64);
         self.check_limits(cx);
-        if self.late_places.is_empty() && taken == count {
+        if self.late.is_empty() && taken == count {
             return;
         }
-        self.put_aside(batch.by_ref().take(taken), cx);
-        self.deferred.extend(batch);
+        self.late.put_aside(batch.by_ref().take(taken), cx);
+        self.deferred.defer(batch);
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.defers() {
-            self.deferred_watermark = Some(watermark);
+        if self.deferred.defer_watermark(watermark) {
             return;
         }
         self.watermark = watermark;
@@ -355,9 +357,7 @@ where
 
     fn resume(&mut self, cx: &mut Context) -> Work {
         let mut work = self.next.resume(cx);
-        if let Some(late) = &mut self.late {
-            work += late.resume(cx);
-        }
+        work += self.late.resume(cx);
         if self.firing.is_pending() {
             work += self.fire(cx);
         }
@@ -372,11 +372,11 @@ where
     fn pressure(&self) -> Pressure {
         let asked_for = !self.wall.is_empty() && !self.slots.is_empty();
         let here = match () {
-            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if !self.deferred.is_empty() => Pressure::Full,
             () if self.firing.is_behind(self.slots.len()) => Pressure::Full,
             () if self.firing.is_pending() || asked_for => Pressure::Pending,
             () => Pressure::Clear,
         };
-        here.max(self.late_pressure()).max(self.next.pressure())
+        here.max(self.late.pressure()).max(self.next.pressure())
     }
 }

@@ -49,6 +49,15 @@ impl Shape {
         }
     }
 
+    /// Whether each record falls into one window at most.
+    #[inline]
+    pub fn is_single(&self) -> bool {
+        match self {
+            Self::Cuts(cuts) => cuts.is_disjoint(),
+            Self::Global => true,
+        }
+    }
+
     /// Whether there is one window that does not end before the input.
     #[inline(always)]
     pub const fn is_global(&self) -> bool {

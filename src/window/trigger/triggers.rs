@@ -22,10 +22,10 @@
 use std::time::Duration;
 
 use crate::time::nanos;
-use crate::window::trigger::combined::{All, Any, Purging};
-use crate::window::trigger::record::{Continuous, Delta, EveryCount};
-use crate::window::trigger::time::{Each, EventTime, Never, ProcessingTime};
-use crate::window::trigger::wall::{Every, Silence};
+pub use crate::window::trigger::combined::{All, Any, Purging};
+pub use crate::window::trigger::record::{Continuous, Delta, EveryCount};
+pub use crate::window::trigger::time::{Each, EventTime, Never, ProcessingTime};
+pub use crate::window::trigger::wall::{Every, Silence};
 
 /// Fires when the watermark reaches the end of the window, and then at every late record that is
 /// still allowed. [`early`](EventTime::early) and [`late`](EventTime::late) say more.
