@@ -129,7 +129,8 @@ pub use sim::Simulation;
 pub use state::Text;
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Cumulative, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+    Aggregate, Calendar, Cumulative, Sliding, Span, Timing, TradingSessions, Tumbling, Window,
+    Windowed, aggregates,
 };
 
 /// The README's programs, compiled and run as tests.
