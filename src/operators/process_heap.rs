@@ -95,6 +95,7 @@ pub struct OnHeap<P: ProcessHeap> {
     heap: Slab<Option<P::State>>,
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: ProcessHeap> Process for OnHeap<P> {
     type Key = P::Key;
     type In = P::In;
