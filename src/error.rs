@@ -60,9 +60,7 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => {
-                ErrorKind::Caller
-            }
+            Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
             Self::Io(_) => ErrorKind::Restartable,
             Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }

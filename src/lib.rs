@@ -83,7 +83,8 @@
 //!   cleaned in slices.
 //! - No queue without a bound, and refusal is a value: [`Full`]. (The buffer of `ordered` is the
 //!   one exception so far; its documentation says so.)
-//! - No heap behind state: [`state::State`] is `Copy`, so that tables move it as bytes.
+//! - No heap behind state: [`state::State`] is `Copy`, so that tables move it as bytes. Whoever
+//!   wants it all the same asks for it by name: `process_heap`.
 //! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
 //! - No dependency named in two places. Each has one file or room that wraps it: glommio in
@@ -135,7 +136,8 @@ pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Cumulative, Session, Sliding, Span, Timing, Tumbling, Window, Windowed, aggregates,
+    Aggregate, Calendar, Cumulative, Session, Sliding, Span, Timing, TradingSessions, Tumbling,
+    Window, Windowed, aggregates, evictors, triggers,
 };
 
 /// The README's programs, compiled and run as tests.

@@ -6,6 +6,8 @@ mod kit;
 mod process;
 #[path = "allocation/sessions.rs"]
 mod sessions;
+#[path = "allocation/triggers.rs"]
+mod triggers;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -13,6 +13,8 @@ mod sliding;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
+#[path = "contract/triggers.rs"]
+mod triggers;
 
 use std::iter::repeat_n;
 

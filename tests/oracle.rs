@@ -13,6 +13,8 @@ mod sessions;
 #[path = "oracle/sliding.rs"]
 mod sliding;
 mod support;
+#[path = "oracle/triggers.rs"]
+mod triggers;
 
 use std::collections::BTreeMap;
 

@@ -87,6 +87,9 @@ pub fn engine(
     let build = shard_thread::watched(build);
     engine.plan(&build).map_err(Failure::refused)?;
     let monitor = engine.monitor();
+    if interrupt::is_seen() {
+        monitor.stop();
+    }
     let is_done = AtomicBool::new(false);
     let watch = Watch { monitor, timing, is_done: &is_done };
     let (before, switches) = (Disturbance::read(), shard_thread::involuntary_switches());

@@ -83,6 +83,11 @@ impl<'p> Pipeline<'p> {
         builder.plan.queue_bytes = builder.plan.queue_bytes.saturating_add(bytes);
     }
 
+    /// Notes what can be run and is probably not what was meant.
+    pub(crate) fn warn(self, warning: impl Into<String>) {
+        self.builder.borrow_mut().plan.warnings.push(warning.into());
+    }
+
     /// Notes an error that building found; the first is what the user sees.
     pub(crate) fn reject(self, error: ConfigError) {
         self.builder.borrow_mut().error.get_or_insert(error);

@@ -21,6 +21,7 @@ pub struct Plan {
     nodes: Vec<Node>,
     /// Bytes that the bounded queues of one shard take.
     pub(crate) queue_bytes: usize,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Plan {
@@ -58,6 +59,11 @@ impl Plan {
     /// Bytes that the bounded queues of one shard take.
     pub fn queue_bytes(&self) -> usize {
         self.queue_bytes
+    }
+
+    /// What can be run and is probably not what was meant.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The steps that nothing follows and that are no sink: records would be lost there.
@@ -112,6 +118,9 @@ impl fmt::Display for Plan {
                     writeln!(f, "  <- {}", from.join(", "))?;
                 }
             }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
         }
         writeln!(f, "queues of one shard: {} bytes", self.queue_bytes)
     }

@@ -3,7 +3,9 @@
 //! May not know what the bytes mean.
 
 mod bell;
+mod blocks;
 mod prefetch;
 
 pub use bell::Bell;
+pub(crate) use blocks::Blocks;
 pub(crate) use prefetch::prefetch;

@@ -14,6 +14,7 @@ mod key_by;
 mod map;
 mod ordered;
 mod process;
+mod process_heap;
 mod reduce;
 mod side_output;
 mod sink;
@@ -24,4 +25,5 @@ pub use expiring::Expiring;
 pub use process::{
     AtEnd, KeyContext, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,
 };
+pub use process_heap::{HeapContext, ProcessHeap};
 pub use source::SourceHead;

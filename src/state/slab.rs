@@ -2,12 +2,10 @@
 
 use core::ops::{Index, IndexMut};
 
+use crate::memory::Blocks;
+
 /// No slot.
 pub const NONE: u32 = u32::MAX;
-
-/// What one block takes, about, in bytes: small enough that the system hands it over in
-/// microseconds.
-const BLOCK_BYTES: usize = 64 << 10;
 
 /// Slots in blocks, a free list, and nothing given back to the system.
 ///
@@ -23,11 +21,9 @@ const BLOCK_BYTES: usize = 64 << 10;
 /// assert_eq!((slab[two], slab.take('c')), ('b', one));
 /// ```
 pub struct Slab<T> {
-    blocks: Vec<Vec<Slot<T>>>,
+    slots: Blocks<Slot<T>>,
     /// Slots handed back, linked by `next`.
     free: u32,
-    /// Slots ever taken.
-    fresh: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -36,16 +32,10 @@ struct Slot<T> {
     value: T,
 }
 
-impl<T: Copy> Slab<T> {
-    /// How many slots a block has, as a power of two.
-    const BITS: u32 = {
-        let slots = BLOCK_BYTES / size_of::<Slot<T>>();
-        if slots < 2 { 0 } else { slots.ilog2() }
-    };
-
+impl<T> Slab<T> {
     /// A slab that holds nothing yet.
     pub const fn new() -> Self {
-        Self { blocks: Vec::new(), free: NONE, fresh: 0 }
+        Self { slots: Blocks::new(), free: NONE }
     }
 
     /// A slot with this value: one that was handed back, or else a fresh one. O(1), and now and
@@ -53,7 +43,7 @@ impl<T: Copy> Slab<T> {
     #[inline]
     pub fn take(&mut self, value: T) -> u32 {
         if self.free == NONE {
-            return self.take_fresh(value);
+            return self.slots.push(Slot { next: NONE, value }) as u32;
         }
         let index = self.free;
         let slot = self.slot_mut(index);
@@ -62,17 +52,7 @@ impl<T: Copy> Slab<T> {
         index
     }
 
-    fn take_fresh(&mut self, value: T) -> u32 {
-        let index = self.fresh;
-        if index & ((1 << Self::BITS) - 1) == 0 {
-            self.blocks.push(Vec::with_capacity(1 << Self::BITS));
-        }
-        self.blocks[(index >> Self::BITS) as usize].push(Slot { next: NONE, value });
-        self.fresh += 1;
-        index
-    }
-
-    /// Takes a slot back. O(1).
+    /// Takes a slot back, with the value in it, which is dropped when the slot is taken. O(1).
     #[inline]
     pub fn give(&mut self, index: u32) {
         let free = self.free;
@@ -89,47 +69,38 @@ impl<T: Copy> Slab<T> {
     /// How many slots were ever taken fresh.
     #[cfg(test)]
     pub fn fresh(&self) -> u32 {
-        self.fresh
+        self.slots.len() as u32
     }
 
     #[inline(always)]
     fn slot_mut(&mut self, index: u32) -> &mut Slot<T> {
-        let place = index as usize & ((1 << Self::BITS) - 1);
-        &mut self.blocks[(index >> Self::BITS) as usize][place]
+        &mut self.slots[index as usize]
     }
 }
 
-impl<T: Copy> Clone for Slab<T> {
+impl<T: Clone> Clone for Slab<T> {
     /// Slots keep their numbers, and are handed out again in the same order.
     fn clone(&self) -> Self {
-        let copied = |block: &Vec<Slot<T>>| {
-            // A block has room for all its slots from the start, so that none is ever moved.
-            let mut copy = Vec::with_capacity(1 << Self::BITS);
-            copy.extend_from_slice(block);
-            copy
-        };
-        let blocks = self.blocks.iter().map(copied).collect();
-        Self { blocks, free: self.free, fresh: self.fresh }
+        Self { slots: self.slots.clone(), free: self.free }
     }
 }
 
-impl<T: Copy> Default for Slab<T> {
+impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T: Copy> Index<u32> for Slab<T> {
+impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
     #[inline(always)]
     fn index(&self, index: u32) -> &T {
-        let place = index as usize & ((1 << Self::BITS) - 1);
-        &self.blocks[(index >> Self::BITS) as usize][place].value
+        &self.slots[index as usize].value
     }
 }
 
-impl<T: Copy> IndexMut<u32> for Slab<T> {
+impl<T> IndexMut<u32> for Slab<T> {
     #[inline(always)]
     fn index_mut(&mut self, index: u32) -> &mut T {
         &mut self.slot_mut(index).value
@@ -145,11 +116,11 @@ mod tests {
         let mut slab = Slab::new();
         let slots: Vec<u32> = (0..10_000u64).map(|n| slab.take(n)).collect();
         assert!(slots.iter().zip(0..).all(|(&slot, n)| slab[slot] == n));
-        let blocks = slab.blocks.len();
+        let taken = slab.fresh();
         slots.iter().for_each(|&slot| slab.give(slot));
         assert!(slab.has_free());
         (0..10_000).for_each(|n| _ = slab.take(n));
-        assert_eq!((slab.blocks.len(), slab.has_free()), (blocks, false));
+        assert_eq!((slab.fresh(), slab.has_free()), (taken, false));
     }
 
     #[test]
@@ -162,13 +133,12 @@ mod tests {
             assert_eq!(copy.take(n), slab.take(n));
         }
         assert!(slots.iter().all(|&slot| copy[slot] == slab[slot]));
-        assert!(copy.blocks.iter().all(|block| block.capacity() == 1 << Slab::<u64>::BITS));
     }
 
     #[test]
     fn a_slot_larger_than_a_block_has_a_block_of_its_own() {
         let mut slab = Slab::new();
         let (one, two) = (slab.take([1u64; 9_000]), slab.take([2; 9_000]));
-        assert_eq!((slab[one][8_999], slab[two][0], slab.blocks.len()), (1, 2, 2));
+        assert_eq!((slab[one][8_999], slab[two][0], slab.fresh()), (1, 2, 2));
     }
 }

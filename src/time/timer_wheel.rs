@@ -1,15 +1,12 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
-mod nodes;
-
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
-use crate::memory::prefetch;
-use nodes::Nodes;
+use crate::memory::{Blocks, prefetch};
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -52,7 +49,9 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// ```
 #[derive(Clone)]
 pub struct TimerWheel<T> {
-    nodes: Nodes<T>,
+    nodes: Blocks<Node<T>>,
+    /// How many nodes there may be.
+    capacity: usize,
     /// The slots, level by level.
     slots: Box<[Slot]>,
     /// For each level, which of its slots hold timers.
@@ -99,7 +98,7 @@ struct Slot {
 }
 
 #[derive(Clone)]
-pub(crate) struct Node<T> {
+struct Node<T> {
     at: Timestamp,
     /// How many timers were set before this one.
     number: u64,
@@ -130,7 +129,8 @@ impl<T> TimerWheel<T> {
         let tick_bits = tick.trailing_zeros();
         let levels = (64 - tick_bits).div_ceil(SLOT_BITS);
         Self {
-            nodes: Nodes::new(capacity),
+            nodes: Blocks::new(),
+            capacity,
             slots: (0..levels << SLOT_BITS).map(|_| Slot { root: NONE, tail: NONE }).collect(),
             occupied: [0; LEVELS_MAX],
             free: NONE,
@@ -160,7 +160,7 @@ impl<T> TimerWheel<T> {
     /// How many timers can be set at once.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.nodes.most()
+        self.capacity
     }
 
     /// When the earliest timer is due, exactly, or `None` if no timer is set. Costs two loads.
@@ -257,7 +257,8 @@ impl<T> TimerWheel<T> {
     fn take_free(&mut self) -> Option<u32> {
         match self.nodes.get(self.free as usize) {
             Some(node) => Some(std::mem::replace(&mut self.free, node.left)),
-            None => self.nodes.add(),
+            None if self.nodes.len() == self.capacity => None,
+            None => Some(self.nodes.push(Node::free(NONE)) as u32),
         }
     }
 

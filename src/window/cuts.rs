@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::rc::Rc;
 
 use crate::time::Timestamp;
-use crate::window::{NESTED, Slices, Span};
+use crate::window::{Slices, Span};
 
 /// A stretch of time of which all instants share one fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +111,16 @@ pub trait Cuts: Display + 'static {
 
     /// How many windows hold each slice, at least. One is always right; where windows slide over
     /// many slices, saying how many makes a slide cheap for aggregates that cannot be deducted.
-    /// [`NESTED`] if slices that share a window always share their last one, as in windows that
+    /// [`NESTED`](super::NESTED) if slices that share a window always share their last one, as in windows that
     /// grow.
     fn overlap(&self) -> usize {
         1
+    }
+
+    /// Whether each slice is a window of its own, so that nothing ever has to be combined and each
+    /// record falls into one window at most. `false` is always right.
+    fn is_disjoint(&self) -> bool {
+        false
     }
 }
 
@@ -188,6 +194,10 @@ impl Cuts for Slices {
     }
 
     fn overlap(&self) -> usize {
-        Slices::overlap(self).min(NESTED - 1)
+        Slices::overlap(self)
+    }
+
+    fn is_disjoint(&self) -> bool {
+        Slices::overlap(self) == 1 && self.last_end(0) == self.first_end(0)
     }
 }

@@ -125,6 +125,10 @@ impl<P: Periods> Cuts for Disjoint<P> {
         let Period { takes, window } = self.period(end.saturating_sub(1));
         window.unwrap_or(takes)
     }
+
+    fn is_disjoint(&self) -> bool {
+        true
+    }
 }
 
 impl<P: Display> Display for Disjoint<P> {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use millstream::dataflow::{Fabric, build};
 use millstream::metrics::Counter;
+use millstream::operators::Order;
 use millstream::time::ManualClock;
 use millstream::{
     Config, KeyContext, Pipeline, Process, Result, Shard, Shards, SideOutput, Timer, Timestamp,
@@ -53,6 +54,24 @@ impl Process for Rearmed {
     }
 }
 
+/// Numbers the trades of a key in the order of time.
+struct Numbered;
+
+impl Process for Numbered {
+    type Key = u32;
+    type In = Trade;
+    type State = u64;
+    type Out = u64;
+
+    const ORDER: Order = Order::Time;
+
+    fn on_record(&mut self, _: Trade, ctx: &mut KeyContext<'_, Self>) {
+        *ctx.state() += 1;
+        let count = *ctx.state();
+        ctx.emit(count);
+    }
+}
+
 fn everything(p: Pipeline<'_>) -> Result<()> {
     let timed = |rate| -> Result<_> {
         let source = p.source(trades(p, rate)?);
@@ -64,6 +83,7 @@ fn everything(p: Pipeline<'_>) -> Result<()> {
     });
     main.for_each(drop);
     side.for_each(drop);
+    timed(5e5)?.key_by(|trade| trade.symbol).process(Numbered).for_each(drop);
     let keyed = timed(5e5)?.key_by(|trade| (trade.symbol, trade.qty));
     keyed.ttl(Ttl::of(us(500)).on_read()).deduplicate().for_each(drop);
     let keyed = timed(5e5)?.key_by(|trade| (trade.symbol, trade.qty));

@@ -95,21 +95,39 @@ fn a_report_that_cannot_be_written_is_an_error() {
     assert!(done.stderr.starts_with("millstream: error: create taken"), "{}", done.stderr);
 }
 
-/// Starts a run and interrupts it after a while.
-fn interrupted(name: &str, words: &str, after: Duration) -> (Option<i32>, String) {
+/// Starts a run and interrupts it as soon as `is_time` says so of its process.
+fn interrupted(name: &str, words: &str, is_time: fn(u32) -> bool) -> (Option<i32>, String) {
     let child = command(&folder(name), words).spawn().unwrap();
-    std::thread::sleep(after);
+    while !is_time(child.id()) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// Whether a process handles SIGINT by now: it is about to measure the noise floor.
+fn listens(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & 1 << (2 - 1) != 0
+}
+
+/// Whether the shards of a process have used a tenth of a second of their cores.
+fn runs(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+    let shards = stats.filter(|stat| stat.contains("(shard-"));
+    let ticks = shards.filter_map(|stat| stat.split_whitespace().nth(13)?.parse::<u64>().ok());
+    ticks.sum::<u64>() >= 10
+}
+
 #[test]
 fn ctrl_c_is_a_clean_stop_with_a_report() {
     let words = "bench --seconds 100 --rate 50k --idle adaptive --json";
-    for (name, ms) in [("ctrl_c_floor", 800), ("ctrl_c_run", 6000)] {
-        let (code, stdout) = interrupted(name, words, Duration::from_millis(ms));
+    for (name, is_time) in [("ctrl_c_floor", listens as fn(u32) -> bool), ("ctrl_c_run", runs)] {
+        let (code, stdout) = interrupted(name, words, is_time);
         assert_eq!(code, Some(0), "{name}");
         let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
         assert!(json["notes"].to_string().contains("Ctrl-C"), "{name}: {json}");

@@ -49,6 +49,15 @@ fn process_with_ttl() {
 }
 
 #[test]
+fn process_with_state_on_the_heap() {
+    let steps = case!(Row => Told, |s| {
+        let timed = s.event_time(at, by_marks()).filter(is_record);
+        timed.key_by(|row| row.key).process_heap(Machine::<false>)
+    });
+    check(steps, None);
+}
+
+#[test]
 fn process_in_the_order_of_time() {
     let steps = case!(Row => Told, |s| {
         let timed = s.event_time(at, disordered(20));

@@ -128,6 +128,23 @@ fn too_many_sessions_are_an_error() {
     assert_eq!(counted(Config::embedded(), 9, &times).0.len(), 9);
 }
 
+/// One record may join as many sessions as its key has.
+#[test]
+fn a_storm_of_sessions_becomes_one() {
+    let mut rows: Vec<Row> = (0..1_000).map(|n| Row { at: 40 * n, key: 7, value: n % 9 }).collect();
+    rows.push(Row { at: 1, key: 7, value: 39_990 });
+    rows.push(Row { at: 39_970, key: 7, value: 1 });
+    let gap = Gap::ByValue(100_000);
+    let want = sessions_under(rows.iter().map(|row| (*row, i64::MIN)), gap, 0);
+    assert_eq!((want.fired.len(), want.fired[0].0.value.0), (1, 1_002));
+    let steps = case!(Row => Visit, |s| {
+        let keyed = s.event_time(at, disordered(50_000)).key_by(|row| row.key);
+        let sessions = keyed.session(Session::gap_by(|row: &Row| Gap::ByValue(100_000).said(row)));
+        sessions.aggregate(all()).map(visit)
+    });
+    Tester::new(steps, said(&rows), timed(&want.fired)).check();
+}
+
 /// A session fires when the watermark has passed its end: until then a record may touch it.
 #[test]
 fn a_session_waits_for_what_may_touch_it() {

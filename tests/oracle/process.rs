@@ -42,7 +42,7 @@ fn key(told: &(i64, Told)) -> u64 {
 }
 
 /// The machine on the engine.
-fn run(world: &World, rows: &[Row], life: Option<Life>) -> Vec<(i64, Told)> {
+fn run(world: &World, rows: &[Row], life: Option<Life>, on_heap: bool) -> Vec<(i64, Told)> {
     let seen = Seen::new();
     world.run(|p| {
         let here = p.shard() == world.home;
@@ -50,6 +50,7 @@ fn run(world: &World, rows: &[Row], life: Option<Life>) -> Vec<(i64, Told)> {
         let keyed =
             p.source(script).event_time(at, by_marks()).filter(is_record).key_by(|row| row.key);
         match life {
+            None if on_heap => watch(keyed.process_heap(Machine::<false>), &seen, world),
             None => watch(keyed.process(Machine::<false>), &seen, world),
             Some(life) => watch(keyed.ttl(ttl(life)).process(Machine::<false>), &seen, world),
         }
@@ -68,9 +69,10 @@ proptest! {
         world in World::any(),
         rows in marked_rows(100),
         life in life(),
+        on_heap in any::<bool>(),
     ) {
         prop_assert_eq!(
-            grouped(&run(&world, &rows, life), key),
+            grouped(&run(&world, &rows, life, on_heap), key),
             grouped(&machine(&rows, life), key)
         );
     }

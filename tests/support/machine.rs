@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millstream::operators::Order;
+use millstream::operators::{HeapContext, Order, ProcessHeap};
 use millstream::time::WatermarkStrategy;
 use millstream::{KeyContext, Process, Timer, Timestamp, Watermarks};
 
@@ -124,7 +124,8 @@ pub fn wake(power: &mut impl Power, at: i64, tag: u16) {
     }
 }
 
-/// The machine as the engine runs it; its records may come in the order of time.
+/// The machine as the engine runs it, with its memory in a table or on the heap; its records may
+/// come in the order of time.
 pub struct Machine<const BY_TIME: bool>;
 
 impl<const BY_TIME: bool> Process for Machine<BY_TIME> {
@@ -165,6 +166,56 @@ impl<const BY_TIME: bool> Power for KeyContext<'_, Machine<BY_TIME>> {
     }
     fn clear(&mut self) {
         KeyContext::clear(self);
+    }
+    fn set(&mut self, at: i64, tag: u16) -> bool {
+        self.set_timer(Timer::at(Timestamp(at)).tagged(tag))
+    }
+    fn cancel(&mut self, at: i64, tag: u16) -> bool {
+        self.cancel_timer(Timer::at(Timestamp(at)).tagged(tag))
+    }
+    fn is_set(&mut self, at: i64, tag: u16) -> bool {
+        KeyContext::is_set(self, Timer::at(Timestamp(at)).tagged(tag))
+    }
+    fn emit(&mut self, told: Told) {
+        KeyContext::emit(self, told);
+    }
+}
+
+impl<const BY_TIME: bool> ProcessHeap for Machine<BY_TIME> {
+    type Key = u64;
+    type In = Row;
+    type State = Box<Memory>;
+    type Out = Told;
+
+    const ORDER: Order = if BY_TIME { Order::Time } else { Order::Arrival };
+
+    fn on_record(&mut self, row: Row, ctx: &mut HeapContext<'_, '_, Self>) {
+        obey(ctx, row);
+    }
+
+    fn on_timer(&mut self, timer: Timer, ctx: &mut HeapContext<'_, '_, Self>) {
+        wake(ctx, timer.at.0, timer.tag);
+    }
+}
+
+impl<const BY_TIME: bool> Power for HeapContext<'_, '_, Machine<BY_TIME>> {
+    fn key(&self) -> u64 {
+        KeyContext::key(self)
+    }
+    fn at(&self) -> i64 {
+        KeyContext::at(self).0
+    }
+    fn watermark(&self) -> i64 {
+        if BY_TIME { 0 } else { KeyContext::watermark(self).0 }
+    }
+    fn get(&mut self) -> Option<Memory> {
+        HeapContext::get(self).map(|memory| **memory)
+    }
+    fn state(&mut self) -> &mut Memory {
+        HeapContext::state(self)
+    }
+    fn clear(&mut self) {
+        HeapContext::clear(self);
     }
     fn set(&mut self, at: i64, tag: u16) -> bool {
         self.set_timer(Timer::at(Timestamp(at)).tagged(tag))

@@ -53,7 +53,7 @@ impl Cut {
     }
 
     /// The windows that hold an instant, as (end, start), in order of time.
-    fn windows_of(&self, at: i64) -> Vec<(i128, i128)> {
+    pub fn windows_of(&self, at: i64) -> Vec<(i128, i128)> {
         let (at, size, slide) = (i128::from(at), i128::from(self.size), i128::from(self.slide));
         let mut start = at - (at - i128::from(self.offset)).rem_euclid(slide);
         let mut windows = Vec::new();

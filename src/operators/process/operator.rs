@@ -229,7 +229,6 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         while self.flush(cx) && self.outlets_have_room() && self.do_next(cx) {
             done += 1;
         }
-        self.note_latency(cx);
         done
     }
 
@@ -398,6 +397,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         self.begin(cx);
         self.shared.watermark = watermark;
         self.go_on(cx);
+        self.note_latency(cx);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
@@ -415,6 +415,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         if self.holds() {
             cx.ingress = self.held.ingress;
             done += self.go_on(cx);
+            self.note_latency(cx);
         }
         done += self.fire_processing(cx);
         if done > 0 || self.unpublished > 0 {

@@ -185,10 +185,10 @@ fn no_order_of_times_makes_one_call_long() {
 fn a_wheel_takes_memory_as_timers_need_it() {
     let mut wheel = TimerWheel::new(usize::from(u16::MAX) << 8, us(1));
     let ids: Vec<_> = (0..3_000).map(|n| wheel.set(Timestamp(n), n).expect("room")).collect();
-    assert_eq!((wheel.nodes.count(), wheel.capacity()), (3_000, usize::from(u16::MAX) << 8));
+    assert_eq!((wheel.nodes.len(), wheel.capacity()), (3_000, usize::from(u16::MAX) << 8));
     assert!(ids.iter().zip(0..).all(|(id, n)| wheel.cancel(*id) == Some(n)));
     (0..3_000).for_each(|n| _ = wheel.set(Timestamp(n), n).expect("room"));
-    assert_eq!(wheel.nodes.count(), 3_000, "the same nodes again");
+    assert_eq!(wheel.nodes.len(), 3_000, "the same nodes again");
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //! | [`vwap`] | the result is NaN | NaN | cannot |
 //! | [`min`], [`max`], [`ohlc`] | skipped; NaN if there is nothing else | the default value | |
 //! | [`first`], [`last`] | a value like any other | the default value | |
+//! | [`reduce`] | as its closure has it | the default value | as its closure has it |
 //!
 //! An engine's window always holds a record; "no records" is what [`over`] an empty list gives.
 
@@ -24,6 +25,7 @@ mod mean;
 mod min;
 mod number;
 mod ohlc;
+mod reduce;
 mod sum;
 mod tuple;
 mod variance;
@@ -40,6 +42,7 @@ pub use mean::{Mean, mean};
 pub use min::{Min, min};
 pub use number::Number;
 pub use ohlc::{Ohlc, OhlcOf, ohlc};
+pub use reduce::{Reduce, reduce};
 pub use sum::{Sum, sum};
 pub use variance::{Moments, Variance, variance};
 pub use vwap::{Vwap, vwap};

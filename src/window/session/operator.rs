@@ -9,8 +9,10 @@ use crate::metrics::Counter;
 use crate::state::{Key, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::deadlines::Deadlines;
+use crate::window::deferred::Deferred;
+use crate::window::late::LateRecords;
+use crate::window::progress::Progress;
 use crate::window::session::chain::{Pool, Reach, Session, Sessions};
-use crate::window::session::firing::Firing;
 use crate::window::session::gap::Gap;
 use crate::window::{Aggregate, Span, Timing, Windowed};
 
@@ -82,15 +84,9 @@ pub struct SessionOperator<K, T, G, A: Aggregate<T>, N> {
     pub(super) held: usize,
     /// How far event time has come here.
     pub(super) watermark: Watermark,
-    pub(super) firing: Firing,
-    /// Records that wait until the firing is over, and the watermark behind them.
-    deferred: Vec<Record<T>>,
-    deferred_watermark: Option<Watermark>,
-    /// An empty buffer to change places with `deferred`.
-    spare: Vec<Record<T>>,
-    late: Option<Side<T>>,
-    /// Places of late records in the batch in hand.
-    late_places: Vec<usize>,
+    pub(super) firing: Progress,
+    deferred: Deferred<T>,
+    late: LateRecords<T>,
     pub(super) next: N,
 }
 
@@ -123,12 +119,9 @@ where
             deadlines: Deadlines::new(),
             held: 0,
             watermark: Watermark::START,
-            firing: Firing::new(),
-            deferred: Vec::with_capacity(settings.batch_max),
-            deferred_watermark: None,
-            spare: Vec::with_capacity(settings.batch_max),
-            late,
-            late_places: Vec::with_capacity(settings.batch_max),
+            firing: Progress::new(),
+            deferred: Deferred::new(settings.batch_max),
+            late: LateRecords::new(late, settings.batch_max),
             next,
         }
     }
@@ -149,7 +142,7 @@ where
             let Some(record) = records.get(taken) else { break };
             match self.take_one(record, taken, cx) {
                 Taken::Joined => {}
-                Taken::Late => self.late_places.push(taken),
+                Taken::Late => self.late.note(taken),
                 Taken::Not => break,
             }
             taken += 1;
@@ -263,60 +256,27 @@ where
         }
     }
 
-    /// Does with the late records of the batch what is to be done with them.
-    #[cold]
-    fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
-        cx.count(Counter::Late, self.late_places.len() as u64);
-        let mut places = self.late_places.iter().peekable();
-        for (place, record) in batch.enumerate() {
-            if places.next_if(|&&late| late == place).is_none() {
-                continue;
-            }
-            match &mut self.late {
-                Some(side) => side.push(record),
-                None => cx.count(Counter::Dropped, 1),
-            }
-        }
-        self.late_places.clear();
-    }
-
-    /// Whether what arrives has to wait.
-    fn defers(&self) -> bool {
-        !self.deferred.is_empty()
-    }
-
     /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
     fn take_deferred(&mut self, cx: &mut Context) -> Work {
-        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
-        if nothing || self.firing.is_pending() {
+        if self.deferred.is_empty() || self.firing.is_pending() {
             return Work::NONE;
         }
-        if self.late_pressure().max(self.next.pressure()) == Pressure::Full {
+        if self.late.pressure().max(self.next.pressure()) == Pressure::Full {
             return Work::NONE;
         }
-        std::mem::swap(&mut self.deferred, &mut self.spare);
-        let mut waited = std::mem::take(&mut self.spare);
+        let mut waited = self.deferred.take();
         self.on_batch(waited.drain(..), cx);
-        self.spare = waited;
-        if !self.defers()
-            && let Some(watermark) = self.deferred_watermark.take()
-        {
+        if let Some(watermark) = self.deferred.give_back(waited) {
             self.on_watermark(watermark, cx);
         }
         self.publish(cx);
         Work::ONE
     }
 
-    fn late_pressure(&self) -> Pressure {
-        self.late.as_ref().map_or(Pressure::Clear, Side::pressure)
-    }
-
     /// Event time has come this far: for what is late, and for results to 1 ns before. A session
     /// that ends at the watermark itself is still to fire, with the last instant of its span.
     pub(super) fn tell(&mut self, watermark: Watermark, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_watermark(watermark);
-        }
+        self.late.on_watermark(watermark);
         let at = if watermark.is_end() { watermark.at } else { watermark.at.offset(-1) };
         self.next.on_watermark(Watermark { at, ..watermark }, cx);
         self.publish(cx);
@@ -324,9 +284,7 @@ where
 
     /// Ends a batch downstream and in the late output.
     pub(super) fn publish(&mut self, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_batch_end(cx);
-        }
+        self.late.on_batch_end(cx);
         self.next.on_batch_end(cx);
     }
 }
@@ -347,16 +305,15 @@ where
         let count = batch.len();
         let taken = self.take(batch.as_slice(), cx);
         cx.reached_state(taken as u64);
-        if self.late_places.is_empty() && taken == count {
+        if self.late.is_empty() && taken == count {
             return;
         }
-        self.put_aside(batch.by_ref().take(taken), cx);
-        self.deferred.extend(batch);
+        self.late.put_aside(batch.by_ref().take(taken), cx);
+        self.deferred.defer(batch);
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.defers() {
-            self.deferred_watermark = Some(watermark);
+        if self.deferred.defer_watermark(watermark) {
             return;
         }
         self.watermark = watermark;
@@ -372,9 +329,7 @@ where
 
     fn resume(&mut self, cx: &mut Context) -> Work {
         let mut work = self.next.resume(cx);
-        if let Some(late) = &mut self.late {
-            work += late.resume(cx);
-        }
+        work += self.late.resume(cx);
         if self.firing.is_pending() {
             work += self.fire(cx);
         }
@@ -385,26 +340,23 @@ where
     #[inline]
     fn pressure(&self) -> Pressure {
         let here = match () {
-            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if !self.deferred.is_empty() => Pressure::Full,
             () if self.firing.is_behind(self.held) => Pressure::Full,
             () if self.firing.is_pending() => Pressure::Pending,
             () => Pressure::Clear,
         };
-        here.max(self.late_pressure()).max(self.next.pressure())
+        here.max(self.late.pressure()).max(self.next.pressure())
     }
 
     fn save(&self, out: &mut Saved) {
-        let waits = self.defers() || self.deferred_watermark.is_some();
-        out.at_rest("session", !waits && !self.firing.is_pending(), "fires");
+        out.at_rest("session", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
         out.put("session", self.table.clone());
         out.put("session", self.pool.clone());
         out.put("session", self.deadlines.clone());
         out.put("session", self.held);
         out.put("session", self.watermark);
         out.put("session", self.firing.clone());
-        if let Some(late) = &self.late {
-            late.save(out);
-        }
+        self.late.save(out);
         self.next.save(out);
     }
 
@@ -415,9 +367,7 @@ where
         from.take("session", &mut self.held);
         from.take("session", &mut self.watermark);
         from.take("session", &mut self.firing);
-        if let Some(late) = &mut self.late {
-            late.load(from);
-        }
+        self.late.load(from);
         self.next.load(from);
     }
 }

@@ -1,0 +1,140 @@
+//! Values by number, in blocks that stay where they are.
+
+use std::ops::{Index, IndexMut};
+
+/// What a block takes at most, in bytes: little enough that the system hands it over in
+/// microseconds.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// A list that grows by blocks: no value is ever moved, and adding one takes memory for at most a
+/// block. Only the list of the blocks' addresses is ever copied.
+pub struct Blocks<T>(Vec<Vec<T>>);
+
+impl<T: Clone> Clone for Blocks<T> {
+    /// Values keep their numbers, and those of the copy stay where they are as well.
+    fn clone(&self) -> Self {
+        let copied = |block: &Vec<T>| {
+            let mut copy = Vec::with_capacity(Self::BLOCK);
+            copy.extend_from_slice(block);
+            copy
+        };
+        Self(self.0.iter().map(copied).collect())
+    }
+}
+
+impl<T> Default for Blocks<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Blocks<T> {
+    /// How many values a block has, as a power of two.
+    const BITS: u32 = {
+        let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+        let values = BLOCK_BYTES / size;
+        if values < 2 { 0 } else { values.ilog2() }
+    };
+    const BLOCK: usize = 1 << Self::BITS;
+
+    /// No value yet.
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// How many values there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        let before = self.0.len().saturating_sub(1) * Self::BLOCK;
+        before + self.0.last().map_or(0, Vec::len)
+    }
+
+    /// Adds a value and returns its number.
+    pub fn push(&mut self, value: T) -> usize {
+        let number = self.len();
+        match self.0.last_mut() {
+            Some(last) if last.len() < Self::BLOCK => last.push(value),
+            _ => {
+                let mut block = Vec::with_capacity(Self::BLOCK);
+                block.push(value);
+                self.0.push(block);
+            }
+        }
+        number
+    }
+
+    /// All values, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
+
+    /// The value of this number, if there is one.
+    #[inline(always)]
+    pub fn get(&self, index: usize) -> Option<&T> {
+        self.0.get(index >> Self::BITS)?.get(index & (Self::BLOCK - 1))
+    }
+
+    /// The value of this number, to change it.
+    #[inline(always)]
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.0.get_mut(index >> Self::BITS)?.get_mut(index & (Self::BLOCK - 1))
+    }
+}
+
+impl<T> Index<usize> for Blocks<T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn index(&self, index: usize) -> &T {
+        &self.0[index >> Self::BITS][index & (Self::BLOCK - 1)]
+    }
+}
+
+impl<T> IndexMut<usize> for Blocks<T> {
+    #[inline(always)]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        &mut self.0[index >> Self::BITS][index & (Self::BLOCK - 1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_stay_where_they_are() {
+        let most = 2 * Blocks::<usize>::BLOCK + 5;
+        let mut list = Blocks::new();
+        assert_eq!((list.push(0), list.len()), (0, 1));
+        let first = std::ptr::from_ref(&list[0]);
+        assert!((1..most).all(|n| list.push(n) == n));
+        assert!(list.iter().copied().eq(0..most));
+        assert_eq!((first, list.len()), (std::ptr::from_ref(&list[0]), most));
+        list[most / 2] += 1;
+        assert_eq!((list.get(most / 2), list.get(most)), (Some(&(most / 2 + 1)), None));
+        assert_eq!(list.get_mut(u32::MAX as usize), None);
+    }
+
+    #[test]
+    fn a_copy_has_room_for_a_whole_block() {
+        let mut list = Blocks::new();
+        (0..5).for_each(|n| _ = list.push(n));
+        let mut copy = list.clone();
+        let first = std::ptr::from_ref(&copy[0]);
+        (5..Blocks::<usize>::BLOCK).for_each(|n| _ = copy.push(n));
+        assert_eq!((first, list.len()), (std::ptr::from_ref(&copy[0]), 5));
+        assert!(copy.iter().copied().eq(0..Blocks::<usize>::BLOCK));
+    }
+
+    #[test]
+    fn values_of_any_size_have_blocks() {
+        let (mut none, mut large) = (Blocks::new(), Blocks::new());
+        for n in 0..100_000 {
+            assert_eq!(none.push(()), n);
+        }
+        for n in 0..5 {
+            assert_eq!(large.push([n; 10_000]), n);
+        }
+        assert_eq!((none.len(), large.len(), large[4][9_999]), (100_000, 5, 4));
+    }
+}

@@ -1,0 +1,87 @@
+//! Records that no window takes any more.
+
+use crate::dataflow::{Context, Pressure, Record, Saved, Work};
+use crate::exchange::Side;
+use crate::metrics::Counter;
+use crate::time::Watermark;
+
+/// What becomes of late records: they are counted, and dropped or sent to a stream of their own.
+pub struct LateRecords<T> {
+    side: Option<Side<T>>,
+    /// Their places in the batch in hand.
+    places: Vec<usize>,
+}
+
+impl<T> LateRecords<T> {
+    /// None yet; without a side output they are dropped.
+    pub fn new(side: Option<Side<T>>, batch_max: usize) -> Self {
+        Self { side, places: Vec::with_capacity(batch_max) }
+    }
+
+    /// The record at this place of the batch is late.
+    pub fn note(&mut self, place: usize) {
+        self.places.push(place);
+    }
+
+    /// Whether none of the batch is late.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Does with the late records of the batch what is to be done with them.
+    #[cold]
+    pub fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
+        cx.count(Counter::Late, self.places.len() as u64);
+        let mut places = self.places.iter().peekable();
+        for (place, record) in batch.enumerate() {
+            if places.next_if(|&&late| late == place).is_none() {
+                continue;
+            }
+            match &mut self.side {
+                Some(side) => side.push(record),
+                None => cx.count(Counter::Dropped, 1),
+            }
+        }
+        self.places.clear();
+    }
+
+    /// Event time has come this far.
+    pub fn on_watermark(&mut self, watermark: Watermark) {
+        if let Some(side) = &mut self.side {
+            side.on_watermark(watermark);
+        }
+    }
+
+    /// Publishes what was sent.
+    pub fn on_batch_end(&mut self, cx: &mut Context) {
+        if let Some(side) = &mut self.side {
+            side.on_batch_end(cx);
+        }
+    }
+
+    /// Sends what did not fit before.
+    pub fn resume(&mut self, cx: &mut Context) -> Work {
+        self.side.as_mut().map_or(Work::NONE, |side| side.resume(cx))
+    }
+
+    /// See [`Side::save`].
+    pub fn save(&self, out: &mut Saved) {
+        if let Some(side) = &self.side {
+            side.save(out);
+        }
+    }
+
+    /// See [`Side::load`].
+    pub fn load(&mut self, from: &mut Saved) {
+        if let Some(side) = &mut self.side {
+            side.load(from);
+        }
+    }
+
+    /// How much room there is.
+    #[inline]
+    pub fn pressure(&self) -> Pressure {
+        self.side.as_ref().map_or(Pressure::Clear, Side::pressure)
+    }
+}

@@ -1,0 +1,73 @@
+//! How far firing has come, where what is due is kept in deadlines.
+
+use crate::time::{Timestamp, Watermark};
+
+/// Results between two looks at the room downstream.
+pub const BETWEEN_LOOKS: usize = 64;
+
+/// Entries that may come nearer for the time that one window takes to fire.
+pub const MOVES: usize = 8;
+
+/// Windows that may always be opened while others are still to fire.
+const OPENED_MIN: usize = 1 << 16;
+
+/// How far firing has come.
+#[derive(Clone)]
+pub struct Progress {
+    /// The last watermark that went on downstream.
+    told: Watermark,
+    /// The watermark up to which windows are to fire.
+    target: Watermark,
+    /// The ingress of the batch that moved the target.
+    ingress: Timestamp,
+    /// Windows held when it began.
+    held: usize,
+}
+
+impl Progress {
+    /// Nothing has fired.
+    pub const fn new() -> Self {
+        let (told, target) = (Watermark::START, Watermark::START);
+        Self { told, target, ingress: Timestamp::MIN, held: 0 }
+    }
+
+    /// Windows up to `watermark` are to fire, because of a batch with this ingress; so many are
+    /// held. While others still fire their older ingress stays, so that latency is never
+    /// under-reported.
+    #[inline]
+    pub fn begin(&mut self, watermark: Watermark, ingress: Timestamp, held: usize) {
+        if !self.is_pending() {
+            (self.ingress, self.held) = (ingress, held);
+        }
+        self.target = watermark;
+    }
+
+    /// The watermark up to which windows are to fire.
+    pub const fn target(&self) -> Watermark {
+        self.target
+    }
+
+    /// The ingress of the batch that made them fire.
+    pub const fn ingress(&self) -> Timestamp {
+        self.ingress
+    }
+
+    /// Nothing is left to fire; returns the watermark that goes on downstream.
+    pub fn finish(&mut self) -> Watermark {
+        self.told = self.target;
+        self.told
+    }
+
+    /// Whether windows are still to fire, or a watermark is still to be told.
+    #[inline(always)]
+    pub fn is_pending(&self) -> bool {
+        self.told != self.target
+    }
+
+    /// Whether so many windows were opened since it began that input has to wait: what is still to
+    /// fire may double them, and not more.
+    #[inline]
+    pub fn is_behind(&self, held: usize) -> bool {
+        self.is_pending() && held > (2 * self.held).max(self.held + OPENED_MIN)
+    }
+}
