@@ -8,6 +8,8 @@
 mod process;
 #[path = "oracle/recorded_sessions.rs"]
 mod recorded_sessions;
+#[path = "oracle/restored.rs"]
+mod restored;
 #[path = "oracle/sessions.rs"]
 mod sessions;
 #[path = "oracle/sliding.rs"]

@@ -223,12 +223,14 @@ impl<T: 'static> Runnable for Inlet<T> {
         out.at_rest("inlet", is_at_rest, "has not taken in what arrived");
         out.put("inlet", self.merged.clone());
         out.put("inlet", self.started);
+        out.put("inlet", self.settled);
         self.operator.save(out);
     }
 
     fn load(&mut self, from: &mut Saved) {
         from.take("inlet", &mut self.merged);
         from.take("inlet", &mut self.started);
+        from.take("inlet", &mut self.settled);
         self.operator.load(from);
     }
 }

@@ -240,6 +240,7 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
         out.put("source", self.turn);
         out.put("source", self.merged.clone());
         out.put("source", self.ended);
+        out.put("source", self.settled);
         self.next.save(out);
     }
 
@@ -249,6 +250,7 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
         from.take("source", &mut self.turn);
         from.take("source", &mut self.merged);
         from.take("source", &mut self.ended);
+        from.take("source", &mut self.settled);
         self.next.load(from);
     }
 }

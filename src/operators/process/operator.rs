@@ -447,6 +447,8 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         out.put("process", *watermark);
         out.put("process", self.sweep.clone());
         out.put("process", self.early.clone());
+        // Or what comes next would be cut into other slices.
+        out.put("process", (self.budget, self.credit));
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
     }
@@ -460,6 +462,9 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         *told = *watermark;
         from.take("process", &mut self.sweep);
         from.take("process", &mut self.early);
+        let mut slice = (self.budget, self.credit);
+        from.take("process", &mut slice);
+        (self.budget, self.credit) = slice;
         self.outlets.iter().for_each(|outlet| outlet.load(from));
         self.next.load(from);
     }
