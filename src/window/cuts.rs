@@ -198,6 +198,6 @@ impl Cuts for Slices {
     }
 
     fn is_disjoint(&self) -> bool {
-        Slices::overlap(self) == 1 && self.last_end(0) == self.first_end(0)
+        self.are_windows()
     }
 }
