@@ -1,5 +1,8 @@
 //! After warm-up a step allocates nothing and frees nothing.
 
+#[path = "allocation/windows.rs"]
+mod windows;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::rc::Rc;

@@ -2,6 +2,8 @@
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
 //! `support/tester.rs` says what all of that is.
 
+#[path = "contract/shapes.rs"]
+mod shapes;
 #[path = "contract/sliding.rs"]
 mod sliding;
 #[path = "contract/sources.rs"]
