@@ -38,7 +38,7 @@ fn windows_of_all_shapes_do_not_allocate() {
         }
         shard.counters().get(Counter::WindowsFired)
     };
-    let warm = run(&mut shard, 12_000);
+    let warm = run(&mut shard, 30_000);
     let mut more = 0;
     assert_eq!(calls(|| more = run(&mut shard, 6_000)), 0);
     assert!(more > warm + 10_000, "windows did fire: {warm}, {more}");
