@@ -6,6 +6,8 @@
 mod process;
 #[path = "contract/sessions.rs"]
 mod sessions;
+#[path = "contract/shapes.rs"]
+mod shapes;
 #[path = "contract/slides.rs"]
 mod slides;
 #[path = "contract/sliding.rs"]
@@ -308,6 +310,8 @@ fn watermark_strategies() {
     // The last record comes with the end of the input, and that is no watermark to a sink.
     assert_eq!(watermarks_of(Watermarks::monotonic(), &[5, 7, 7, 6, 9, 9, 8, 20]), [5, 7, 9]);
     assert_eq!(watermarks_of(Watermarks::bounded_disorder(ns(3)), &[5, 7, 6, 20, 1]), [2, 4, 17]);
+    let wary = Watermarks::monotonic().jump_at_most(ns(10));
+    assert_eq!(watermarks_of(wary, &[5, 900, 7, 6, 800, 17, 9]), [5, 7, 17]);
     let marks = Watermarks::punctuated(|at: &i64| (*at < 0).then_some(Timestamp(-at)));
     assert_eq!(watermarks_of(marks, &[5, 7, -7, 3, -6, 9, -8, 20]), [7, 8]);
 }

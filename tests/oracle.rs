@@ -4,12 +4,16 @@
 //! `PROPTEST_CASES=10000 cargo test --test oracle` looks harder. A failure prints the smallest
 //! input and world that fail.
 
+#[path = "oracle/jumps.rs"]
+mod jumps;
 #[path = "oracle/process.rs"]
 mod process;
 #[path = "oracle/recorded_sessions.rs"]
 mod recorded_sessions;
 #[path = "oracle/sessions.rs"]
 mod sessions;
+#[path = "oracle/shapes.rs"]
+mod shapes;
 #[path = "oracle/sliding.rs"]
 mod sliding;
 mod support;

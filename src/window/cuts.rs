@@ -111,8 +111,8 @@ pub trait Cuts: Display + 'static {
 
     /// How many windows hold each slice, at least. One is always right; where windows slide over
     /// many slices, saying how many makes a slide cheap for aggregates that cannot be deducted.
-    /// [`NESTED`](super::NESTED) if slices that share a window always share their last one, as in windows that
-    /// grow.
+    /// [`NESTED`](super::NESTED) if slices that share a window always share their last one, as in
+    /// windows that grow.
     fn overlap(&self) -> usize {
         1
     }
