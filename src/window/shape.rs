@@ -241,8 +241,8 @@ mod tests {
         let slices = Slices::new(ns(10), ns(4), ns(0)).unwrap();
         assert_eq!((slices.slice, slices.overlap(), slices.are_windows()), (2, 2, false));
         // Some slices are in one window only, and others in two.
-        let slices = Slices::new(ns(57), ns(31), ns(2)).unwrap();
-        assert_eq!((slices.overlap(), slices.are_windows()), (1, false));
+        let uneven = Slices::new(ns(57), ns(31), ns(2)).unwrap();
+        assert_eq!((uneven.overlap(), uneven.are_windows()), (1, false));
         assert_eq!((slices.first_end(8), slices.last_end(8)), (10, 18));
         assert_eq!((slices.first_end(10), slices.last_end(10)), (14, 18));
         assert_eq!(slices.window(14), Span { start: Timestamp(4), end: Timestamp(14) });
