@@ -61,8 +61,8 @@
 //!    a batch.
 //! 9. `window/operator.rs`, `state/panes.rs`, `state/table/batch.rs`: into the pane of its slice,
 //!    the cache misses of up to 64 keys overlapped.
-//! 10. `window/firing.rs`: when the watermark passes the end of a window its keys are emitted, some
-//!     a step, while records go on being taken.
+//! 10. `window/firing.rs`, `window/running.rs`: when the watermark passes the end of a window its
+//!     keys are emitted, some a step, while records go on being taken.
 //! 11. `operators/sink.rs`, `io/sink.rs`: out, published and measured once a batch.
 //!
 //! A step drains before it polls, and drains the most downstream stage first: room is made before

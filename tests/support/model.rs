@@ -65,10 +65,13 @@ impl Cut {
     }
 }
 
+const MIN: i128 = i64::MIN as i128;
+
 /// The window that ends and starts here.
 fn result((end, start): (i128, i128), key: u64, rows: &[Row], timing: Timing) -> Fired {
-    // Ends beyond the end of time are at the end of time.
-    let [end, start] = [end, start].map(|at| at.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+    // Ends beyond the end of time are at the end of time, with windows as long as ever.
+    let [end, length] = [end, end - start].map(|ns| ns.clamp(MIN, i64::MAX.into()) as i64);
+    let start = end.saturating_sub(length);
     Fired { end, start, key, value: value_of(rows), timing }
 }
 
