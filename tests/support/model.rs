@@ -140,10 +140,7 @@ pub fn windows(rows: &[Row], cut: Cut, disorder: i64) -> Answer {
 
 /// What windows make of records, each with the watermark before it.
 pub fn windows_under(rows: impl IntoIterator<Item = (Row, i64)>, cut: Cut) -> Answer {
-    // A window that the end of time cuts short keeps its length.
-    let last = i128::from(i64::MAX);
-    let kept = |(end, start): (i128, i128)| (end, start.min(last - i128::from(cut.size)));
-    windows_of_shape(rows, cut.lateness, |at| cut.windows_of(at).into_iter().map(kept).collect())
+    windows_of_shape(rows, cut.lateness, |at| cut.windows_of(at))
 }
 
 /// What windows of any shape make of records: `windows_of` says which windows hold an instant, as
