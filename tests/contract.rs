@@ -22,11 +22,11 @@ use std::iter::repeat_n;
 
 use millstream::aggregates::{count, sum};
 use millstream::io::callback;
-use millstream::{Config, Shard, Timestamp, Tumbling, Watermarks, case, ns};
+use millstream::{Config, Shard, Simulation, Timestamp, Tumbling, Watermarks, case, ns};
 
 use support::model::{Answer, Value, running_sums, windows};
 use support::tester::Tester;
-use support::world::{all, at, disordered, fired, window_of, without_order};
+use support::world::{all, at, disordered, fired, memory, window_of, without_order};
 use support::{Cut, Fired, Open, Probe, Row, Said, Script, Seen};
 
 /// Small numbers at times that go back now and then, with promises between them.
@@ -182,6 +182,23 @@ fn ordered() {
     let mut want: Vec<_> = rows().iter().map(|row| (row.at, *row)).collect();
     want.sort_by_key(|(at, row)| (*at, row.key, row.value));
     Tester::new(steps, said(&rows()), want).check();
+}
+
+#[test]
+fn what_ordered_holds_is_limited() {
+    let run = |records_max| {
+        let config = Config { records_max, ..Config::simulation(2) };
+        Simulation::with_config(config, 0).run(|p| {
+            let stream = p.source(memory(if p.shard() == 1 { &ROWS } else { &[] }));
+            stream.event_time(at, disordered(100)).ordered(|row| row.key).for_each(drop);
+            Ok(())
+        })
+    };
+    const ROWS: [Row; 5] = [Row { at: 1, key: 1, value: 1 }; 5];
+    assert!(run(5).is_ok());
+    let error = run(4).err().expect("four fit and five do not").to_string();
+    let want = "ordered: 4 records that wait for the watermark is the limit; raise `records_max`";
+    assert!(error.starts_with(want), "{error}");
 }
 
 fn results(answer: Answer) -> Vec<(i64, Fired)> {
