@@ -61,8 +61,8 @@
 //!    a batch.
 //! 9. `window/operator.rs`, `state/panes.rs`, `state/table/batch.rs`: into the pane of its slice,
 //!    the cache misses of up to 64 keys overlapped.
-//! 10. `window/firing.rs`: when the watermark passes the end of a window its keys are emitted, some
-//!     a step, while records go on being taken.
+//! 10. `window/firing.rs`, `window/running.rs`: when the watermark passes the end of a window its
+//!     keys are emitted, some a step, while records go on being taken.
 //! 11. `operators/sink.rs`, `io/sink.rs`: out, published and measured once a batch.
 //!
 //! A step drains before it polls, and drains the most downstream stage first: room is made before
@@ -79,10 +79,10 @@
 //! - Shards share rings, counters and door bells, and no other memory. No operator need be `Send`
 //!   or `Clone`: the build closure runs once on every shard.
 //! - No rare big job in one step: a table splits piece by piece and never rehashes (now and then
-//!   its directory doubles, which copies pointers), a window fires in slices, a spent pane is
-//!   cleaned in slices.
-//! - No queue without a bound, and refusal is a value: [`Full`]. (The buffer of `ordered` is the
-//!   one exception so far; its documentation says so.)
+//!   its directory doubles, which copies pointers), windows, sessions and timers fire in slices, a
+//!   slide costs the same however long the window is, state expires in passing.
+//! - No queue, table or buffer without a bound. Refusal is a value, [`Full`], and so is a limit
+//!   that was reached, [`Error::Limit`], which names the setting.
 //! - No heap behind state: [`state::State`] is `Copy`, so that tables move it as bytes. Whoever
 //!   wants it all the same asks for it by name: `process_heap`.
 //! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,

@@ -8,6 +8,8 @@ mod process;
 mod sessions;
 #[path = "allocation/triggers.rs"]
 mod triggers;
+#[path = "allocation/windows.rs"]
+mod windows;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -6,6 +6,8 @@
 mod process;
 #[path = "contract/sessions.rs"]
 mod sessions;
+#[path = "contract/shapes.rs"]
+mod shapes;
 #[path = "contract/slides.rs"]
 mod slides;
 #[path = "contract/sliding.rs"]
@@ -20,11 +22,11 @@ use std::iter::repeat_n;
 
 use millstream::aggregates::{count, sum};
 use millstream::io::callback;
-use millstream::{Config, Shard, Timestamp, Tumbling, Watermarks, case, ns};
+use millstream::{Config, Shard, Simulation, Timestamp, Tumbling, Watermarks, case, ns};
 
 use support::model::{Answer, Value, running_sums, windows};
 use support::tester::Tester;
-use support::world::{all, at, disordered, fired, window_of, without_order};
+use support::world::{all, at, disordered, fired, memory, window_of, without_order};
 use support::{Cut, Fired, Open, Probe, Row, Said, Script, Seen};
 
 /// Small numbers at times that go back now and then, with promises between them.
@@ -183,6 +185,23 @@ fn ordered() {
     Tester::new(steps, said(&rows()), want).check();
 }
 
+#[test]
+fn what_ordered_holds_is_limited() {
+    let run = |records_max| {
+        let config = Config { records_max, ..Config::simulation(2) };
+        Simulation::with_config(config, 0).run(|p| {
+            let stream = p.source(memory(if p.shard() == 1 { &ROWS } else { &[] }));
+            stream.event_time(at, disordered(100)).ordered(|row| row.key).for_each(drop);
+            Ok(())
+        })
+    };
+    const ROWS: [Row; 5] = [Row { at: 1, key: 1, value: 1 }; 5];
+    assert!(run(5).is_ok());
+    let error = run(4).err().expect("four fit and five do not").to_string();
+    let want = "ordered: 4 records that wait for the watermark is the limit; raise `records_max`";
+    assert!(error.starts_with(want), "{error}");
+}
+
 fn results(answer: Answer) -> Vec<(i64, Fired)> {
     answer.fired.into_iter().map(|fired| (fired.end - 1, fired)).collect()
 }
@@ -309,6 +328,8 @@ fn watermark_strategies() {
     // The last record comes with the end of the input, and that is no watermark to a sink.
     assert_eq!(watermarks_of(Watermarks::monotonic(), &[5, 7, 7, 6, 9, 9, 8, 20]), [5, 7, 9]);
     assert_eq!(watermarks_of(Watermarks::bounded_disorder(ns(3)), &[5, 7, 6, 20, 1]), [2, 4, 17]);
+    let wary = Watermarks::monotonic().jump_at_most(ns(10));
+    assert_eq!(watermarks_of(wary, &[5, 900, 7, 6, 800, 17, 9]), [5, 7, 17]);
     let marks = Watermarks::punctuated(|at: &i64| (*at < 0).then_some(Timestamp(-at)));
     assert_eq!(watermarks_of(marks, &[5, 7, -7, 3, -6, 9, -8, 20]), [7, 8]);
 }

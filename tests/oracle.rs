@@ -4,6 +4,8 @@
 //! `PROPTEST_CASES=10000 cargo test --test oracle` looks harder. A failure prints the smallest
 //! input and world that fail.
 
+#[path = "oracle/jumps.rs"]
+mod jumps;
 #[path = "oracle/process.rs"]
 mod process;
 #[path = "oracle/recorded_sessions.rs"]
@@ -12,6 +14,8 @@ mod recorded_sessions;
 mod restored;
 #[path = "oracle/sessions.rs"]
 mod sessions;
+#[path = "oracle/shapes.rs"]
+mod shapes;
 #[path = "oracle/sliding.rs"]
 mod sliding;
 mod support;

@@ -57,6 +57,7 @@ catalogue! {
     RecordsOut "records_out" Count "records" "Records given to sinks";
     RecordsExchanged "records_exchanged" Count "records" "Records sent to another shard";
     Late "late" Count "records" "Records that came after their window had closed";
+    Ahead "ahead" Count "records" "Records too far ahead to move the watermark";
     Dropped "dropped" Count "records" "Records given up by an overflow policy";
     DeadLettered "dead_lettered" Count "records" "Records set aside as unreadable or unusable";
     Refused "refused" Count "pushes" "Pushes refused because a queue was full";

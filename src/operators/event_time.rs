@@ -1,8 +1,9 @@
 //! When a record happened, and how far event time has come.
 
 use crate::dataflow::{Context, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
+use crate::metrics::Counter;
 use crate::operators::source::latest;
-use crate::time::{Merged, Timestamp, Watermark, WatermarkStrategy, Watermarks, nanos};
+use crate::time::{Jumps, Merged, Timestamp, Watermark, WatermarkStrategy, Watermarks, nanos};
 
 impl<'p, S: Stage> Stream<'p, S> {
     /// Gives each record the time at which it happened, and makes watermarks from these times.
@@ -50,8 +51,9 @@ where
     type Out = S::Out;
 
     fn close<N: Operator<S::Out>>(self, next: N) -> Box<dyn Runnable> {
-        let Watermarks { strategy, idle_after } = self.watermarks;
-        let lane = Lane { strategy, furthest: Timestamp::MIN };
+        let Watermarks { strategy, idle_after, jump_at_most } = self.watermarks;
+        let jumps = Jumps::at_most(jump_at_most);
+        let lane = Lane { strategy, furthest: Timestamp::MIN, jumps };
         self.stage.close(EventTime {
             timestamp: self.timestamp,
             lanes: vec![lane; self.partitions],
@@ -67,6 +69,7 @@ where
 struct Lane<W> {
     strategy: W,
     furthest: Timestamp,
+    jumps: Jumps,
 }
 
 struct EventTime<F, W, N> {
@@ -103,7 +106,13 @@ where
         let lane = &mut self.lanes[cx.partition];
         let before = lane.furthest;
         if let Some(reached) = lane.strategy.observe(at, &record.value) {
-            lane.furthest = before.max(latest(reached));
+            let reached = latest(reached);
+            if reached > before {
+                match lane.jumps.allow(before, reached) {
+                    true => lane.furthest = reached,
+                    false => cx.count(Counter::Ahead, 1),
+                }
+            }
         }
         if at < before {
             self.tell(cx.partition, Watermark::at(before), cx);

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use crate::dataflow::{
     Context, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work, pass_on,
 };
+use crate::error::Error;
 use crate::exchange::{self, To};
 use crate::time::{Timestamp, Watermark};
 
@@ -15,8 +16,8 @@ impl<'p, S: Stage<Out: Clone + Send>> Stream<'p, S> {
     /// same on any number of shards.
     ///
     /// A record behind the watermark goes on at once. Records that tie in both time and rank keep
-    /// their order of arrival. Records wait in memory for the watermark; the buffer grows to the
-    /// most that ever wait.
+    /// their order of arrival. Records wait in memory for the watermark: more than
+    /// `Config::records_max` of them is an error.
     ///
     /// ```
     /// use millstream::io::{IterSource, MemorySink};
@@ -41,8 +42,9 @@ impl<'p, S: Stage<Out: Clone + Send>> Stream<'p, S> {
         rank: impl Fn(&S::Out) -> R + 'static,
     ) -> Stream<'p, impl Stage<Out = S::Out>> {
         let stream = exchange::exchange(self, "gather", To(0));
-        let fire_max = stream.pipeline.config().fire_max;
-        stream.then("ordered", |stage| OrderedStage { stage, rank, fire_max })
+        let config = stream.pipeline.config();
+        let (fire_max, records_max) = (config.fire_max, config.records_max);
+        stream.then("ordered", |stage| OrderedStage { stage, rank, fire_max, records_max })
     }
 }
 
@@ -50,6 +52,7 @@ struct OrderedStage<S, F> {
     stage: S,
     rank: F,
     fire_max: usize,
+    records_max: usize,
 }
 
 impl<S, R, F> Stage for OrderedStage<S, F>
@@ -69,6 +72,7 @@ where
             told: Watermark::START,
             ingress: Timestamp::MIN,
             fire_max: self.fire_max,
+            records_max: self.records_max,
             next,
         })
     }
@@ -110,6 +114,7 @@ struct Ordered<F, R, T, N> {
     /// The ingress of the batch that moved the watermark.
     ingress: Timestamp,
     fire_max: usize,
+    records_max: usize,
     next: N,
 }
 
@@ -126,6 +131,16 @@ impl<T: 'static, R: Ord, F: Fn(&T) -> R, N: Operator<T>> Ordered<F, R, T, N> {
     /// Whether nothing is left to release, and downstream knows how far event time has come.
     fn rests(&self) -> bool {
         self.told == self.watermark && !self.is_due()
+    }
+
+    #[cold]
+    fn fail(&self, cx: &mut Context) {
+        cx.fail(Error::Limit {
+            operator: "ordered",
+            what: "records that wait for the watermark",
+            limit: self.records_max,
+            setting: "records_max",
+        });
     }
 
     /// Emits what the watermark has passed, a slice at a time.
@@ -167,7 +182,11 @@ where
     N: Operator<T>,
 {
     #[inline]
-    fn on_record(&mut self, record: Record<T>, _cx: &mut Context) {
+    fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
+        if self.waiting.len() == self.records_max {
+            self.fail(cx);
+            return;
+        }
         let order = (record.at, (self.rank)(&record.value), self.arrivals);
         self.arrivals += 1;
         self.waiting.push(Reverse(Waiting { order, value: record.value }));

@@ -11,5 +11,5 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use timer_wheel::{TimerId, TimerWheel};
 pub use timestamp::{Timestamp, ms, nanos, ns, secs, us};
 pub use watermark::{
-    BoundedDisorder, Merged, Punctuated, Watermark, WatermarkStrategy, Watermarks,
+    BoundedDisorder, Jumps, Merged, Punctuated, Watermark, WatermarkStrategy, Watermarks,
 };

@@ -54,6 +54,8 @@ pub struct Watermarks<S> {
     pub strategy: S,
     /// How long an input may be silent before it is left out of the minimum. Never, unless set.
     pub idle_after: Option<Duration>,
+    /// How far one record may move the watermark. Any distance, unless set.
+    pub jump_at_most: Option<Duration>,
 }
 
 impl Watermarks<BoundedDisorder> {
@@ -82,7 +84,7 @@ impl<F> Watermarks<Punctuated<F>> {
 
 impl<S> Watermarks<S> {
     const fn new(strategy: S) -> Self {
-        Self { strategy, idle_after: None }
+        Self { strategy, idle_after: None, jump_at_most: None }
     }
 
     /// Leaves an input out of the minimum when it has been silent for `silence` of processing time.
@@ -91,6 +93,64 @@ impl<S> Watermarks<S> {
     pub fn idle_after(mut self, silence: Duration) -> Self {
         self.idle_after = Some(silence);
         self
+    }
+
+    /// Does not believe one record whose clock is more than `most` ahead of the watermark of its
+    /// partition: a poisoned clock must not make everything after it late.
+    ///
+    /// Such a record is counted ([`Counter::Ahead`](crate::metrics::Counter::Ahead)) and goes on as
+    /// any other, only that it does not move the watermark; a window far ahead that it opens stays
+    /// open until event time gets there. After a pause all records are so far ahead: when eight of
+    /// them come while no other moves the watermark, each within `most` of the one before it, the
+    /// eighth is believed. The first record of a partition always is.
+    ///
+    /// ```
+    /// use millstream::{ms, secs, Watermarks};
+    /// let wary = Watermarks::bounded_disorder(ms(5)).jump_at_most(secs(60));
+    /// ```
+    pub fn jump_at_most(mut self, most: Duration) -> Self {
+        self.jump_at_most = Some(most);
+        self
+    }
+}
+
+/// Records far ahead that must agree before they are believed.
+const AGREE: u32 = 8;
+
+/// How far a watermark may jump, and what was too far so far. See [`Watermarks::jump_at_most`].
+#[derive(Clone, Debug)]
+pub struct Jumps {
+    most_ns: u64,
+    /// The watermark that the records not believed were ahead of, the last of them, and how many
+    /// agree.
+    from: Timestamp,
+    last: Timestamp,
+    agree: u32,
+}
+
+impl Jumps {
+    /// At most this far at a time; any distance if it is not said.
+    pub fn at_most(most: Option<Duration>) -> Self {
+        let most_ns = most.map_or(u64::MAX, |most| nanos(most) as u64);
+        Self { most_ns, from: Timestamp::MIN, last: Timestamp::MIN, agree: 0 }
+    }
+
+    /// Whether a watermark may go from `from` to `to`, which is later.
+    #[inline(always)]
+    pub fn allow(&mut self, from: Timestamp, to: Timestamp) -> bool {
+        to.since(from) <= self.most_ns || self.believe(from, to)
+    }
+
+    #[cold]
+    fn believe(&mut self, from: Timestamp, to: Timestamp) -> bool {
+        if from == Timestamp::MIN {
+            return true;
+        }
+        let distance = to.since(self.last).max(self.last.since(to));
+        let agrees = self.from == from && distance <= self.most_ns;
+        self.agree = if agrees { self.agree + 1 } else { 1 };
+        (self.from, self.last) = (from, to);
+        self.agree >= AGREE
     }
 }
 
@@ -220,6 +280,19 @@ mod tests {
     #[test]
     fn no_path_is_an_ended_input() {
         assert!(Merged::new(0).now().is_end());
+    }
+
+    #[test]
+    fn a_jump_is_believed_when_records_agree() {
+        let mut jumps = Jumps::at_most(Some(crate::time::ns(10)));
+        assert!(jumps.allow(Timestamp::MIN, t(1_000)), "the first record");
+        assert!(jumps.allow(t(0), t(10)));
+        let mut ask = |from, to| jumps.allow(t(from), t(to));
+        assert!(!(0..20).any(|n| ask(0, 100 + n % 2 * 50)), "they do not agree");
+        assert!(!(0..20).any(|n| ask(n, 500)), "the watermark moves by itself");
+        assert_eq!((0..9).position(|n| ask(50, 900 + 9 * n)), Some(7));
+        let mut any = Jumps::at_most(None);
+        assert!(any.allow(t(0), Timestamp::MAX));
     }
 
     #[test]

@@ -111,8 +111,8 @@ pub trait Cuts: Display + 'static {
 
     /// How many windows hold each slice, at least. One is always right; where windows slide over
     /// many slices, saying how many makes a slide cheap for aggregates that cannot be deducted.
-    /// [`NESTED`](super::NESTED) if slices that share a window always share their last one, as in windows that
-    /// grow.
+    /// [`NESTED`](super::NESTED) if slices that share a window always share their last one, as in
+    /// windows that grow.
     fn overlap(&self) -> usize {
         1
     }
@@ -198,6 +198,6 @@ impl Cuts for Slices {
     }
 
     fn is_disjoint(&self) -> bool {
-        Slices::overlap(self) == 1 && self.last_end(0) == self.first_end(0)
+        self.are_windows()
     }
 }

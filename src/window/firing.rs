@@ -6,11 +6,9 @@ use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Panes, State};
 use crate::time::{Timestamp, Watermark};
 use crate::window::operator::{Settings, WindowOperator, result};
+use crate::window::progress::BETWEEN_LOOKS;
 use crate::window::running::Running;
 use crate::window::{Aggregate, Windowed};
-
-/// Keys between two looks at the clock and at the room downstream.
-const BETWEEN_LOOKS: usize = 64;
 
 /// How many windows may wait behind the one that fires before input has to wait as well.
 const BEHIND_MAX: usize = 4;

@@ -1,11 +1,11 @@
 //! Grouping by time: windows, and what they keep instead of records.
 //!
-//! Event-time windows are `[start, end)`, the same for all keys, and fire when the watermark reaches
-//! `end`. Overlapping windows share slices; each slice has a pane, a table from key to accumulator.
-//! A record costs one accumulation however many windows hold it, a slide costs the same however
-//! long the window is, and a window that closes fires some keys a step. Sessions (`session/`) have
-//! no panes: each key has its own. Neither have windows with triggers (`trigger/`), nor those that
-//! count records (`count.rs`).
+//! Event-time windows are `[start, end)`, the same for all keys, and fire when the watermark
+//! reaches `end`. Overlapping windows share slices; each slice has a pane, a table from key to
+//! accumulator. A record costs one accumulation however many windows hold it, a slide costs the
+//! same however long the window is, and a window that closes fires some keys a step. Sessions
+//! (`session/`) have no panes: each key has its own. Neither have windows with triggers
+//! (`trigger/`), nor those that count records (`count.rs`).
 //!
 //! May not know drivers or sources. Start with `cuts.rs` and `shape.rs` (how time is cut), then
 //! `operator.rs` (what happens to a record), `firing.rs` (what happens when event time moves on),

@@ -146,6 +146,11 @@ impl Slices {
     pub(super) const SECOND: Self =
         Self { size: 1_000_000_000, slide: 1_000_000_000, slice: 1_000_000_000, offset: 0 };
 
+    /// Whether windows lie end to end, so that each slice is one.
+    pub fn are_windows(&self) -> bool {
+        self.size == self.slide
+    }
+
     /// How many windows hold each slice at least, if windows do overlap.
     pub fn overlap(&self) -> usize {
         usize::try_from(self.size / self.slide).unwrap_or(usize::MAX - 1).max(1)
@@ -234,7 +239,10 @@ mod tests {
     #[test]
     fn sliding_slices_are_shared() {
         let slices = Slices::new(ns(10), ns(4), ns(0)).unwrap();
-        assert_eq!((slices.slice, slices.overlap()), (2, 2));
+        assert_eq!((slices.slice, slices.overlap(), slices.are_windows()), (2, 2, false));
+        // Some slices are in one window only, and others in two.
+        let uneven = Slices::new(ns(57), ns(31), ns(2)).unwrap();
+        assert_eq!((uneven.overlap(), uneven.are_windows()), (1, false));
         assert_eq!((slices.first_end(8), slices.last_end(8)), (10, 18));
         assert_eq!((slices.first_end(10), slices.last_end(10)), (14, 18));
         assert_eq!(slices.window(14), Span { start: Timestamp(4), end: Timestamp(14) });

@@ -104,6 +104,7 @@ fn interrupted(name: &str, words: &str, is_time: fn(u32) -> bool) -> (Option<i32
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
+    eprintln!("{name}: {}", String::from_utf8_lossy(&output.stderr));
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 

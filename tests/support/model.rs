@@ -63,13 +63,16 @@ impl Cut {
         }
         windows
     }
+}
 
-    /// The window with this end, if it is one.
-    fn result(&self, end: i128, key: u64, rows: &[Row], timing: Timing) -> Fired {
-        // Ends beyond the end of time are at the end of time.
-        let end = end.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        Fired { end, start: end.saturating_sub(self.size), key, value: value_of(rows), timing }
-    }
+const MIN: i128 = i64::MIN as i128;
+
+/// The window that ends and starts here.
+fn result((end, start): (i128, i128), key: u64, rows: &[Row], timing: Timing) -> Fired {
+    // Ends beyond the end of time are at the end of time, with windows as long as ever.
+    let [end, length] = [end, end - start].map(|ns| ns.clamp(MIN, i64::MAX.into()) as i64);
+    let start = end.saturating_sub(length);
+    Fired { end, start, key, value: value_of(rows), timing }
 }
 
 impl Fired {
@@ -137,13 +140,23 @@ pub fn windows(rows: &[Row], cut: Cut, disorder: i64) -> Answer {
 
 /// What windows make of records, each with the watermark before it.
 pub fn windows_under(rows: impl IntoIterator<Item = (Row, i64)>, cut: Cut) -> Answer {
+    windows_of_shape(rows, cut.lateness, |at| cut.windows_of(at))
+}
+
+/// What windows of any shape make of records: `windows_of` says which windows hold an instant, as
+/// (end, start), in order of time. Records of no window are with the late ones.
+pub fn windows_of_shape(
+    rows: impl IntoIterator<Item = (Row, i64)>,
+    lateness: i64,
+    windows_of: impl Fn(i64) -> Vec<(i128, i128)>,
+) -> Answer {
     let mut answer = Answer::default();
-    let mut held: BTreeMap<(i128, u64), Vec<Row>> = BTreeMap::new();
+    let mut held: BTreeMap<((i128, i128), u64), Vec<Row>> = BTreeMap::new();
     let mut revisions: BTreeMap<(i128, u64), u32> = BTreeMap::new();
     let mut passed = i128::MIN;
-    let advance = |held: &BTreeMap<(i128, u64), Vec<Row>>, from: i128, to: i128| {
-        let due = held.iter().filter(|((end, _), _)| from < *end && *end <= to);
-        due.map(|((end, key), rows)| cut.result(*end, *key, rows, Timing::OnTime))
+    let advance = |held: &BTreeMap<((i128, i128), u64), Vec<Row>>, from: i128, to: i128| {
+        let due = held.iter().filter(|(((end, _), _), _)| from < *end && *end <= to);
+        due.map(|((window, key), rows)| result(*window, *key, rows, Timing::OnTime))
             .collect::<Vec<_>>()
     };
     for (row, watermark) in rows {
@@ -152,19 +165,20 @@ pub fn windows_under(rows: impl IntoIterator<Item = (Row, i64)>, cut: Cut) -> An
             answer.fired.extend(advance(&held, passed, watermark));
             passed = watermark;
         }
-        let windows = cut.windows_of(row.at);
-        let gone = |end: i128| end + i128::from(cut.lateness) <= watermark;
+        let windows = windows_of(row.at);
+        let gone = |end: i128| end + i128::from(lateness) <= watermark;
         if windows.iter().all(|(end, _)| gone(*end)) {
             answer.late.push(row);
             continue;
         }
-        for (end, _) in windows {
-            let rows = held.entry((end, row.key)).or_default();
+        for window in windows {
+            let rows = held.entry((window, row.key)).or_default();
             rows.push(row);
+            let (end, _) = window;
             if end <= watermark && !gone(end) {
                 let revision = revisions.entry((end, row.key)).or_default();
                 *revision += 1;
-                answer.fired.push(cut.result(end, row.key, rows, Timing::Late(*revision)));
+                answer.fired.push(result(window, row.key, rows, Timing::Late(*revision)));
             }
         }
     }
