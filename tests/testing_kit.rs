@@ -1,5 +1,8 @@
 //! The testing kit as its users see it: a driver, cases as text, and the contract.
 
+#[path = "testing_kit/snapshots.rs"]
+mod snapshots;
+
 use std::panic::catch_unwind;
 
 use millstream::aggregates::{count, sum};

@@ -360,6 +360,17 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_does_not_say_what_it_keeps_is_named() {
+        let built = TestDriver::new(|p| {
+            let (input, stream) = p.test_input::<u32>();
+            Ok((input, stream.then("alarm", AlarmStage).map(|n| n).test_output()))
+        });
+        let (driver, _handles) = built.unwrap();
+        let error = driver.snapshot().unwrap_err().to_string();
+        assert!(error.contains("tests::Alarm`: it does not say what it keeps"), "{error}");
+    }
+
+    #[test]
     fn a_driver_has_one_shard() {
         let error = TestDriver::with_config(Config::simulation(2), |_| Ok(())).err().unwrap();
         assert!(error.to_string().starts_with("shards = 2"), "{error}");

@@ -18,7 +18,8 @@ use super::support::world::{all, at, disordered, invertible, window_of};
 use super::support::{Cut, Row};
 use super::{cases, cut, rows};
 
-/// How a run goes: what is said between two moments of rest, and after which of them it is restored.
+/// How a run goes: what is said between two moments of rest, and after which of them it is
+/// restored.
 #[derive(Clone, Debug)]
 struct Course {
     config: Config,
@@ -140,7 +141,8 @@ impl Case for Sessions {
     }
 }
 
-/// The machine, with its memory in a table, for a while, and on the heap, and timers of both clocks.
+/// The machine, with its memory in a table, for a while, and on the heap, and timers of both
+/// clocks.
 struct Machines {
     life: Option<Life>,
 }
