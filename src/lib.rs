@@ -31,7 +31,7 @@
 //! | 7 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
 //! | 6 | [`sim`] | N shards in one thread under a seed |
-//! | 5 | [`shard`] | `step`, and the embedded inputs and outputs |
+//! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
@@ -102,7 +102,8 @@
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
 //!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
 //! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator
-//!   that keeps state shows it there by `inspect`, as `reduce.rs` does.
+//!   that keeps state shows it there by `inspect` and puts it into a [`Snapshot`] by `save` and
+//!   `load`, as `reduce.rs` does.
 //! - **A new bench scenario**: one file in `cli/scenario/`.
 //! - **A house rule**: `tests/tidy.rs`, where the rules are tests.
 
