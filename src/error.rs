@@ -17,6 +17,9 @@ pub enum Error {
     /// Bytes that do not decode, where the caller asked for that to be an error.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A snapshot that cannot be taken or does not fit.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Keyed state outgrew its limit.
     #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
     Limit {
@@ -57,7 +60,7 @@ impl Error {
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::Codec(_) | Self::Full => ErrorKind::Caller,
+            Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
             Self::Io(_) => ErrorKind::Restartable,
             Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
@@ -134,6 +137,43 @@ pub struct CodecError {
     pub line: u64,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// A snapshot that cannot be taken, or that does not fit the pipeline it is restored into.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// The shard stopped on an error, wherever it was.
+    #[error("no snapshot can be taken of a shard that an error has stopped: {0}")]
+    Stopped(String),
+    /// Something is under way that is in no operator's state.
+    #[error("a snapshot is taken at rest, and `{operator}` {what}: step until it is done")]
+    InFlight {
+        /// Where it is under way.
+        operator: &'static str,
+        /// What that does.
+        what: &'static str,
+    },
+    /// A step of which there can be no snapshot.
+    #[error("no snapshot can be taken of `{step}`: {reason}")]
+    Unsaved {
+        /// The name of its type.
+        step: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// It was taken of another pipeline.
+    #[error("a snapshot of another pipeline: {0}")]
+    OtherPipeline(String),
+    /// An operator finds something else than what it has saved.
+    #[error("`{operator}` wants {wanted}, and the snapshot holds {held} there")]
+    OtherType {
+        /// The operator that is to be restored.
+        operator: &'static str,
+        /// What the snapshot holds in its place, and of which operator.
+        held: String,
+        /// The name of the type that it wants.
+        wanted: &'static str,
+    },
 }
 
 /// A full queue, and the value it did not take.

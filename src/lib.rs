@@ -131,7 +131,7 @@ pub use error::{Error, ErrorKind, Full, Result};
 pub use operators::{KeyContext, Process, SideOutput, Timer};
 #[cfg(feature = "runtime")]
 pub use runtime::Engine;
-pub use shard::{Input, Output, Shard};
+pub use shard::{Input, Output, Shard, Snapshot};
 pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};

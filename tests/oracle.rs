@@ -10,6 +10,8 @@ mod jumps;
 mod process;
 #[path = "oracle/recorded_sessions.rs"]
 mod recorded_sessions;
+#[path = "oracle/restored.rs"]
+mod restored;
 #[path = "oracle/sessions.rs"]
 mod sessions;
 #[path = "oracle/shapes.rs"]

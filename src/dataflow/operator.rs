@@ -1,6 +1,6 @@
 //! The one trait that every step of a pipeline is made of.
 
-use crate::dataflow::{Context, Record, Shown, Work};
+use crate::dataflow::{Context, Record, Saved, Shown, Work};
 use crate::time::Watermark;
 
 /// Records handed over together, oldest first; what is not taken out is dropped.
@@ -55,6 +55,19 @@ pub trait Operator<In>: 'static {
     /// which `pass_on!` does; an operator that keeps the default hides itself and what follows it
     /// in the stage.
     fn inspect(&self, _each: &mut dyn FnMut(Shown<'_>)) {}
+
+    /// Copies all that it keeps between two steps into a snapshot, and then lets what it was built
+    /// around do the same. Called at rest: what is in the middle of something says so instead.
+    ///
+    /// What keeps nothing passes it on, which `pass_on!` does. Of an operator that keeps this
+    /// default no snapshot can be taken, so that none is ever left out unseen.
+    fn save(&self, out: &mut Saved) {
+        out.refuse::<Self>("it does not say what it keeps");
+    }
+
+    /// Takes what [`save`](Self::save) put in, part by part in the same order, in the place of what
+    /// it has: it was just built, as the other was. Then lets what it was built around do the same.
+    fn load(&mut self, _from: &mut Saved) {}
 }
 
 impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
@@ -79,13 +92,19 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         (**self).inspect(each);
     }
+    fn save(&self, out: &mut Saved) {
+        (**self).save(out);
+    }
+    fn load(&mut self, from: &mut Saved) {
+        (**self).load(from);
+    }
 }
 
 /// Passes on everything but records, for a step that holds nothing back. `$next` is the field that
 /// holds what follows.
 macro_rules! pass_on {
     ($next:ident) => {
-        $crate::dataflow::pass_on!($next: watermark, batch_end, room, inspect);
+        $crate::dataflow::pass_on!($next: watermark, batch_end, room, inspect, save, load);
     };
     ($next:ident: $($what:ident),+) => {
         $($crate::dataflow::pass_on!(@$what $next);)+
@@ -119,6 +138,16 @@ macro_rules! pass_on {
     (@inspect $next:ident) => {
         fn inspect(&self, each: &mut dyn FnMut($crate::dataflow::Shown<'_>)) {
             self.$next.inspect(each);
+        }
+    };
+    (@save $next:ident) => {
+        fn save(&self, out: &mut $crate::dataflow::Saved) {
+            self.$next.save(out);
+        }
+    };
+    (@load $next:ident) => {
+        fn load(&mut self, from: &mut $crate::dataflow::Saved) {
+            self.$next.load(from);
         }
     };
 }

@@ -40,6 +40,22 @@ impl Plan {
         self.nodes.is_empty()
     }
 
+    /// The first step in which the plan of a snapshot differs from this one.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let steps = 0..self.len().max(other.len());
+        let differs = |step: &usize| self.nodes.get(*step) != other.nodes.get(*step);
+        let step = steps.into_iter().find(differs)?;
+        let name = |plan: &Self| match plan.nodes.get(step) {
+            Some(node) => format!("`{}`", node.label),
+            None => "missing".to_owned(),
+        };
+        let (there, here) = (name(other), name(self));
+        Some(match there == here {
+            true => format!("step {step} is fed by others there"),
+            false => format!("step {step} is {there} there and {here} here"),
+        })
+    }
+
     /// Bytes that the bounded queues of one shard take.
     pub fn queue_bytes(&self) -> usize {
         self.queue_bytes

@@ -1,6 +1,6 @@
 //! A stage: steps fused by generics, closed by one box at its edge.
 
-use crate::dataflow::{Context, Operator, Shown, Work};
+use crate::dataflow::{Context, Operator, Saved, Shown, Work};
 
 /// A stage in the making: it knows how to wrap itself around whatever comes next.
 ///
@@ -57,4 +57,12 @@ pub trait Runnable {
 
     /// Shows what its operators hold: see [`Operator::inspect`].
     fn inspect(&self, _each: &mut dyn FnMut(Shown<'_>)) {}
+
+    /// Copies what it and its operators keep into a snapshot: see [`Operator::save`].
+    fn save(&self, out: &mut Saved) {
+        out.refuse::<Self>("it does not say what it keeps");
+    }
+
+    /// Takes what [`save`](Self::save) put in: see [`Operator::load`].
+    fn load(&mut self, _from: &mut Saved) {}
 }

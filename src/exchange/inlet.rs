@@ -1,6 +1,6 @@
 //! The receiving side of an edge: the lanes that lead to it, merged into one operator.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Shown, Work};
+use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Saved, Shown, Work};
 use crate::exchange::outbox::Mark;
 use crate::exchange::port::Handover;
 use crate::exchange::ring::RingReceiver;
@@ -214,5 +214,23 @@ impl<T: 'static> Runnable for Inlet<T> {
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.operator.inspect(each);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        let here = self.here.iter().all(|(_, handover)| handover.borrow().is_empty());
+        let is_empty = |there: &There<T>| there.ring.is_empty() && there.inbox.is_empty();
+        let is_at_rest = here && self.there.iter().all(is_empty);
+        out.at_rest("inlet", is_at_rest, "has not taken in what arrived");
+        out.put("inlet", self.merged.clone());
+        out.put("inlet", self.started);
+        out.put("inlet", self.settled);
+        self.operator.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("inlet", &mut self.merged);
+        from.take("inlet", &mut self.started);
+        from.take("inlet", &mut self.settled);
+        self.operator.load(from);
     }
 }

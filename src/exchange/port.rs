@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Work};
+use crate::dataflow::{Context, Operator, Pressure, Record, Saved, Work};
 use crate::exchange::outbox::{Mark, Outbox};
 use crate::exchange::partition::{Route, To};
 use crate::exchange::ring::RingSender;
@@ -100,6 +100,17 @@ impl<T> Port<T> {
         Work(sent as u64)
     }
 
+    /// Puts into a snapshot what the other side was told; nothing may wait to be sent.
+    pub fn save(&self, out: &mut Saved) {
+        out.at_rest("port", self.outbox.is_empty(), "has not sent all it was given");
+        out.put("port", self.told);
+    }
+
+    /// Takes it from a snapshot.
+    pub fn load(&mut self, from: &mut Saved) {
+        from.take("port", &mut self.told);
+    }
+
     /// How much room there is.
     #[inline(always)]
     pub fn pressure(&self) -> Pressure {
@@ -185,5 +196,15 @@ impl<T: 'static, R: Route<T>> Operator<T> for Exchange<T, R> {
     #[inline]
     fn pressure(&self) -> Pressure {
         self.ports.iter().map(Port::pressure).max().unwrap_or(Pressure::Clear)
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.put("exchange", self.watermark);
+        self.ports.iter().for_each(|port| port.save(out));
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("exchange", &mut self.watermark);
+        self.ports.iter_mut().for_each(|port| port.load(from));
     }
 }

@@ -1,6 +1,6 @@
 //! An output beside the main one.
 
-use crate::dataflow::{Context, Pressure, Record, Work};
+use crate::dataflow::{Context, Pressure, Record, Saved, Work};
 use crate::exchange::port::Port;
 use crate::time::Watermark;
 
@@ -37,6 +37,18 @@ impl<V> Side<V> {
     /// Sends what did not fit before.
     pub fn resume(&mut self, cx: &mut Context) -> Work {
         self.port.send(cx)
+    }
+
+    /// Puts into a snapshot what the side was told; nothing may wait to be sent.
+    pub fn save(&self, out: &mut Saved) {
+        out.put("side", self.watermark);
+        self.port.save(out);
+    }
+
+    /// Takes it from a snapshot.
+    pub fn load(&mut self, from: &mut Saved) {
+        from.take("side", &mut self.watermark);
+        self.port.load(from);
     }
 
     /// How much room there is.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::{ConfigError, IoError};
 use crate::io::{Polled, Source};
 use crate::time::Timestamp;
@@ -187,6 +187,16 @@ impl<T: 'static, F: FnMut(u64, Timestamp) -> T + 'static> Source for Generator<F
             ended,
             ..Polled::open()
         })
+    }
+
+    /// Its position is the number of the next record.
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<F>("generator");
+        out.put("generator", self.run.clone());
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("generator", &mut self.run);
     }
 }
 

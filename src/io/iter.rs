@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 /// `next` is called in the step, so it must not block, and should not allocate if the step must
 /// not. No more of it is taken than the step asked for. It makes no promise about timestamps.
 ///
+/// An iterator cannot be entered in the middle, so no snapshot can be taken of a pipeline with one:
+/// a [`MemorySource`](crate::io::MemorySource) can.
+///
 /// ```
 /// use millstream::io::{IterSource, Source};
 /// use millstream::{Record, Timestamp};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
 use crate::io::{Polled, Sink, Source};
 use crate::time::Timestamp;
@@ -63,6 +63,15 @@ impl<T: Clone + 'static> Source for MemorySource<T> {
         batch.iter().for_each(|record| emit(record.clone()));
         self.next += batch.len();
         Ok(if batch.len() == rest.len() { Polled::ended() } else { Polled::open() })
+    }
+
+    /// Its position is how many records it has dealt.
+    fn save(&self, out: &mut Saved) {
+        out.put("memory source", self.next);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("memory source", &mut self.next);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where records go.
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
 use crate::time::Timestamp;
 
@@ -36,4 +36,11 @@ pub trait Sink<In>: 'static {
     fn end_of_stream(&mut self) -> Result<(), IoError> {
         Ok(())
     }
+
+    /// Copies into a snapshot what it must know to go on. Nothing by default: what has been written
+    /// is in the world, where a restore does not take it back.
+    fn save(&self, _out: &mut Saved) {}
+
+    /// Takes what [`save`](Self::save) put in.
+    fn load(&mut self, _from: &mut Saved) {}
 }

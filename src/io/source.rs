@@ -1,6 +1,6 @@
 //! Where records come from.
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
 use crate::time::Timestamp;
 
@@ -55,6 +55,17 @@ pub trait Source: 'static {
         budget: usize,
         emit: &mut impl FnMut(Record<Self::Out>),
     ) -> Result<Polled, IoError>;
+
+    /// Copies its positions into a snapshot, so that another source like this one can go on from
+    /// there. A source that keeps the default has none, and no snapshot can be taken of a pipeline
+    /// with it.
+    fn save(&self, out: &mut Saved) {
+        out.refuse::<Self>("it has no position to go on from");
+    }
+
+    /// Goes on from the positions that [`save`](Self::save) put in. It was just built, as the other
+    /// was, and has not been polled.
+    fn load(&mut self, _from: &mut Saved) {}
 }
 
 /// What one poll of a source says besides its records.

@@ -8,8 +8,19 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// A list that grows by blocks: no value is ever moved, and adding one takes memory for at most a
 /// block. Only the list of the blocks' addresses is ever copied.
-#[derive(Clone)]
 pub struct Blocks<T>(Vec<Vec<T>>);
+
+impl<T: Clone> Clone for Blocks<T> {
+    /// Values keep their numbers, and those of the copy stay where they are as well.
+    fn clone(&self) -> Self {
+        let copied = |block: &Vec<T>| {
+            let mut copy = Vec::with_capacity(Self::BLOCK);
+            copy.extend_from_slice(block);
+            copy
+        };
+        Self(self.0.iter().map(copied).collect())
+    }
+}
 
 impl<T> Default for Blocks<T> {
     fn default() -> Self {
@@ -102,6 +113,17 @@ mod tests {
         list[most / 2] += 1;
         assert_eq!((list.get(most / 2), list.get(most)), (Some(&(most / 2 + 1)), None));
         assert_eq!(list.get_mut(u32::MAX as usize), None);
+    }
+
+    #[test]
+    fn a_copy_has_room_for_a_whole_block() {
+        let mut list = Blocks::new();
+        (0..5).for_each(|n| _ = list.push(n));
+        let mut copy = list.clone();
+        let first = std::ptr::from_ref(&copy[0]);
+        (5..Blocks::<usize>::BLOCK).for_each(|n| _ = copy.push(n));
+        assert_eq!((first, list.len()), (std::ptr::from_ref(&copy[0]), 5));
+        assert!(copy.iter().copied().eq(0..Blocks::<usize>::BLOCK));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! When a record happened, and how far event time has come.
 
-use crate::dataflow::{Context, Operator, Record, Runnable, Stage, Stream, pass_on};
+use crate::dataflow::{Context, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
 use crate::metrics::Counter;
 use crate::operators::source::latest;
 use crate::time::{Jumps, Merged, Timestamp, Watermark, WatermarkStrategy, Watermarks, nanos};
@@ -138,6 +138,18 @@ where
         let idle = cx.silent_ns >= self.idle_after_ns && at < Timestamp::MAX;
         self.tell(cx.partition, Watermark { at, idle }, cx);
         self.next.on_batch_end(cx);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.put("event_time", self.lanes.clone());
+        out.put("event_time", self.merged.clone());
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("event_time", &mut self.lanes);
+        from.take("event_time", &mut self.merged);
+        self.next.load(from);
     }
 
     pass_on!(next: room, inspect);

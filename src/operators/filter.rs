@@ -1,6 +1,6 @@
 //! Some records go on, others do not.
 
-use crate::dataflow::{Context, Operator, Record, Runnable, Stage, Stream, pass_on};
+use crate::dataflow::{Context, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
 
 impl<'p, S: Stage> Stream<'p, S> {
     /// Keeps the records for which `keep` says so. Watermarks go on as if all had been kept.
@@ -51,5 +51,10 @@ impl<T, F: FnMut(&T) -> bool + 'static, N: Operator<T>> Operator<T> for Filter<F
         }
     }
 
-    pass_on!(next);
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<F>("filter");
+        self.next.save(out);
+    }
+
+    pass_on!(next: watermark, batch_end, room, inspect, load);
 }

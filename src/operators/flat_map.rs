@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::dataflow::{
-    Context, Operator, Pressure, Record, Runnable, Stage, Stream, Work, pass_on,
+    Context, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work, pass_on,
 };
 use crate::time::{Timestamp, Watermark};
 
@@ -218,5 +218,11 @@ where
         if self.holds() { Pressure::Full } else { self.next.pressure() }
     }
 
-    pass_on!(next: inspect);
+    fn save(&self, out: &mut Saved) {
+        out.at_rest("flat_map", !self.holds(), "has more values than there is room for");
+        out.unseen::<F>("flat_map");
+        self.next.save(out);
+    }
+
+    pass_on!(next: inspect, load);
 }

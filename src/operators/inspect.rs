@@ -1,6 +1,6 @@
 //! Looks at records as they pass.
 
-use crate::dataflow::{Context, Operator, Record, Runnable, Stage, Stream, pass_on};
+use crate::dataflow::{Context, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
 
 impl<'p, S: Stage> Stream<'p, S> {
     /// Shows each record to `look` and passes it on unchanged.
@@ -54,5 +54,10 @@ impl<T, F: FnMut(&Record<T>) + 'static, N: Operator<T>> Operator<T> for Inspect<
         self.next.on_record(record, cx);
     }
 
-    pass_on!(next);
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<F>("inspect");
+        self.next.save(out);
+    }
+
+    pass_on!(next: watermark, batch_end, room, inspect, load);
 }

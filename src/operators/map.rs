@@ -1,6 +1,6 @@
 //! One record in, one record out.
 
-use crate::dataflow::{Context, Operator, Record, Runnable, Stage, Stream, pass_on};
+use crate::dataflow::{Context, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
 
 impl<'p, S: Stage> Stream<'p, S> {
     /// Turns each value into another; the timestamp stays.
@@ -49,5 +49,10 @@ impl<T, U, F: FnMut(T) -> U + 'static, N: Operator<U>> Operator<T> for Map<F, N>
         self.next.on_record(record.map(&mut self.f), cx);
     }
 
-    pass_on!(next);
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<F>("map");
+        self.next.save(out);
+    }
+
+    pass_on!(next: watermark, batch_end, room, inspect, load);
 }

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::dataflow::{
-    Context, Operator, Pressure, Record, Runnable, Stage, Stream, Work, pass_on,
+    Context, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work, pass_on,
 };
 use crate::error::Error;
 use crate::exchange::{self, To};
 use crate::time::{Timestamp, Watermark};
 
-impl<'p, S: Stage<Out: Send>> Stream<'p, S> {
+impl<'p, S: Stage<Out: Clone + Send>> Stream<'p, S> {
     /// Brings the records of all shards to shard 0 and puts them in order: by time, then by `rank`,
     /// as soon as the watermark says that nothing earlier will come. So the whole output is the
     /// same on any number of shards.
@@ -55,7 +55,12 @@ struct OrderedStage<S, F> {
     records_max: usize,
 }
 
-impl<S: Stage, R: Ord + 'static, F: Fn(&S::Out) -> R + 'static> Stage for OrderedStage<S, F> {
+impl<S, R, F> Stage for OrderedStage<S, F>
+where
+    S: Stage<Out: Clone>,
+    R: Ord + 'static,
+    F: Fn(&S::Out) -> R + 'static,
+{
     type Out = S::Out;
 
     fn close<N: Operator<S::Out>>(self, next: N) -> Box<dyn Runnable> {
@@ -123,6 +128,11 @@ impl<T: 'static, R: Ord, F: Fn(&T) -> R, N: Operator<T>> Ordered<F, R, T, N> {
         })
     }
 
+    /// Whether nothing is left to release, and downstream knows how far event time has come.
+    fn rests(&self) -> bool {
+        self.told == self.watermark && !self.is_due()
+    }
+
     #[cold]
     fn fail(&self, cx: &mut Context) {
         cx.fail(Error::Limit {
@@ -135,7 +145,7 @@ impl<T: 'static, R: Ord, F: Fn(&T) -> R, N: Operator<T>> Ordered<F, R, T, N> {
 
     /// Emits what the watermark has passed, a slice at a time.
     fn release(&mut self, cx: &mut Context) -> Work {
-        if self.told == self.watermark && !self.is_due() {
+        if self.rests() {
             return Work::NONE;
         }
         if self.next.pressure() == Pressure::Full {
@@ -164,8 +174,12 @@ impl<T: 'static, R: Ord, F: Fn(&T) -> R, N: Operator<T>> Ordered<F, R, T, N> {
     }
 }
 
-impl<T: 'static, R: Ord + 'static, F: Fn(&T) -> R + 'static, N: Operator<T>> Operator<T>
-    for Ordered<F, R, T, N>
+impl<T, R, F, N> Operator<T> for Ordered<F, R, T, N>
+where
+    T: Clone + 'static,
+    R: Ord + 'static,
+    F: Fn(&T) -> R + 'static,
+    N: Operator<T>,
 {
     #[inline]
     fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
@@ -194,9 +208,33 @@ impl<T: 'static, R: Ord + 'static, F: Fn(&T) -> R + 'static, N: Operator<T>> Ope
     }
 
     fn pressure(&self) -> Pressure {
-        let rests = self.told == self.watermark && !self.is_due();
-        let here = if rests { Pressure::Clear } else { Pressure::Pending };
+        let here = if self.rests() { Pressure::Clear } else { Pressure::Pending };
         here.max(self.next.pressure())
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.at_rest("ordered", self.rests(), "releases what has become due");
+        // What ranks them need not be `Clone`, and is found again.
+        let waiting = self.waiting.iter().map(|Reverse(Waiting { order, value })| {
+            (order.2, Record::new(order.0, value.clone()))
+        });
+        out.put("ordered", waiting.collect::<Vec<_>>());
+        out.put("ordered", self.arrivals);
+        out.put("ordered", self.watermark);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        let mut waiting: Vec<(u64, Record<T>)> = Vec::new();
+        from.take("ordered", &mut waiting);
+        from.take("ordered", &mut self.arrivals);
+        from.take("ordered", &mut self.watermark);
+        self.told = self.watermark;
+        let ranked = waiting.into_iter().map(|(arrival, Record { at, value })| {
+            Reverse(Waiting { order: (at, (self.rank)(&value), arrival), value })
+        });
+        self.waiting = ranked.collect();
+        self.next.load(from);
     }
 
     pass_on!(next: inspect);

@@ -10,7 +10,7 @@ mod timers;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Stage, Stream};
+use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Saved, Stage, Stream};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Sweep, Table, Ttl};
 use crate::time::{TimerWheel, Watermark, us};
@@ -131,8 +131,8 @@ pub use timers::{Timer, TimerClock};
 pub trait Process: Sized + 'static {
     /// What the stream is keyed by.
     type Key: Key;
-    /// What comes in.
-    type In: 'static;
+    /// What comes in. A record that waits for its time must be copied into a snapshot.
+    type In: Clone + 'static;
     /// What is kept for a key.
     type State: State;
     /// What goes out.
@@ -151,6 +151,44 @@ pub trait Process: Sized + 'static {
     fn on_timer(&mut self, timer: Timer, ctx: &mut KeyContext<'_, Self>) {
         let _ = (timer, ctx);
     }
+
+    /// Copies into a snapshot what the function keeps of its own, in its fields. The state and the
+    /// timers of the keys are not its concern, and settings come with whatever is built anew: most
+    /// functions have nothing to save.
+    ///
+    /// ```
+    /// # use millstream::{KeyContext, Process};
+    /// use millstream::dataflow::Saved;
+    ///
+    /// /// Numbers the records of all keys.
+    /// struct Numbered { count: u64 }
+    ///
+    /// impl Process for Numbered {
+    ///     type Key = u32;
+    ///     type In = u32;
+    ///     type State = ();
+    ///     type Out = u64;
+    ///
+    ///     fn on_record(&mut self, _: u32, ctx: &mut KeyContext<'_, Self>) {
+    ///         self.count += 1;
+    ///         ctx.emit(self.count);
+    ///     }
+    ///
+    ///     fn save(&self, out: &mut Saved) {
+    ///         out.put("numbered", self.count);
+    ///     }
+    ///
+    ///     fn load(&mut self, from: &mut Saved) {
+    ///         from.take("numbered", &mut self.count);
+    ///     }
+    /// }
+    /// ```
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<Self>("process");
+    }
+
+    /// Takes what [`save`](Self::save) put in.
+    fn load(&mut self, _from: &mut Saved) {}
 }
 
 /// In which order the records of a key come to a [`Process`].

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::dataflow::{Keyed, Stage, Stream};
+use crate::dataflow::{Keyed, Saved, Stage, Stream};
 use crate::operators::process::{AtEnd, KeyContext, Order, Process, Timer};
 use crate::state::{Key, Slab};
 
@@ -57,9 +57,9 @@ pub trait ProcessHeap: Sized + 'static {
     /// What the stream is keyed by.
     type Key: Key;
     /// What comes in.
-    type In: 'static;
-    /// What is kept for a key.
-    type State: Default + 'static;
+    type In: Clone + 'static;
+    /// What is kept for a key; a snapshot holds a copy of it.
+    type State: Clone + Default + 'static;
     /// What goes out.
     type Out: 'static;
 
@@ -76,6 +76,14 @@ pub trait ProcessHeap: Sized + 'static {
     fn on_timer(&mut self, timer: Timer, ctx: &mut HeapContext<'_, '_, Self>) {
         let _ = (timer, ctx);
     }
+
+    /// See [`Process::save`].
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<Self>("process");
+    }
+
+    /// See [`Process::load`].
+    fn load(&mut self, _from: &mut Saved) {}
 }
 
 impl<'p, K: Key, T: 'static> Keyed<'p, K, T> {
@@ -111,6 +119,16 @@ impl<P: ProcessHeap> Process for OnHeap<P> {
 
     fn on_timer(&mut self, timer: Timer, ctx: &mut KeyContext<'_, Self>) {
         self.process.on_timer(timer, &mut HeapContext { ctx, heap: &mut self.heap });
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.process.save(out);
+        out.put("process_heap", self.heap.clone());
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        self.process.load(from);
+        from.take("process_heap", &mut self.heap);
     }
 }
 

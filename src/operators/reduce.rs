@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Shown, Stage, Stream, pass_on,
+    Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Saved, Shown, Stage, Stream,
+    pass_on,
 };
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Cursor, Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
@@ -134,6 +135,23 @@ where
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
         self.running.watermark = watermark;
         self.next.on_watermark(watermark, cx);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        let Running { table, sweep, watermark, .. } = &self.running;
+        out.unseen::<F>("reduce");
+        out.put("reduce", table.clone());
+        out.put("reduce", sweep.clone());
+        out.put("reduce", *watermark);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        let Running { table, sweep, watermark, .. } = &mut self.running;
+        from.take("reduce", table);
+        from.take("reduce", sweep);
+        from.take("reduce", watermark);
+        self.next.load(from);
     }
 
     pass_on!(next: batch_end, room);

@@ -1,7 +1,7 @@
 //! One stream becomes two.
 
 use crate::dataflow::{
-    Context, Edge, Operator, Pressure, Record, Runnable, Stage, Stream, Work, pass_on,
+    Context, Edge, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work, pass_on,
 };
 use crate::exchange::{self, Port, Side};
 use crate::time::Watermark;
@@ -123,6 +123,17 @@ where
     #[inline]
     fn pressure(&self) -> Pressure {
         self.side.pressure().max(self.next.pressure())
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<F>("side_output");
+        self.side.save(out);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        self.side.load(from);
+        self.next.load(from);
     }
 
     pass_on!(next: inspect);

@@ -1,6 +1,6 @@
 //! Where a stage ends: a sink.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, SINK, Stage, Stream, Work};
+use crate::dataflow::{Context, Operator, Pressure, Record, SINK, Saved, Stage, Stream, Work};
 use crate::error::IoError;
 use crate::io::{Sink, callback};
 use crate::time::Watermark;
@@ -96,5 +96,13 @@ impl<T, K: Sink<T>> Operator<T> for SinkOperator<K> {
             Pressure::Clear if !self.sink.is_open() => Pressure::Full,
             pressure => pressure,
         }
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.sink.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        self.sink.load(from);
     }
 }

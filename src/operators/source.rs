@@ -16,7 +16,7 @@
 use std::hint::cold_path;
 
 use crate::dataflow::{
-    Context, Operator, Pipeline, Pressure, Runnable, Shown, Stage, Stream, Work,
+    Context, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage, Stream, Work,
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
@@ -232,6 +232,26 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.next.inspect(each);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.source.save(out);
+        out.put("source", self.partitions.clone());
+        out.put("source", self.turn);
+        out.put("source", self.merged.clone());
+        out.put("source", self.ended);
+        out.put("source", self.settled);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        self.source.load(from);
+        from.take("source", &mut self.partitions);
+        from.take("source", &mut self.turn);
+        from.take("source", &mut self.merged);
+        from.take("source", &mut self.ended);
+        from.take("source", &mut self.settled);
+        self.next.load(from);
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::dataflow::{Built, Fabric, Pipeline, Record, Stage, Stream, build};
+use crate::dataflow::{Built, Fabric, Pipeline, Record, Saved, Stage, Stream, build};
 use crate::error::{ConfigError, Full, IoError, Result};
 use crate::io::{Polled, Sink, Source};
 use crate::operators::SourceHead;
@@ -150,6 +150,17 @@ impl<T: 'static> Source for InputSource<T> {
             ended: empty && queue.closed,
             ..Polled::open()
         })
+    }
+
+    /// It has taken all that was pushed: what the caller pushes next is the position.
+    fn save(&self, out: &mut Saved) {
+        let queue = self.0.borrow();
+        out.at_rest("input", queue.waiting.is_empty(), "holds values that no step has taken");
+        out.put("input", queue.watermark);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("input", &mut self.0.borrow_mut().watermark);
     }
 }
 

@@ -4,9 +4,11 @@
 //! simulation (`sim/`).
 
 mod embed;
+mod snapshot;
 mod step;
 mod worst;
 
 pub use embed::{Input, InputSource, Output};
+pub use snapshot::Snapshot;
 pub use step::{Latencies, Shard};
 pub use worst::{StageWork, WorstStep};

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dataflow::{Built, Context, Plan, Runnable, Shown, Work};
-use crate::error::Error;
+use crate::dataflow::{Built, Context, Plan, Runnable, Saved, Shown, Work};
+use crate::error::{Error, SnapshotError};
 use crate::metrics::{Counter, Latency, ShardCounters};
 use crate::shard::worst::{StageWork, WorstStep};
 use crate::time::{Clock, ManualClock, Timestamp};
@@ -154,6 +154,26 @@ impl Shard {
     /// its table. For tests and consoles: it takes as long as there is state.
     pub fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.stages.iter().for_each(|stage| stage.runnable.inspect(each));
+    }
+
+    /// Lets its stages put what they hold into a snapshot, upstream first.
+    pub(super) fn save(&self, out: &mut Saved) {
+        self.stages.iter().for_each(|stage| stage.runnable.save(out));
+    }
+
+    /// Lets its stages take what they hold from a snapshot, in the same order.
+    pub(super) fn load(&mut self, from: &mut Saved) {
+        self.stages.iter_mut().for_each(|stage| stage.runnable.load(from));
+    }
+
+    /// Stops it: what it holds is of no use.
+    pub(super) fn fail(&mut self, error: SnapshotError) {
+        self.cx.fail(error);
+    }
+
+    /// The time of the last step.
+    pub(super) fn now(&self) -> Timestamp {
+        self.cx.now
     }
 
     /// The drawing of its pipeline.

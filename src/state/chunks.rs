@@ -68,7 +68,8 @@ impl Default for Queue {
 /// assert_eq!((chunks.pop(&mut one), chunks.pop(&mut one)), (Some('a'), Some('b')));
 /// assert_eq!((chunks.pop(&mut one), chunks.len()), (None, 1));
 /// ```
-pub struct Chunks<E> {
+#[derive(Clone)]
+pub struct Chunks<E: Copy> {
     slab: Slab<Chunk<E>>,
     len: usize,
 }

@@ -6,7 +6,8 @@ use std::ops::Range;
 use crate::state::{Cursor, Key, State, Table};
 
 /// The state of one slice of event time.
-pub struct Pane<K, V> {
+#[derive(Clone)]
+pub struct Pane<K: Key, V: State> {
     /// Where the slice begins, in nanoseconds.
     pub start: i64,
     /// Where it ends.
@@ -26,7 +27,11 @@ pub struct Pane<K, V> {
 /// A pane whose slice has expired is dropped whole, never searched for what is old. Its table keeps
 /// its memory and its shape, is cleaned a slice at a time, and serves the next pane, which then
 /// finds room for as many keys at once.
-pub struct Panes<K, V> {
+///
+/// A copy has the same tables in the same shapes, the clean ones too, so it goes on in the same
+/// order of keys.
+#[derive(Clone)]
+pub struct Panes<K: Key, V: State> {
     open: VecDeque<Pane<K, V>>,
     /// The pane that was asked for last.
     recent: usize,

@@ -26,6 +26,7 @@ pub struct Slab<T> {
     free: u32,
 }
 
+#[derive(Clone, Copy)]
 struct Slot<T> {
     next: u32,
     value: T,
@@ -77,6 +78,13 @@ impl<T> Slab<T> {
     }
 }
 
+impl<T: Clone> Clone for Slab<T> {
+    /// Slots keep their numbers, and are handed out again in the same order.
+    fn clone(&self) -> Self {
+        Self { slots: self.slots.clone(), free: self.free }
+    }
+}
+
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
@@ -113,6 +121,18 @@ mod tests {
         assert!(slab.has_free());
         (0..10_000).for_each(|n| _ = slab.take(n));
         assert_eq!((slab.fresh(), slab.has_free()), (taken, false));
+    }
+
+    #[test]
+    fn a_copy_hands_out_the_same_slots() {
+        let mut slab = Slab::new();
+        let slots: Vec<u32> = (0..5_000u64).map(|n| slab.take(n)).collect();
+        slots.iter().step_by(3).for_each(|&slot| slab.give(slot));
+        let mut copy = slab.clone();
+        for n in 0..3_000 {
+            assert_eq!(copy.take(n), slab.take(n));
+        }
+        assert!(slots.iter().all(|&slot| copy[slot] == slab[slot]));
     }
 
     #[test]

@@ -19,6 +19,7 @@
 
 mod arena;
 mod batch;
+mod copy;
 mod sub;
 #[cfg(test)]
 mod tests;

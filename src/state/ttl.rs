@@ -179,7 +179,7 @@ impl<V: State> Lease<V> {
 /// walk costs a bounded time a record. Say that `live` keys are held, and each record brings a new
 /// one: while the walk goes around `held` places once, `held / 2` records come. No more than those
 /// can have expired unseen, so `held` is at most `live + held / 2`: twice the live ones.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sweep(Cursor);
 
 /// Places looked at for each record.

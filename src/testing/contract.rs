@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::shard::Shard;
 use crate::sim::Simulation;
 use crate::testing::difference::first_difference;
-use crate::testing::host::{Feed, Host};
+use crate::testing::host::{Feed, Host, Made};
 use crate::testing::{Open, Probe, Said, Script, Seen};
 use crate::time::Timestamp;
 
@@ -57,6 +57,8 @@ macro_rules! case {
 /// The ways, each with batches of 1, 3 and 256 records and slices of 1 and 256 keys:
 ///
 /// - in the caller's own thread, a step after each record and all output taken at once;
+/// - the same, and a [`Snapshot`](crate::Snapshot) after each record, from which a fresh instance
+///   of the steps goes on in the place of the one before;
 /// - as much input as fits before a step, and output taken late and slowly, so that downstream is
 ///   full most of the time;
 /// - on 1, 2 and 5 simulated shards over rings of one and two slots, under seeds, behind the source
@@ -84,6 +86,7 @@ pub struct Tester<C: Case> {
     want: Vec<(i64, C::Out)>,
     lane: fn(&C::Out) -> u64,
     allocating: Option<(usize, fn() -> u64)>,
+    restores: bool,
 }
 
 impl<C: Case> Tester<C> {
@@ -94,7 +97,7 @@ impl<C: Case> Tester<C> {
         want: impl IntoIterator<Item = (i64, C::Out)>,
     ) -> Self {
         let (said, want) = (said.into_iter().collect(), want.into_iter().collect());
-        Self { case, said, want, lane: |_| 0, allocating: None }
+        Self { case, said, want, lane: |_| 0, allocating: None, restores: true }
     }
 
     /// Only results of the same lane must be in order, as those of one key: between keys there is
@@ -108,6 +111,12 @@ impl<C: Case> Tester<C> {
     /// has installed one that counts.
     pub fn allocating(self, warm_up: usize, calls: fn() -> u64) -> Self {
         Self { allocating: Some((warm_up, calls)), ..self }
+    }
+
+    /// Leaves out the snapshots. For steps that keep something of their own, in a closure, where no
+    /// snapshot finds it.
+    pub fn without_restoring(self) -> Self {
+        Self { restores: false, ..self }
     }
 
     /// Runs the case in every way.
@@ -132,6 +141,9 @@ impl<C: Case> Tester<C> {
                 [(Feed::OneByOne, 1024), (Feed::AllAtOnce, 1024), (Feed::AllAtOnce, 1)]
             {
                 self.embedded(batch, fire, feed, output)?;
+            }
+            if self.restores {
+                self.restored(batch, fire)?;
             }
             for (shards, ring) in [(1, 1), (2, 1), (5, 1), (2, 2), (5, 2)] {
                 self.simulated(shards, ring, batch, fire)?;
@@ -206,24 +218,47 @@ impl<C: Case> Tester<C> {
         };
         let way = || format!("embedded, {feed}, {} and room for {capacity}", sizes(batch, fire));
         let broken = |what: String| Broken { way: way(), what };
-        let (shard, (input, output)) = Shard::embed(config, |p| {
-            let (input, stream) = p.input();
-            Ok((input, self.case.build(stream).output()))
-        })
-        .map_err(|error| broken(error.to_string()))?;
+        let made = self.embed(config).map_err(|error| broken(error.to_string()))?;
+        let (shard, (input, output)) = made;
         let mut host = Host::new(shard, output, feed);
         host.feed(input, &self.said).map_err(broken)?;
         self.compare(&host.popped, way)
     }
 
-    fn allocates_nothing(&self, warm_up: usize, calls: fn() -> u64) -> Result<(), Broken> {
-        let way = format!("embedded, one record at a time, after the first {warm_up}");
-        let broken = |what: String| Broken { way: way.clone(), what };
-        let (shard, (input, output)) = Shard::embed(Config::embedded(), |p| {
+    /// In the caller's own thread, and after each thing that is said in a fresh shard.
+    fn restored(&self, batch: usize, fire: usize) -> Result<(), Broken> {
+        let config = Config { batch_max: batch, fire_max: fire, ..Config::embedded() };
+        let sizes = sizes(batch, fire);
+        let way = || format!("embedded and restored after each record, {sizes}");
+        let broken = |what: String| Broken { way: way(), what };
+        let made = self.embed(config.clone()).map_err(|error| broken(error.to_string()))?;
+        let (shard, (input, output)) = made;
+        let mut host = Host::new(shard, output, Feed::OneByOne);
+        let make = || self.embed(config.clone());
+        let unseen = host.feed_restored(input, &self.said, make).map_err(broken)?;
+        self.compare(&host.popped, way).map_err(|Broken { way, what }| {
+            if unseen.is_empty() {
+                return Broken { way, what };
+            }
+            let steps = unseen.join(", ");
+            let note = "steps that keep something of their own, which is in no snapshot";
+            Broken { way, what: format!("{what}\n{note}: {steps}") }
+        })
+    }
+
+    /// The steps on an embedded shard.
+    fn embed(&self, config: Config) -> Result<Made<C::In, C::Out>> {
+        Shard::embed(config, |p| {
             let (input, stream) = p.input();
             Ok((input, self.case.build(stream).output()))
         })
-        .map_err(|error| broken(error.to_string()))?;
+    }
+
+    fn allocates_nothing(&self, warm_up: usize, calls: fn() -> u64) -> Result<(), Broken> {
+        let way = format!("embedded, one record at a time, after the first {warm_up}");
+        let broken = |what: String| Broken { way: way.clone(), what };
+        let made = self.embed(Config::embedded()).map_err(|error| broken(error.to_string()))?;
+        let (shard, (input, output)) = made;
         let mut host = Host::new(shard, output, Feed::OneByOne).counting(warm_up, calls);
         host.feed(input, &self.said).map_err(broken)?;
         match host.allocated {

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::dataflow::{Held, Pipeline, Plan, Shown};
 use crate::error::{ConfigError, Error, Result};
 use crate::metrics::{Counter, Counters};
-use crate::shard::Shard;
+use crate::shard::{Shard, Snapshot};
 use crate::state::Key;
 use crate::time::Timestamp;
 use crate::window::Span;
@@ -122,6 +122,58 @@ impl TestDriver {
         self.settle()?;
         self.now = self.now + by;
         self.settle()
+    }
+
+    /// Copies all that the pipeline holds, with the clock and with how far each input has come, to
+    /// try from there what may happen next, as often as it takes.
+    ///
+    /// ```
+    /// use millstream::aggregates::sum;
+    /// use millstream::testing::TestDriver;
+    /// use millstream::{ms, Timestamp, Tumbling};
+    /// # fn main() -> millstream::Result<()> {
+    /// let build = || {
+    ///     TestDriver::new(|p| {
+    ///         let (trades, stream) = p.test_input::<u64>();
+    ///         let windows = stream.key_by(|_| ()).window(Tumbling::of(ms(10)));
+    ///         Ok((trades, windows.aggregate(sum(|qty: &u64| *qty)).test_output()))
+    ///     })
+    /// };
+    /// let (mut driver, (trades, _)) = build()?;
+    /// trades.push(Timestamp::from_millis(1), 100);
+    /// driver.settle()?;
+    /// let half_way = driver.snapshot()?;
+    ///
+    /// for more in [1, 2] {
+    ///     let (mut driver, (trades, bars)) = build()?;
+    ///     driver.restore(&half_way)?;
+    ///     trades.push(Timestamp::from_millis(2), more);
+    ///     trades.watermark(Timestamp::from_millis(10));
+    ///     driver.settle()?;
+    ///     assert_eq!(bars.take_values()[0].value, 100 + more);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Not in it: counters, which begin anew, and what came out and was not taken.
+    ///
+    /// # Errors
+    /// That the pipeline is not at rest, and where: [`settle`](Self::settle) first. That there can
+    /// be no snapshot of one of its steps, as of a source that has no position.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.shard.snapshot()
+    }
+
+    /// Goes on from a snapshot, of this pipeline or of another that the same closure has built. To
+    /// be called on a driver that was just built.
+    ///
+    /// # Errors
+    /// That the snapshot is of another pipeline, and what tells. This driver is of no use then.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.shard.restore(snapshot)?;
+        self.now = self.now.max(snapshot.now());
+        Ok(())
     }
 
     /// Processing time.

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 
+use crate::error::{Error, Result};
 use crate::shard::{Input, Output, Shard};
 use crate::testing::Said;
 use crate::time::Timestamp;
@@ -26,6 +27,9 @@ impl fmt::Display for Feed {
         })
     }
 }
+
+/// An embedded shard, as it was built.
+pub type Made<I, T> = (Shard, (Input<I>, Output<T>));
 
 /// The embedder's own loop.
 pub struct Host<T> {
@@ -63,20 +67,55 @@ impl<T: 'static> Host<T> {
         said: &[Said<I>],
     ) -> Result<(), String> {
         for one in said {
-            match one {
-                Said::Record(at, value) => self.push(&mut input, *at, value)?,
-                Said::Watermark(at) => {
-                    // It is about what is pushed after it, so what was pushed before must be in.
-                    self.rest()?;
-                    input.advance_to(Timestamp(*at));
-                    self.rest()?;
-                }
-                Said::Silence(steps) => (0..*steps).for_each(|_| self.step()),
-            }
+            self.say(&mut input, one)?;
             if let Some(counting) = &mut self.counting {
                 counting.warm_up = counting.warm_up.saturating_sub(1);
             }
         }
+        self.end(input)
+    }
+
+    /// The same, but after each thing that is said the program begins anew, with another shard made
+    /// by `make` and a snapshot of the one before. Returns which steps have something of their own
+    /// that is in no snapshot.
+    pub fn feed_restored<I: Clone + Debug + 'static>(
+        &mut self,
+        mut input: Input<I>,
+        said: &[Said<I>],
+        make: impl Fn() -> Result<Made<I, T>>,
+    ) -> Result<Vec<String>, String> {
+        let text = |error: Error| error.to_string();
+        let mut unseen = Vec::new();
+        for one in said {
+            self.say(&mut input, one)?;
+            self.rest()?;
+            let snapshot = self.shard.snapshot().map_err(text)?;
+            let (mut shard, (other, output)) = make().map_err(text)?;
+            shard.restore(&snapshot).map_err(text)?;
+            (self.shard, self.output, input) = (shard, output, other);
+            unseen = snapshot.unseen_steps().to_vec();
+        }
+        self.end(input)?;
+        Ok(unseen)
+    }
+
+    /// Says one thing.
+    fn say<I: Clone>(&mut self, input: &mut Input<I>, one: &Said<I>) -> Result<(), String> {
+        match one {
+            Said::Record(at, value) => self.push(input, *at, value)?,
+            Said::Watermark(at) => {
+                // It is about what is pushed after it, so what was pushed before must be in.
+                self.rest()?;
+                input.advance_to(Timestamp(*at));
+                self.rest()?;
+            }
+            Said::Silence(steps) => (0..*steps).for_each(|_| self.step()),
+        }
+        Ok(())
+    }
+
+    /// Ends the input and waits until everything has come out.
+    fn end<I>(&mut self, input: Input<I>) -> Result<(), String> {
         input.close();
         for _ in 0..STEPS_MAX {
             if let Some(error) = self.shard.failure() {

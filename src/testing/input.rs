@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Context, Operator, Pipeline, Pressure, Record, Runnable, Shown, Stage, Stream, Work,
+    Context, Operator, Pipeline, Pressure, Record, Runnable, Saved, Shown, Stage, Stream, Work,
 };
 use crate::metrics::Counter;
 use crate::time::{Timestamp, Watermark};
@@ -220,5 +220,24 @@ impl<T: 'static, N: Operator<T>> Runnable for TestStage<T, N> {
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.next.inspect(each);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        let queue = self.head.queue.borrow();
+        out.at_rest("test input", queue.waiting.is_empty(), "has not taken all it was told");
+        out.put("test input", (queue.watermark, queue.closed));
+        out.put("test input", (self.watermark, self.heard_at, self.told_silent_ns));
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        let mut queue = self.head.queue.borrow_mut();
+        let mut said = (queue.watermark, queue.closed);
+        from.take("test input", &mut said);
+        (queue.watermark, queue.closed) = said;
+        let mut heard = (self.watermark, self.heard_at, self.told_silent_ns);
+        from.take("test input", &mut heard);
+        (self.watermark, self.heard_at, self.told_silent_ns) = heard;
+        self.next.load(from);
     }
 }

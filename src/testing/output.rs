@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Record, Stage, Stream};
+use crate::dataflow::{Record, Saved, Stage, Stream};
 use crate::error::IoError;
 use crate::io::Sink;
 use crate::time::Timestamp;
@@ -74,5 +74,18 @@ impl<T: 'static> Sink<T> for KeepingSink<T> {
     fn end_of_stream(&mut self) -> Result<(), IoError> {
         self.0.borrow_mut().ended = true;
         Ok(())
+    }
+
+    /// How far event time has come; the records have come out, and stay where they are.
+    fn save(&self, out: &mut Saved) {
+        let kept = self.0.borrow();
+        out.put("test output", (kept.watermark, kept.ended));
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        let mut kept = self.0.borrow_mut();
+        let mut told = (kept.watermark, kept.ended);
+        from.take("test output", &mut told);
+        (kept.watermark, kept.ended) = told;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
 use crate::io::{Polled, Source};
 use crate::time::Timestamp;
@@ -102,5 +102,25 @@ impl<T: 'static> Source for Script<T> {
             return Err(IoError::new("read", "the script", std::io::Error::other("torn")));
         }
         Ok(polled)
+    }
+
+    /// Its position in a partition: how much is left to say, and of a silence how much of that.
+    fn save(&self, out: &mut Saved) {
+        let left = |script: &VecDeque<Said<T>>| match script.front() {
+            Some(Said::Silence(polls)) => (script.len(), *polls),
+            _ => (script.len(), 0),
+        };
+        out.put("script", self.partitions.iter().map(left).collect::<Vec<_>>());
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        let mut left: Vec<(usize, u32)> = Vec::new();
+        from.take("script", &mut left);
+        for (script, (left, silence)) in self.partitions.iter_mut().zip(left) {
+            script.drain(..script.len().saturating_sub(left));
+            if let Some(Said::Silence(polls)) = script.front_mut() {
+                *polls = silence;
+            }
+        }
     }
 }

@@ -47,6 +47,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// assert_eq!(fired, ["open", "trade"]);
 /// # Ok::<(), millstream::error::Full<&str>>(())
 /// ```
+#[derive(Clone)]
 pub struct TimerWheel<T> {
     nodes: Blocks<Node<T>>,
     /// How many nodes there may be.
@@ -96,6 +97,7 @@ struct Slot {
     tail: u32,
 }
 
+#[derive(Clone)]
 struct Node<T> {
     at: Timestamp,
     /// How many timers were set before this one.

@@ -19,6 +19,7 @@ const BLOCK: usize = 64;
 /// its memory at once, for a number of timers known at start, and can cancel; here there may be as
 /// many entries as keys, memory comes block by block as they come, and nothing is ever cancelled:
 /// whoever is told looks whether there is still something to do.
+#[derive(Clone)]
 pub struct Deadlines<K> {
     blocks: Vec<Box<[Chunk<K>]>>,
     /// Chunks of no slot, linked by `next`.

@@ -14,7 +14,8 @@ use crate::window::{Aggregate, Windowed};
 const BEHIND_MAX: usize = 4;
 
 /// How far the firing of windows has come.
-pub struct Firing<K, V> {
+#[derive(Clone)]
+pub struct Firing<K: Key, V: State> {
     /// Every window that ends here or before has fired.
     fired: i64,
     /// The last watermark that went on downstream.
@@ -31,6 +32,7 @@ pub struct Firing<K, V> {
 }
 
 /// A window that fires.
+#[derive(Clone)]
 struct Open {
     end: i64,
     phase: Phase,

@@ -1,6 +1,6 @@
 //! Records that no window takes any more.
 
-use crate::dataflow::{Context, Pressure, Record, Work};
+use crate::dataflow::{Context, Pressure, Record, Saved, Work};
 use crate::exchange::Side;
 use crate::metrics::Counter;
 use crate::time::Watermark;
@@ -63,6 +63,20 @@ impl<T> LateRecords<T> {
     /// Sends what did not fit before.
     pub fn resume(&mut self, cx: &mut Context) -> Work {
         self.side.as_mut().map_or(Work::NONE, |side| side.resume(cx))
+    }
+
+    /// See [`Side::save`].
+    pub fn save(&self, out: &mut Saved) {
+        if let Some(side) = &self.side {
+            side.save(out);
+        }
+    }
+
+    /// See [`Side::load`].
+    pub fn load(&mut self, from: &mut Saved) {
+        if let Some(side) = &mut self.side {
+            side.load(from);
+        }
     }
 
     /// How much room there is.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Shown, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
@@ -53,6 +53,18 @@ impl<T> Late<T> {
             Self::Dropped | Self::Alone => Pressure::Clear,
         }
     }
+
+    fn save(&self, out: &mut Saved) {
+        if let Self::Output(side) = self {
+            side.save(out);
+        }
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        if let Some(side) = self.side() {
+            side.load(from);
+        }
+    }
 }
 
 /// What is to become of a record.
@@ -71,7 +83,7 @@ enum Place {
 /// watermark reaches them, some keys a step; records that belong to open slices go on being taken
 /// meanwhile. A record behind the watermark whose window is just firing waits until it has fired:
 /// what it leads to must not depend on how far the firing was.
-pub struct WindowOperator<K, T, A: Aggregate<T>, N> {
+pub struct WindowOperator<K: Key, T, A: Aggregate<T>, N> {
     pub(super) settings: Settings,
     pub(super) aggregate: A,
     keys: Rc<dyn KeyColumn<K, T>>,
@@ -417,6 +429,28 @@ where
             });
         }
         self.next.inspect(each);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        let waits = self.defers() || self.deferred_watermark.is_some();
+        out.at_rest("window", !waits && !self.firing.is_pending(), "fires");
+        out.put("window", self.panes.clone());
+        out.put("window", self.held);
+        out.put("window", self.watermark);
+        out.put("window", self.firing.clone());
+        out.put("window", self.revisions.clone());
+        self.late.save(out);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("window", &mut self.panes);
+        from.take("window", &mut self.held);
+        from.take("window", &mut self.watermark);
+        from.take("window", &mut self.firing);
+        from.take("window", &mut self.revisions);
+        self.late.load(from);
+        self.next.load(from);
     }
 }
 

@@ -13,6 +13,7 @@ pub const MOVES: usize = 8;
 const OPENED_MIN: usize = 1 << 16;
 
 /// How far firing has come.
+#[derive(Clone)]
 pub struct Progress {
     /// The last watermark that went on downstream.
     told: Watermark,

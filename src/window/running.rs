@@ -36,7 +36,8 @@ pub const NESTED: usize = usize::MAX;
 const GROUPS: u64 = 0x7475_726e_7475_726e;
 
 /// The running values of all keys, over the slices that are in the window in hand.
-pub struct Running<K, V> {
+#[derive(Clone)]
+pub struct Running<K: Key, V: State> {
     whole: Table<K, Held<V>>,
     /// What came since the last turn of each key.
     since: Table<K, V>,

@@ -12,7 +12,7 @@ use super::support::{Row, Script, Seen, World, watch};
 use super::{cases, rows, timed};
 
 /// Rows with marks between them: some promise too much, and records come late; some go back.
-fn marked_rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
+pub fn marked_rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
     let marks =
         prop::collection::vec(prop_oneof![3 => Just(None), 1 => (-80..40i64).prop_map(Some)], most);
     (rows(most), marks).prop_map(|(rows, marks)| {
@@ -26,7 +26,7 @@ fn marked_rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
-fn life() -> impl Strategy<Value = Option<Life>> {
+pub fn life() -> impl Strategy<Value = Option<Life>> {
     let some = (1..200i64, any::<bool>()).prop_map(|(span, on_read)| Life { span, on_read });
     prop::option::weighted(0.7, some)
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Shown, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::metrics::Counter;
 use crate::operators::process::context::{KeyContext, Shared, Slot};
@@ -436,6 +436,37 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         });
         self.shared.timers.visit(|key, at| each(Shown::timer("process", &key, at)));
         self.next.inspect(each);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        let Shared { timers, watermark, .. } = &self.shared;
+        out.at_rest("process", !self.holds() && self.unpublished == 0, "has something left to do");
+        self.process.save(out);
+        out.put("process", self.table.clone());
+        out.put("process", timers.clone());
+        out.put("process", *watermark);
+        out.put("process", self.sweep.clone());
+        out.put("process", self.early.clone());
+        // Or what comes next would be cut into other slices.
+        out.put("process", (self.budget, self.credit));
+        self.outlets.iter().for_each(|outlet| outlet.save(out));
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        let Shared { timers, watermark, told, .. } = &mut self.shared;
+        self.process.load(from);
+        from.take("process", &mut self.table);
+        from.take("process", timers);
+        from.take("process", watermark);
+        *told = *watermark;
+        from.take("process", &mut self.sweep);
+        from.take("process", &mut self.early);
+        let mut slice = (self.budget, self.credit);
+        from.take("process", &mut slice);
+        (self.budget, self.credit) = slice;
+        self.outlets.iter().for_each(|outlet| outlet.load(from));
+        self.next.load(from);
     }
 
     fn pressure(&self) -> Pressure {

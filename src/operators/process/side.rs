@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Context, Edge, NodeId, Pipeline, Pressure, Record, Stream, Work};
+use crate::dataflow::{Context, Edge, NodeId, Pipeline, Pressure, Record, Saved, Stream, Work};
 use crate::exchange::{self, Side};
 use crate::time::Watermark;
 
@@ -56,6 +56,10 @@ pub trait Outlet {
     fn resume(&self, cx: &mut Context) -> Work;
     /// See [`Side::pressure`].
     fn pressure(&self) -> Pressure;
+    /// See [`Side::save`].
+    fn save(&self, out: &mut Saved);
+    /// See [`Side::load`].
+    fn load(&self, from: &mut Saved);
 }
 
 impl<V> Outlet for RefCell<Side<V>> {
@@ -73,5 +77,13 @@ impl<V> Outlet for RefCell<Side<V>> {
 
     fn pressure(&self) -> Pressure {
         self.borrow().pressure()
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.borrow().save(out);
+    }
+
+    fn load(&self, from: &mut Saved) {
+        self.borrow_mut().load(from);
     }
 }

@@ -98,7 +98,8 @@ fn name<K>(key: K, timer: Timer) -> Name<K> {
 }
 
 /// The timers of one operator on one shard.
-pub struct Timers<K> {
+#[derive(Clone)]
+pub struct Timers<K: Key> {
     event: TimerWheel<(K, u16)>,
     processing: TimerWheel<(K, u16)>,
     /// Those that their keys do not know by heart.

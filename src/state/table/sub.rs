@@ -49,6 +49,13 @@ impl<K, V> Clone for Sub<K, V> {
 
 impl<K, V> Copy for Sub<K, V> {}
 
+impl<K, V> PartialEq for Sub<K, V> {
+    /// Whether it is the same piece of memory.
+    fn eq(&self, other: &Self) -> bool {
+        self.base == other.base
+    }
+}
+
 impl<K, V> Sub<K, V> {
     /// Groups: fewer for large slots, so that a split copies at most some 20 KiB per side.
     const GROUPS: usize = match size_of::<Slot<K, V>>() {
@@ -125,6 +132,16 @@ impl<K, V> Sub<K, V> {
     pub fn set_next(self, next: Option<Self>) {
         // SAFETY: the head is initialised.
         unsafe { (*self.head().as_ptr()).next = next }
+    }
+
+    /// Fills this sub-table, which is of another table, with the tags and slots of `from`.
+    pub fn copy_slots(self, from: Self) {
+        // SAFETY: both sub-tables are whole and do not overlap; the head between tags and slots is
+        // left as it is. Slots that are not full are copied as they are, and are not read.
+        unsafe {
+            self.base.copy_from_nonoverlapping(from.base, Self::SLOTS);
+            self.slot(0).copy_from_nonoverlapping(from.slot(0), Self::SLOTS);
+        }
     }
 
     /// The slot at `at`, below `SLOTS`; it need not be full.

@@ -7,6 +7,7 @@ use crate::window::Span;
 use crate::window::count::operator::{Counting, between};
 
 /// Windows of so many records, end to end.
+#[derive(Clone)]
 pub struct Batches {
     size: u32,
 }

@@ -7,7 +7,8 @@ use crate::window::count::operator::{Counting, between};
 use crate::window::{Aggregate, Entry, Fifo, Span};
 
 /// The latest so many records, every so many.
-pub struct Latest<Acc> {
+#[derive(Clone)]
+pub struct Latest<Acc: Copy> {
     size: u32,
     every: u32,
     chunks: Chunks<Entry<Acc, Timestamp>>,

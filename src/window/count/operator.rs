@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Work};
 use crate::error::Error;
 use crate::metrics::Counter;
 use crate::state::{Cursor, Key, State, Table};
@@ -11,7 +11,7 @@ use crate::time::{Timestamp, Watermark};
 use crate::window::{Aggregate, Span, Timing, Windowed};
 
 /// How the records of a key make windows.
-pub trait Counting<T, A: Aggregate<T>>: 'static {
+pub trait Counting<T, A: Aggregate<T>>: Clone + 'static {
     /// What is kept of a key.
     type State: State;
 
@@ -213,5 +213,18 @@ where
     fn pressure(&self) -> Pressure {
         let here = if self.ending.is_some() { Pressure::Pending } else { Pressure::Clear };
         here.max(self.next.pressure())
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.at_rest("count_window", self.ending.is_none(), "fires what was left over");
+        out.put("count_window", self.table.clone());
+        out.put("count_window", self.counting.clone());
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("count_window", &mut self.table);
+        from.take("count_window", &mut self.counting);
+        self.next.load(from);
     }
 }

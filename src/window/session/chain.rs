@@ -40,6 +40,7 @@ pub struct Sessions<A> {
 }
 
 /// Where the chains live: blocks that grow, a free list, nothing given back.
+#[derive(Clone)]
 pub struct Pool<A> {
     blocks: Vec<Box<[Node<A>]>>,
     free: Link,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
@@ -346,6 +346,29 @@ where
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.at_rest("session", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
+        out.put("session", self.table.clone());
+        out.put("session", self.pool.clone());
+        out.put("session", self.deadlines.clone());
+        out.put("session", self.held);
+        out.put("session", self.watermark);
+        out.put("session", self.firing.clone());
+        self.late.save(out);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("session", &mut self.table);
+        from.take("session", &mut self.pool);
+        from.take("session", &mut self.deadlines);
+        from.take("session", &mut self.held);
+        from.take("session", &mut self.watermark);
+        from.take("session", &mut self.firing);
+        self.late.load(from);
+        self.next.load(from);
     }
 }
 

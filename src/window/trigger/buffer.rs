@@ -1,6 +1,6 @@
 //! Windows that keep their records: lists in blocks that grow.
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::window::Span;
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::evictors::{Evictor, Newest};
@@ -17,6 +17,7 @@ pub struct List {
 }
 
 /// Where the lists live: blocks that grow, a free list, nothing given back.
+#[derive(Clone)]
 struct Buffer<T> {
     blocks: Vec<Box<[Node<T>]>>,
     free: u32,
@@ -184,5 +185,14 @@ where
 
     fn kept(&self) -> usize {
         self.buffer.used
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.unseen::<F>("apply");
+        out.put("window", self.buffer.clone());
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("window", &mut self.buffer);
     }
 }

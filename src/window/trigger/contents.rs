@@ -1,6 +1,6 @@
 //! What a window keeps of its records, and what it makes of them.
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::state::State;
 use crate::window::{Aggregate, Span};
 
@@ -24,6 +24,12 @@ pub trait Contents<K, T>: 'static {
     fn kept(&self) -> usize {
         0
     }
+
+    /// Puts into a snapshot what is kept beside the windows themselves; nothing unless overridden.
+    fn save(&self, _out: &mut Saved) {}
+
+    /// Takes what [`save`](Self::save) put in.
+    fn load(&mut self, _from: &mut Saved) {}
 }
 
 /// Keeps an accumulator and no records.

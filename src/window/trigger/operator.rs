@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
@@ -378,5 +378,28 @@ where
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.at_rest("window", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
+        out.put("window", self.slots.clone());
+        self.contents.save(out);
+        out.put("window", self.ends.clone());
+        out.put("window", self.wall.clone());
+        out.put("window", self.watermark);
+        out.put("window", self.firing.clone());
+        self.late.save(out);
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("window", &mut self.slots);
+        self.contents.load(from);
+        from.take("window", &mut self.ends);
+        from.take("window", &mut self.wall);
+        from.take("window", &mut self.watermark);
+        from.take("window", &mut self.firing);
+        self.late.load(from);
+        self.next.load(from);
     }
 }

@@ -68,6 +68,7 @@ impl<H: State, S: State> Slot<H, S> {
 }
 
 /// When which triggers are asked by processing time.
+#[derive(Clone)]
 pub struct Wall<K> {
     deadlines: Deadlines<(K, i64)>,
     len: usize,

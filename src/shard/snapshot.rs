@@ -1,0 +1,103 @@
+//! All that a shard holds, between two steps: taken of one, given to another like it.
+
+use std::fmt;
+
+use crate::dataflow::{Plan, Saved};
+use crate::error::{Result, SnapshotError};
+use crate::shard::Shard;
+use crate::time::Timestamp;
+
+/// All that the steps of a shard hold between two records, in memory, to go on from.
+///
+/// State, timers, watermarks and the positions of sources are in it. Counters and latencies are
+/// not, they begin anew; what has left by a sink is out in the world. A shard that was restored and
+/// is given what the first one was given since gives the same results, to the byte and in the same
+/// order.
+///
+/// Clones share what they hold. The settings of operators are no part of it but for the limits of
+/// timers: the closure that builds the pipeline brings them along.
+#[derive(Clone)]
+pub struct Snapshot {
+    plan: Plan,
+    now: Timestamp,
+    saved: Saved,
+}
+
+impl Snapshot {
+    /// The time of the last step before it.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The steps that have something of their own which is not in it: closures that have captured
+    /// something, process functions with fields and no [`save`](crate::Process::save). If that is
+    /// more than settings, what comes after a restore is not what would have come.
+    pub fn unseen_steps(&self) -> &[String] {
+        self.saved.unseen_steps()
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    /// Copies all that its steps hold. It takes as long as there is state: not a part of any step.
+    ///
+    /// ```
+    /// use millstream::{Config, Shard, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// let build = || {
+    ///     Shard::embed(Config::embedded(), |p| {
+    ///         let (input, numbers) = p.input::<u64>();
+    ///         let sums = numbers.key_by(|n| n % 2).reduce(|sum, n| *sum += n);
+    ///         Ok((input, sums.output()))
+    ///     })
+    /// };
+    /// let (mut shard, (mut numbers, _sums)) = build()?;
+    /// numbers.push(Timestamp(1), 40)?;
+    /// while !shard.step(Timestamp(1)).is_none() {}
+    /// let snapshot = shard.snapshot()?;
+    ///
+    /// let (mut other, (mut numbers, mut sums)) = build()?;
+    /// other.restore(&snapshot)?;
+    /// numbers.push(Timestamp(2), 2)?;
+    /// while !other.step(Timestamp(2)).is_none() {}
+    /// assert_eq!(sums.pop().map(|sum| sum.value), Some((0, 42)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What stopped it; something that is in flight, with the name of where it is: step on until a
+    /// step finds nothing to do; a step of which there can be no snapshot.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        if let Some(error) = self.failure() {
+            return Err(SnapshotError::Stopped(error.to_string()).into());
+        }
+        let mut saved = Saved::new();
+        self.save(&mut saved);
+        let saved = saved.checked()?;
+        Ok(Snapshot { plan: self.plan().clone(), now: self.now(), saved })
+    }
+
+    /// Puts what a snapshot holds in the place of what this shard holds, which was built by the
+    /// same closure and has not been stepped.
+    ///
+    /// # Errors
+    /// That the snapshot is of another pipeline, as far as plans and types tell. The shard is of no
+    /// use then, and stops.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        if let Some(difference) = self.plan().difference(&snapshot.plan) {
+            return Err(SnapshotError::OtherPipeline(difference).into());
+        }
+        let mut saved = snapshot.saved.clone();
+        self.load(&mut saved);
+        saved.finish().map_err(|error| {
+            self.fail(error.clone());
+            error.into()
+        })
+    }
+}
