@@ -10,6 +10,7 @@ const BETWEEN_LOOKS: usize = 64;
 const BEHIND_MAX: u32 = 4;
 
 /// Work that a watermark makes due, done in slices; the watermark goes on when all of it is done.
+#[derive(Clone)]
 pub struct Pace {
     /// The last watermark that went on downstream.
     told: Watermark,

@@ -7,7 +7,8 @@ use crate::window::{Aggregate, Nodes, Tree};
 ///
 /// O(1) for what comes in order, O(log d) for what belongs `d` places before the end, and no memory
 /// is ever given back.
-pub struct Pending<V> {
+#[derive(Clone)]
+pub struct Pending<V: Copy> {
     nodes: Nodes<V, ()>,
     tree: Tree,
     len: usize,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
@@ -13,7 +13,7 @@ use crate::window::rolling::state::{Did, Due, Held, Settings};
 use crate::window::{Aggregate, Timing, Windowed};
 
 /// Keyed windows that end at each record.
-pub struct RollingOperator<K, T, A: Aggregate<T>, N> {
+pub struct RollingOperator<K: Key, T, A: Aggregate<T>, N> {
     settings: Settings,
     aggregate: A,
     keys: Rc<dyn KeyColumn<K, T>>,
@@ -152,6 +152,32 @@ where
         }
         work += self.fire(cx);
         work
+    }
+
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.held.visit(&self.aggregate, |key, acc| {
+            each(Shown::value("rolling", &key, &self.aggregate.finish(&acc)));
+        });
+        self.next.inspect(each);
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.at_rest("rolling", !self.pace.is_pending(), "fires");
+        out.put("rolling", self.held.clone());
+        out.put("rolling", self.pace.clone());
+        if let Some(late) = &self.late {
+            late.save(out);
+        }
+        self.next.save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        from.take("rolling", &mut self.held);
+        from.take("rolling", &mut self.pace);
+        if let Some(late) = &mut self.late {
+            late.load(from);
+        }
+        self.next.load(from);
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! What records look back on: all that is kept of them, and what is to be done with it next.
 
-use crate::state::{Chunks, Key, Queue, State, Table};
+use crate::state::{Chunks, Cursor, Key, Queue, State, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::pending::Pending;
 use crate::window::{Aggregate, Entry, Fifo, Span};
@@ -54,7 +54,8 @@ pub enum Did<K, Acc> {
 ///
 /// Since the order is one over all keys, each piece of work is the same whatever came before it in
 /// the same slice or in another, and each is O(1), or O(log n) where records wait.
-pub struct Held<K, Acc> {
+#[derive(Clone)]
+pub struct Held<K: Key, Acc: State> {
     reach: Reach,
     pending: Pending<(K, Acc)>,
     windows: Table<K, Fifo<Acc>>,
@@ -93,6 +94,17 @@ impl<K: Key, Acc: State> Held<K, Acc> {
     /// How many keys have a window.
     pub fn keys(&self) -> usize {
         self.windows.len()
+    }
+
+    /// Shows what the window of each key comes to, as of the last record in it.
+    pub fn visit<T, A: Aggregate<T, Acc = Acc>>(
+        &self,
+        aggregate: &A,
+        mut each: impl FnMut(K, Acc),
+    ) {
+        self.windows.visit(&mut Cursor::default(), usize::MAX, |key, fifo| {
+            each(key, fifo.total(&self.chunks, aggregate));
+        });
     }
 
     /// A record comes, which the watermark has not passed.
