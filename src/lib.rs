@@ -137,8 +137,8 @@ pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Calendar, Cumulative, Session, Sliding, Span, Timing, TradingSessions, Tumbling,
-    Window, Windowed, aggregates, evictors, triggers,
+    Aggregate, Calendar, Cumulative, Rolling, Session, Sliding, Span, Timing, TradingSessions,
+    Tumbling, Window, Windowed, aggregates, evictors, triggers,
 };
 
 /// The README's programs, compiled and run as tests.

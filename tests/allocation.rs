@@ -6,6 +6,8 @@ mod kit;
 mod process;
 #[path = "allocation/sessions.rs"]
 mod sessions;
+#[path = "allocation/sliding.rs"]
+mod sliding;
 #[path = "allocation/triggers.rs"]
 mod triggers;
 #[path = "allocation/windows.rs"]

@@ -1,10 +1,10 @@
 //! Windows of records through the tester, what they refuse, and where their limits are.
 
 use millstream::io::IterSource;
-use millstream::{Config, Error, Pipeline, Record, Simulation, Timestamp};
+use millstream::{Config, Error, Pipeline, Record, Rolling, Simulation, Timestamp, ns};
 
 use crate::support::Row;
-use crate::support::sliding::{Digesting, Slid, count_windows, slid};
+use crate::support::sliding::{Back, Digesting, Slid, count_windows, rolling, slid};
 use crate::support::tester::{Case, Tester};
 use crate::support::world::{at, disordered};
 use crate::{case, rows, said};
@@ -62,6 +62,87 @@ fn count_window_with_gaps() {
     check(steps, count_windows(&rows(), 2, 5, false));
 }
 
+const TIED: Back = Back::Length { length: 40, inclusive: true };
+
+#[test]
+fn rolling_back_in_time() {
+    let steps = case!(Row => Slid, |s| {
+        let keyed = s.event_time(at, disordered(45)).key_by(|row| row.key);
+        let windows = keyed.rolling(Rolling::of(ns(40)));
+        windows.aggregate(Digesting::<false>).map(|result| slid(0, &result))
+    });
+    check(steps, rolling(&rows(), 45, Back::Length { length: 40, inclusive: false }).0);
+}
+
+#[test]
+fn rolling_with_both_bounds_in() {
+    let steps = case!(Row => Slid, |s| {
+        let keyed = s.event_time(at, disordered(45)).key_by(|row| row.key);
+        let windows = keyed.rolling(TIED.rolling());
+        windows.aggregate(Digesting::<true>).map(|result| slid(0, &result))
+    });
+    check(steps, rolling(&rows(), 45, TIED).0);
+}
+
+#[test]
+fn rolling_over_the_last_records() {
+    let steps = case!(Row => Slid, |s| {
+        let keyed = s.event_time(at, disordered(45)).key_by(|row| row.key);
+        let windows = keyed.rolling(Rolling::last(3));
+        windows.aggregate(Digesting::<false>).map(|result| slid(0, &result))
+    });
+    check(steps, rolling(&rows(), 45, Back::Last(3)).0);
+}
+
+/// All records at one of few instants: everything has peers.
+fn tied() -> Vec<Row> {
+    rows().into_iter().map(|row| Row { at: row.at.div_euclid(60) * 60, ..row }).collect()
+}
+
+#[test]
+fn rolling_where_all_times_are_shared() {
+    let steps = case!(Row => Slid, |s| {
+        let keyed = s.event_time(at, disordered(60)).key_by(|row| row.key % 2);
+        let windows = keyed.rolling(Rolling::of(ns(120)));
+        windows.aggregate(Digesting::<false>).map(|result| slid(0, &result))
+    });
+    let rows: Vec<Row> = tied().into_iter().map(|row| Row { key: row.key % 2, ..row }).collect();
+    let (want, late) = rolling(&rows, 60, Back::Length { length: 120, inclusive: false });
+    assert!(late.is_empty());
+    let want =
+        want.into_iter().map(|(at, key, start, end, value)| (at, (0, key, start, end, value)));
+    Tester::new(steps, said(&tied()), want).by(|slid| slid.1).check();
+}
+
+/// Results of a shard come in order of time, whatever their keys.
+#[test]
+fn rolling_comes_in_order_of_time() {
+    let steps = case!(Row => i64, |s| {
+        let keyed = s.event_time(at, disordered(45)).partitioned_by(|row| row.key);
+        keyed.rolling(TIED.rolling()).aggregate(Digesting::<false>).map(|result| result.span.end.0)
+    });
+    let mut times: Vec<i64> = rows().iter().map(|row| row.at).collect();
+    times.sort();
+    Tester::new(steps, said(&rows()), times.into_iter().map(|at| (at, at + 1))).check();
+}
+
+#[test]
+fn rolling_with_late_records() {
+    let steps = case!(Row => (bool, u64, i64), |s| {
+        let keyed = s.event_time(at, disordered(3)).key_by(|row| row.key);
+        let (results, late) = keyed.rolling(TIED.rolling()).aggregate_with_late(Digesting::<true>);
+        let results = results.map(|window| (true, window.key, window.value.1 as i64));
+        results.union(late.map(|row| (false, row.key, row.value)))
+    });
+    let (results, late) = rolling(&rows(), 3, TIED);
+    assert!(!late.is_empty());
+    let results =
+        results.into_iter().map(|(at, key, _, _, value)| (at, (true, key, value.1 as i64)));
+    let late = late.into_iter().map(|row| (row.at, (false, row.key, row.value)));
+    let want: Vec<_> = results.chain(late).collect();
+    Tester::new(steps, said(&rows()), want).by(|(ok, key, _)| 2 * key + u64::from(*ok)).check();
+}
+
 /// A run over the numbers below 1000, by their remainder.
 fn refused(config: Config, windows: impl Fn(Pipeline<'_>, IterSource<Numbers>)) -> Error {
     let simulation = Simulation::with_config(config, 0);
@@ -109,4 +190,36 @@ fn what_count_windows_hold_is_limited() {
         };
         assert_eq!((what, limit), (held, allowed));
     }
+}
+
+#[test]
+fn rolling_back_to_nowhere_is_refused() {
+    let refuse = |rolling: Rolling| {
+        refused(Config::simulation(1), move |p, numbers| {
+            let windows = p.source(numbers).key_by(|row| row.key).rolling(rolling);
+            windows.aggregate(Digesting::<false>).for_each(drop);
+        })
+        .to_string()
+    };
+    let reason = "a window that ends at a record reaches back at least to that record";
+    assert_eq!(refuse(Rolling::of(ns(0))), format!("rolling = 0 ns: {reason}"));
+    assert_eq!(refuse(Rolling::last(0)), format!("rolling = last 0: {reason}"));
+}
+
+/// A window holds what it reaches back to, and beside it at most what waits for the watermark.
+#[test]
+fn what_rolling_windows_hold_is_limited() {
+    let run = |records_max| {
+        let config = Config { records_max, batch_max: 1, ..Config::simulation(1) };
+        Simulation::with_config(config, 0).run(|p| {
+            let numbers = (0..5_000).map(|n| Record::new(Timestamp(n), row(n)));
+            let keyed = p.source(IterSource::new(numbers)).key_by(|row| row.key);
+            keyed.rolling(Rolling::of(ns(250))).aggregate(Digesting::<false>).for_each(drop);
+            Ok(())
+        })
+    };
+    assert!(run(300).is_ok());
+    let error = run(200).err().expect("there is no room for 250");
+    let Error::Limit { operator: "rolling", what, setting, .. } = error else { panic!("{error}") };
+    assert_eq!((what, setting), ("records in windows", "records_max"));
 }

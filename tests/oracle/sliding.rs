@@ -1,13 +1,15 @@
-//! Windows of records: by count.
+//! Windows of records: by count, and those that end at each record.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use millstream::metrics::Counter;
 use millstream::{Aggregate, Windowed};
 use proptest::prelude::*;
 
 use crate::support::model::grouped;
-use crate::support::sliding::{Digest, Digesting, Slid, count_windows, slid};
+use crate::support::sliding::{Back, Digest, Digesting, Slid, count_windows, rolling, slid};
+use crate::support::world::values;
 use crate::support::{Row, Seen, World, watch};
 use crate::{cases, rows, timed};
 
@@ -45,8 +47,56 @@ fn counted<A: Aggregate<Row, Out = Digest>>(
     results(&seen)
 }
 
+/// Windows that end at each record, as the engine makes them, and what is late.
+fn rolled<A: Aggregate<Row, Out = Digest>>(
+    world: &World,
+    rows: &[Row],
+    disorder: i64,
+    back: Back,
+    aggregate: fn() -> A,
+) -> (Vec<Slid>, Vec<Row>) {
+    let (seen, gone) = (Seen::<Result>::new(), Seen::<Row>::new());
+    let outcome = world.run(|p| {
+        let keyed = timed(p, world, rows, disorder).key_by(|row| row.key);
+        let (results, late) = keyed.rolling(back.rolling()).aggregate_with_late(aggregate());
+        watch(results, &seen, world);
+        watch(late, &gone, world);
+        Ok(())
+    });
+    let (results, late) = (results(&seen), values(&gone));
+    assert_eq!(outcome.counters.get(Counter::Late), late.len() as u64);
+    assert_eq!(outcome.counters.get(Counter::WindowsFired), results.len() as u64);
+    (results, late)
+}
+
+fn back() -> impl Strategy<Value = Back> {
+    prop_oneof![
+        3 => (1..200i64, any::<bool>()).prop_map(|(length, inclusive)| {
+            Back::Length { length, inclusive }
+        }),
+        1 => (1..20usize).prop_map(Back::Last),
+    ]
+}
+
 proptest! {
     #![proptest_config(cases(200))]
+
+    /// By time, either bound in or out, and by count; disorder, equal times, late records.
+    #[test]
+    fn windows_that_end_at_each_record_are_the_models(
+        world in World::any(),
+        rows in rows(150),
+        back in back(),
+        disorder in 0..60i64,
+    ) {
+        let (want, late) = rolling(&rows, disorder, back);
+        let key = |row: &Row| row.key;
+        let (got, gone) = rolled(&world, &rows, disorder, back, || Digesting::<false>);
+        assert_same_by_key(&got, &want);
+        prop_assert_eq!(grouped(&gone, key), grouped(&late, key));
+        let (got, _) = rolled(&world, &rows, disorder, back, || Digesting::<true>);
+        assert_same_by_key(&got, &want);
+    }
 
     /// End to end and overlapping, with gaps too; incomplete windows or not.
     #[test]

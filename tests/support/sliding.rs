@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use millstream::{Aggregate, Timestamp, Windowed};
+use millstream::{Aggregate, Rolling, Timestamp, Windowed, ns};
 
-use super::model::Row;
+use super::model::{Row, watermarks};
 
 /// Count and digest: of the values in their order, so that two that change places show.
 pub type Digest = (u64, u64);
@@ -104,4 +104,52 @@ pub fn count_windows(rows: &[Row], size: usize, every: usize, incomplete: bool) 
         }
     }
     results
+}
+
+/// How far a window reaches back from a record.
+#[derive(Clone, Copy, Debug)]
+pub enum Back {
+    /// So far in time; what is exactly so old is in, or is not.
+    Length { length: i64, inclusive: bool },
+    /// So many records.
+    Last(usize),
+}
+
+impl Back {
+    /// The engine's way to say it.
+    pub fn rolling(self) -> Rolling {
+        match self {
+            Self::Length { length, inclusive: true } => Rolling::of(ns(length as u64)).inclusive(),
+            Self::Length { length, .. } => Rolling::of(ns(length as u64)),
+            Self::Last(count) => Rolling::last(count as u32),
+        }
+    }
+}
+
+/// What windows that end at each record come to, and what is late.
+pub fn rolling(rows: &[Row], disorder: i64, back: Back) -> (Vec<Slid>, Vec<Row>) {
+    let before = watermarks(rows, disorder);
+    let with = rows.iter().copied().zip(before);
+    let (late, mut rows): (Vec<_>, Vec<_>) = with.partition(|(row, passed)| row.at < *passed);
+    rows.sort_by_key(|(row, _)| row.at);
+    let rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
+    let mut results = Vec::new();
+    for (key, rows) in by_key(&rows) {
+        for (n, row) in rows.iter().enumerate() {
+            let window: Vec<Row> = match back {
+                Back::Length { length, inclusive } => {
+                    let oldest = row.at - length + i64::from(!inclusive);
+                    let inside = |other: &&Row| oldest <= other.at && other.at <= row.at;
+                    rows.iter().filter(inside).copied().collect()
+                }
+                Back::Last(count) => rows[(n + 1).saturating_sub(count)..=n].to_vec(),
+            };
+            let start = match back {
+                Back::Length { length, inclusive } => row.at - length + i64::from(!inclusive),
+                Back::Last(_) => window[0].at,
+            };
+            results.push((row.at, key, start, row.at + 1, digest(&window)));
+        }
+    }
+    (results, late.into_iter().map(|(row, _)| row).collect())
 }

@@ -177,7 +177,8 @@ impl<Acc: State> Inner<Acc> {
 
 /// The nodes of any number of trees. What is taken out serves the next that needs it; nothing goes
 /// back to the system.
-pub struct Nodes<V, Acc> {
+#[derive(Clone)]
+pub struct Nodes<V: Copy, Acc: Copy> {
     leaves: Slab<Leaf<V>>,
     inners: Slab<Inner<Acc>>,
     /// Inner nodes that were cut off with all below them, linked by `parent`.
