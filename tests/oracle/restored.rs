@@ -12,8 +12,10 @@ use millstream::{
 use proptest::prelude::*;
 
 use super::process::{life, marked_rows, ttl};
+use super::sliding::back;
 use super::support::machine::{Life, Machine, by_marks, is_record};
 use super::support::sessions::Gap;
+use super::support::sliding::Back;
 use super::support::world::{all, at, disordered, invertible, window_of};
 use super::support::{Cut, Row};
 use super::{cases, cut, rows};
@@ -141,6 +143,26 @@ impl Case for Sessions {
     }
 }
 
+/// Windows that end at each record, and what was too late for them.
+struct Rolled {
+    back: Back,
+    disorder: i64,
+}
+
+impl Case for Rolled {
+    type In = Row;
+    type Out = String;
+
+    fn build<'p, S: Stage<Out = Row>>(
+        &self,
+        stream: Stream<'p, S>,
+    ) -> Stream<'p, impl Stage<Out = String>> {
+        let keyed = stream.event_time(at, disordered(self.disorder)).key_by(|row| row.key);
+        let (results, late) = keyed.rolling(self.back.rolling()).aggregate_with_late(all());
+        results.map(|result| told(&result)).union(late.map(|row| told(&row)))
+    }
+}
+
 /// The machine, with its memory in a table, for a while, and on the heap, and timers of both
 /// clocks.
 struct Machines {
@@ -248,6 +270,16 @@ proptest! {
         disorder in 0..60i64,
     ) {
         check(&Sessions { gap, lateness, disorder }, &course, &rows)?;
+    }
+
+    #[test]
+    fn rolling_windows_go_on_as_if_nothing_had_been(
+        course in course(),
+        rows in rows(100),
+        back in back(),
+        disorder in 0..60i64,
+    ) {
+        check(&Rolled { back, disorder }, &course, &rows)?;
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn rolled<A: Aggregate<Row, Out = Digest>>(
     (results, late)
 }
 
-fn back() -> impl Strategy<Value = Back> {
+pub fn back() -> impl Strategy<Value = Back> {
     prop_oneof![
         3 => (1..200i64, any::<bool>()).prop_map(|(length, inclusive)| {
             Back::Length { length, inclusive }
