@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::report::Goal;
 use super::values::{self, TradeColumns};
 use crate::config::{Config, Idle, Shards};
 use crate::error::ConfigError;
@@ -102,7 +103,8 @@ pub struct BenchArgs {
     /// As fast as it goes. Latency then counts from when a record was read, and is no open loop.
     #[arg(long, help_heading = "Load")]
     pub flat_out: bool,
-    /// Keys that the generator makes records for [default: 1000].
+    /// Keys that the generator makes records for [default: 1000, other scenarios than `bars` have
+    /// their own; those of fixed keys take none].
     #[arg(long, value_name = "N", help_heading = "Load", conflicts_with = "input")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub keys: Option<u32>,
@@ -217,6 +219,11 @@ impl BenchArgs {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// A goal, which is set for as many keys as a scenario has unless `--keys` says otherwise.
+    pub fn goal(&self, goal: Goal) -> Option<Goal> {
+        self.keys.is_none().then_some(goal)
     }
 
     /// The unit of recorded times.

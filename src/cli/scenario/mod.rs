@@ -35,6 +35,12 @@ mod closing;
 mod growth;
 mod hop;
 mod measured;
+mod process;
+mod sessions;
+mod sliding;
+mod timers;
+mod trial;
+mod ttl;
 mod window;
 
 use super::args::BenchArgs;
@@ -46,8 +52,18 @@ use crate::error::ConfigError;
 pub use measured::Measured;
 
 /// All scenarios, the default one first.
-pub const ALL: &[Scenario] =
-    &[bars::SCENARIO, hop::SCENARIO, window::SCENARIO, closing::SCENARIO, growth::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    bars::SCENARIO,
+    hop::SCENARIO,
+    window::SCENARIO,
+    closing::SCENARIO,
+    growth::SCENARIO,
+    sliding::SCENARIO,
+    sessions::SCENARIO,
+    process::SCENARIO,
+    timers::SCENARIO,
+    ttl::SCENARIO,
+];
 
 /// Something that can be measured.
 #[derive(Clone, Copy)]
