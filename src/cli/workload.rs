@@ -52,7 +52,7 @@ pub struct Delayed {
 #[inline(always)]
 pub const fn delayed(index: u64, keys: u64, delay_ns: i64) -> Delayed {
     let bits = mix(index ^ 0x9e37_79b9_7f4a_7c15);
-    let behind = match (bits & 0xffff) * 10 >> 16 {
+    let behind = match ((bits & 0xffff) * 10) >> 16 {
         0 => (((bits >> 32) * delay_ns as u64) >> 32) as i64,
         _ => 0,
     };

@@ -32,6 +32,7 @@
 
 mod bars;
 mod closing;
+mod fifo;
 mod growth;
 mod hop;
 mod measured;
@@ -63,6 +64,7 @@ pub const ALL: &[Scenario] = &[
     process::SCENARIO,
     timers::SCENARIO,
     ttl::SCENARIO,
+    fifo::SCENARIO,
 ];
 
 /// Something that can be measured.

@@ -23,7 +23,7 @@ use crate::window::{Sliding, Windowed};
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
     name: "sliding",
-    about: "keyed count, sum and max of 10 s every 1 s and 100 ms, beside a hand-written table",
+    about: "sliding count, sum, max of 10 s, 100 000 keys, flat out, beside a hand-written table",
     takes_trades: false,
     plan,
     run,
