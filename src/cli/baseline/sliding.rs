@@ -9,17 +9,20 @@ use crate::cli::workload::{PERIOD_NS, reading};
 
 type Totals = HashMap<u64, (u64, u64)>;
 
+/// A slice that is over: nothing is looked up in it any more.
+type Slice = Vec<(u64, (u64, u64))>;
+
 /// Windows of `overlap` slices of `slide` nanoseconds, one of which ends with each slice.
 struct Table {
-    /// The slice that records fall into.
+    /// The slice that records fall into, in the same memory for all slices.
     open: Totals,
     /// The slices before it that the next window holds, the oldest first.
-    closed: VecDeque<Totals>,
+    closed: VecDeque<Slice>,
     overlap: usize,
     /// What they come to.
     totals: Totals,
-    /// Slices that have been emptied, with room for as many keys.
-    spare: Vec<Totals>,
+    /// A slice that has been emptied, with room for as many keys.
+    spare: Slice,
     checksum: Checksum,
 }
 
@@ -30,7 +33,7 @@ pub fn count_and_sum(records: u64, keys: u64, slide: i64, overlap: u64) -> Check
         closed: VecDeque::new(),
         overlap: overlap as usize,
         totals: Totals::new(),
-        spare: Vec::new(),
+        spare: Slice::new(),
         checksum: Checksum::default(),
     };
     let mut end = slide;
@@ -60,19 +63,21 @@ impl Table {
         {
             self.deduct(oldest);
         }
-        for (&key, &(count, sum)) in &self.open {
+        let mut slice = std::mem::take(&mut self.spare);
+        slice.reserve_exact(self.open.len());
+        slice.extend(self.open.drain());
+        for &(key, (count, sum)) in &slice {
             let total = self.totals.entry(key).or_default();
             *total = (total.0 + count, total.1 + sum);
         }
+        self.closed.push_back(slice);
         for (&key, &(count, sum)) in &self.totals {
             self.checksum.add(key, end, count, sum);
         }
-        let next = self.spare.pop().unwrap_or_default();
-        self.closed.push_back(std::mem::replace(&mut self.open, next));
     }
 
-    fn deduct(&mut self, mut slice: Totals) {
-        for (key, (count, sum)) in slice.drain() {
+    fn deduct(&mut self, mut slice: Slice) {
+        for (key, (count, sum)) in slice.drain(..) {
             if let Some(total) = self.totals.get_mut(&key) {
                 *total = (total.0 - count, total.1 - sum);
                 if total.0 == 0 {
@@ -80,7 +85,7 @@ impl Table {
                 }
             }
         }
-        self.spare.push(slice);
+        self.spare = slice;
     }
 }
 

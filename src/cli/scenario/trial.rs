@@ -14,6 +14,7 @@ use crate::dataflow::{Pipeline, Record};
 use crate::error::IoError;
 use crate::io::Sink;
 use crate::runtime::Engine;
+use crate::shard::StageWork;
 use crate::window::Windowed;
 
 /// One run of a program over the same records: records a second, and what came out.
@@ -133,6 +134,20 @@ pub fn worst_stall(duration: Duration) -> Duration {
         last = now;
     }
     worst
+}
+
+/// The worst step in words, beside the stall of a loop that did nothing for as long.
+pub fn beside_stall(worst: Duration, stall: Duration, stages: &[StageWork]) -> String {
+    let units = stages.iter().map(|of| of.most.0).max().unwrap_or(0);
+    let whose = match worst > stall * 3 / 2 {
+        true => "The step took longer than the host explains.",
+        false => "Steps this long are the host's doing.",
+    };
+    format!(
+        "Worst step {worst:.1?}; a loop that only read the clock for as long as all steps took was \
+         away for {stall:.1?}. {whose} The bound without the host: {units} units of work in one \
+         call."
+    )
 }
 
 /// A comparison of programs that find different things is none.

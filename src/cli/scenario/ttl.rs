@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::trial::{failed, on_core, worst_stall};
+use super::trial::{beside_stall, failed, on_core, worst_stall};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
@@ -60,12 +60,9 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.ratio("ttl_worst_stall_us", stall.as_secs_f64() * 1e6, None);
     let worst = ours.step.map(|step| WorstStep { cpu: Some(cpu), ..step });
     measured.steps(worst, &ours.stages);
-    let units = ours.stages.iter().map(|of| of.most.0).max().unwrap_or(0);
     measured.note(format!(
-        "Half of the keys expired within {lasted:.2?}: worst step {:.1?}; a loop that only reads \
-         the clock for as long was away for {stall:.1?}. The bound without the host: {units} units \
-         of work in one call.",
-        Duration::from_nanos(worst_ns)
+        "Half of the keys expired within {lasted:.2?}. {}",
+        beside_stall(Duration::from_nanos(worst_ns), stall, &ours.stages)
     ));
     Ok(measured)
 }
