@@ -15,3 +15,5 @@ mod recorded;
 mod refused;
 #[path = "cli/replay.rs"]
 mod replay;
+#[path = "cli/scenarios.rs"]
+mod scenarios;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::report::Goal;
 use super::values::{self, TradeColumns};
 use crate::config::{Config, Idle, Shards};
 use crate::error::ConfigError;
@@ -102,7 +103,8 @@ pub struct BenchArgs {
     /// As fast as it goes. Latency then counts from when a record was read, and is no open loop.
     #[arg(long, help_heading = "Load")]
     pub flat_out: bool,
-    /// Keys that the generator makes records for [default: 1000].
+    /// Keys that there are records for [default: 1000 for `bars`, what --list says for `sliding`,
+    /// `sessions`, `process`, `timers` and `ttl`; others are of fixed keys].
     #[arg(long, value_name = "N", help_heading = "Load", conflicts_with = "input")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub keys: Option<u32>,
@@ -128,7 +130,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", help_heading = "Shards")]
     #[arg(default_value_t = Config::default().ring_capacity)]
     pub ring_capacity: usize,
-    /// Records that a source gives at most in one step [default: 256, for `window` 1024].
+    /// Records that a source gives at most in one step [default: 256, where `bench` asks for
+    /// throughput 1024].
     #[arg(long, value_name = "N", help_heading = "Shards")]
     pub batch_max: Option<usize>,
     /// Allow more spinning shards than cores.
@@ -217,6 +220,11 @@ impl BenchArgs {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// A goal, which is set for as many keys as a scenario has unless `--keys` says otherwise.
+    pub fn goal(&self, goal: Goal) -> Option<Goal> {
+        self.keys.is_none().then_some(goal)
     }
 
     /// The unit of recorded times.

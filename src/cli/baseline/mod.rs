@@ -4,6 +4,9 @@
 
 pub mod exchange;
 pub mod ping_pong;
+pub mod process;
+pub mod sessions;
+pub mod sliding;
 pub mod window;
 
 /// What a keyed count and sum came to, in a form that does not depend on the order of results.
@@ -21,6 +24,12 @@ impl Checksum {
         self.results += 1;
         let mixed = super::workload::mix(key ^ (end as u64).rotate_left(17));
         self.hash = self.hash.wrapping_add(mixed ^ count.rotate_left(40) ^ sum);
+    }
+
+    /// Takes in the result of one session for one key.
+    #[inline]
+    pub fn add_session(&mut self, key: u64, [start, end]: [i64; 2], count: u64, sum: u64) {
+        self.add(key ^ (start as u64).rotate_left(31), end, count, sum);
     }
 
     /// Takes in what another shard or thread found.

@@ -32,9 +32,16 @@
 
 mod bars;
 mod closing;
+mod fifo;
 mod growth;
 mod hop;
 mod measured;
+mod process;
+mod sessions;
+mod sliding;
+mod timers;
+mod trial;
+mod ttl;
 mod window;
 
 use super::args::BenchArgs;
@@ -46,8 +53,19 @@ use crate::error::ConfigError;
 pub use measured::Measured;
 
 /// All scenarios, the default one first.
-pub const ALL: &[Scenario] =
-    &[bars::SCENARIO, hop::SCENARIO, window::SCENARIO, closing::SCENARIO, growth::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    bars::SCENARIO,
+    hop::SCENARIO,
+    window::SCENARIO,
+    closing::SCENARIO,
+    growth::SCENARIO,
+    sliding::SCENARIO,
+    sessions::SCENARIO,
+    process::SCENARIO,
+    timers::SCENARIO,
+    ttl::SCENARIO,
+    fifo::SCENARIO,
+];
 
 /// Something that can be measured.
 #[derive(Clone, Copy)]

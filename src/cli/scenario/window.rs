@@ -1,26 +1,25 @@
 //! `window`: a keyed tumbling count and sum as fast as it goes, beside hand-written loops.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use super::trial::{Found, Tally, Trial, Trials, agree, count_and_sum, failed, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
-use crate::cli::baseline::{self, Checksum};
+use crate::cli::baseline;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
-use crate::cli::run::{self, Timing};
+use crate::cli::run::{self, Ran};
 use crate::cli::workload::{PERIOD_NS, Reading, WINDOW_NS, reading, reading_of_part};
-use crate::cli::{interrupt, pin, table};
-use crate::config::{Config, Idle, Shards};
-use crate::dataflow::{Pipeline, Plan, Record};
-use crate::error::IoError;
-use crate::io::{Generator, Sink};
+use crate::cli::{pin, table};
+use crate::config::{Config, Idle};
+use crate::dataflow::{Pipeline, Plan};
+use crate::io::Generator;
 use crate::runtime::Engine;
 use crate::time::{Timestamp, ns};
+use crate::window::Tumbling;
 use crate::window::aggregates::{count, sum};
-use crate::window::{Tumbling, Windowed};
 
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
@@ -52,11 +51,8 @@ enum Way {
     Precombined,
 }
 
-/// One run of a program over the same records: records a second, and what came out.
-type Trial = (f64, Checksum);
-
 fn plan(args: &BenchArgs) -> Result<Plan> {
-    let into = Arc::default();
+    let into = Found::default();
     Ok(Engine::new(args.config()?)?.plan(|p| build(p, Way::Exchange, 1, &into))?)
 }
 
@@ -74,10 +70,11 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     );
     measured.report.pace = "flat out".to_owned();
     let started = Instant::now();
-    let trial = Trials { config, records };
+    let trials = Trials { config, records };
     progress.phase("hand loop", None);
     let hand = pinned(cpus[0], move || baseline::window::count_and_sum(records, KEYS), records)?;
-    let alone = trial.engine("1 shard", &cpus[..1], Way::Exchange, progress)?;
+    let (alone, ran) = engine(&trials, "1 shard", &cpus[..1], Way::Exchange, progress)?;
+    measured.steps(ran.summary.worst_step, &ran.summary.stage_work);
     agree("hand-written loop", hand.1, alone.1)?;
     measured.report.records_per_s = alone.0;
     measured.ratio("window_vs_hand_loop", alone.0 / hand.0, Some(Goal::AtLeast(1.0)));
@@ -88,7 +85,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     ));
     match cpus[..] {
         [first, second, ..] => {
-            on_two(&mut measured, [first, second], alone, &trial, progress)?;
+            on_two(&mut measured, [first, second], alone, &trials, progress)?;
         }
         _ => measured.note("One core only: nothing was compared on two."),
     }
@@ -96,18 +93,33 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
+/// Runs the engine once over the readings.
+fn engine(
+    trials: &Trials,
+    phase: &'static str,
+    cpus: &[usize],
+    way: Way,
+    progress: &mut Progress,
+) -> Result<(Trial, Ran)> {
+    let records = trials.records;
+    trials.engine(phase, cpus, progress, move |p, into| build(p, way, records, into))
+}
+
 fn on_two(
     measured: &mut Measured,
     cpus: [usize; 2],
     alone: Trial,
-    trial: &Trials,
+    trials: &Trials,
     progress: &mut Progress,
 ) -> Result<()> {
-    let partitioned = trial.engine("2 shards, partitioned", &cpus, Way::Partitioned, progress)?;
+    let on_both = |phase, way, progress: &mut Progress| {
+        Ok::<_, Failure>(engine(trials, phase, &cpus, way, progress)?.0)
+    };
+    let partitioned = on_both("2 shards, partitioned", Way::Partitioned, progress)?;
     progress.phase("hand exchange", None);
-    let hand = exchange_by_hand(cpus, trial.records)?;
-    let exchanged = trial.engine("2 shards, exchange", &cpus, Way::Exchange, progress)?;
-    let combined = trial.engine("2 shards, pre-combined", &cpus, Way::Precombined, progress)?;
+    let hand = exchange_by_hand(cpus, trials.records)?;
+    let exchanged = on_both("2 shards, exchange", Way::Exchange, progress)?;
+    let combined = on_both("2 shards, pre-combined", Way::Precombined, progress)?;
     agree("hand-written exchange", hand.1, exchanged.1)?;
     agree("engine on one shard", alone.1, exchanged.1)?;
     agree("pre-combined engine", combined.1, exchanged.1)?;
@@ -125,41 +137,7 @@ fn on_two(
     Ok(())
 }
 
-/// What all trials of the engine have in common.
-struct Trials {
-    config: Config,
-    records: u64,
-}
-
-impl Trials {
-    /// Runs the engine once over the readings.
-    fn engine(
-        &self,
-        phase: &'static str,
-        cpus: &[usize],
-        way: Way,
-        progress: &mut Progress,
-    ) -> Result<Trial> {
-        let found = Arc::new(Mutex::new(Checksum::default()));
-        let (into, records) = (found.clone(), self.records);
-        let config = Config { shards: Shards::Pinned(cpus.to_vec()), ..self.config.clone() };
-        progress.phase(phase, None);
-        let build = move |p: Pipeline<'_>| build(p, way, records, &into);
-        let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;
-        if interrupt::is_seen() {
-            return Err(interrupted());
-        }
-        let found = *found.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((records as f64 / ran.summary.elapsed.as_secs_f64(), found))
-    }
-}
-
-fn build(
-    p: Pipeline<'_>,
-    way: Way,
-    records: u64,
-    into: &Arc<Mutex<Checksum>>,
-) -> crate::error::Result<()> {
+fn build(p: Pipeline<'_>, way: Way, records: u64, into: &Found) -> crate::error::Result<()> {
     let (part, parts) = (p.shard() as u64, p.shards() as u64);
     let make = move |index, _at| match way {
         Way::Partitioned => reading_of_part(index, KEYS, part, parts),
@@ -176,51 +154,12 @@ fn build(
     };
     let windows = keyed.window(Tumbling::of(ns(WINDOW_NS as u64)));
     let what = (count(), sum(|r: &Reading| r.value));
-    let results = Tally { found: Checksum::default(), into: into.clone() };
+    let results = Tally::new(into, count_and_sum);
     match way {
         Way::Precombined => windows.precombine().aggregate(what).sink(results),
         _ => windows.aggregate(what).sink(results),
     }
     Ok(())
-}
-
-/// Sums up what comes out, and hands the sum over at the end.
-struct Tally {
-    found: Checksum,
-    into: Arc<Mutex<Checksum>>,
-}
-
-impl Sink<Windowed<u64, (u64, u64)>> for Tally {
-    #[inline]
-    fn accept(
-        &mut self,
-        record: Record<Windowed<u64, (u64, u64)>>,
-    ) -> std::result::Result<(), IoError> {
-        let Windowed { key, span, value: (count, sum), .. } = record.value;
-        self.found.add(key, span.end.as_nanos(), count, sum);
-        Ok(())
-    }
-
-    fn end_of_stream(&mut self) -> std::result::Result<(), IoError> {
-        self.into.lock().unwrap_or_else(PoisonError::into_inner).merge(self.found);
-        Ok(())
-    }
-}
-
-/// Runs a hand-written program on a thread of its own that is bound to a core.
-fn pinned(
-    cpu: usize,
-    program: impl FnOnce() -> Checksum + Send + 'static,
-    records: u64,
-) -> Result<Trial> {
-    let thread = thread::spawn(move || {
-        pin::this_thread(cpu);
-        let started = Instant::now();
-        let found = program();
-        (records as f64 / started.elapsed().as_secs_f64(), found)
-    });
-    let trial = thread.join().map_err(|_| failed("the hand-written loop panicked"))?;
-    if interrupt::is_seen() { Err(interrupted()) } else { Ok(trial) }
 }
 
 fn exchange_by_hand(cpus: [usize; 2], records: u64) -> Result<Trial> {
@@ -232,20 +171,4 @@ fn exchange_by_hand(cpus: [usize; 2], records: u64) -> Result<Trial> {
     let (rate, mut found) = pinned(cpus[0], move || first.run(), records)?;
     found.merge(other.join().map_err(|_| failed("the hand-written exchange panicked"))?);
     Ok((rate, found))
-}
-
-/// A comparison of programs that find different things is none.
-fn agree(name: &str, one: Checksum, other: Checksum) -> Result<()> {
-    if one == other {
-        return Ok(());
-    }
-    Err(failed(&format!("the {name} found {one:?}, the engine {other:?}")))
-}
-
-fn failed(message: &str) -> Failure {
-    Failure { message: message.to_owned(), code: Failure::RAN }
-}
-
-fn interrupted() -> Failure {
-    failed("stopped by Ctrl-C before the comparison was complete")
 }

@@ -1,0 +1,138 @@
+//! `sliding`: keyed sliding counts and sums as fast as they go, beside a hand-written slice table.
+
+use std::time::Instant;
+
+use super::trial::{Found, Tally, Trials, agree, count_and_sum, failed, pinned};
+use super::{Measured, Scenario};
+use crate::cli::args::BenchArgs;
+use crate::cli::baseline;
+use crate::cli::failure::Result;
+use crate::cli::progress::Progress;
+use crate::cli::report::Goal;
+use crate::cli::run;
+use crate::cli::table;
+use crate::cli::workload::{PERIOD_NS, Reading, reading};
+use crate::config::{Config, Idle};
+use crate::dataflow::{Keyed, Pipeline, Plan};
+use crate::io::Generator;
+use crate::runtime::Engine;
+use crate::time::ns;
+use crate::window::aggregates::{count, max, sum};
+use crate::window::{Sliding, Windowed};
+
+/// See the module.
+pub const SCENARIO: Scenario = Scenario {
+    name: "sliding",
+    about: "sliding count, sum, max of 10 s, 100 000 keys, flat out, beside a hand-written table",
+    takes_trades: false,
+    plan,
+    run,
+};
+
+/// Readings of so many meters.
+const KEYS: u32 = 100_000;
+
+/// Trials that share the time of a run; each of the five takes a second or two for so many.
+const RECORDS_PER_SECOND: f64 = 3e6;
+
+/// Records of a batch unless `--batch-max` says so: throughput is asked for here, not latency.
+const BATCH_MAX: usize = 1024;
+
+const SIZE_NS: u64 = 10_000_000_000;
+const SLIDE_NS: u64 = 1_000_000_000;
+const FINE_NS: u64 = 100_000_000;
+
+fn plan(args: &BenchArgs) -> Result<Plan> {
+    let into = Found::default();
+    Ok(Engine::new(args.config()?)?.plan(|p| totals(p, 1, KEYS.into(), SLIDE_NS, &into))?)
+}
+
+fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
+    let batch_max = args.batch_max.unwrap_or(BATCH_MAX);
+    let config = Config { idle: Idle::Spin, batch_max, ..args.config()? };
+    let cpu = *Engine::new(config.clone())?.cpus().last().unwrap_or(&0);
+    let times = args.schedule();
+    let mut measured = Measured::new(SCENARIO.name);
+    measured.noise(run::noise_floor(&[cpu], times.noise, progress));
+    let records = (times.measured.as_secs_f64() * RECORDS_PER_SECOND) as u64;
+    let keys = u64::from(args.keys.unwrap_or(KEYS));
+    measured.report.setup = format!(
+        "{} records a trial of {} keys, 1 shard on CPU {cpu}, at most {batch_max} a batch",
+        table::count(records),
+        table::count(keys)
+    );
+    measured.report.pace = "flat out".to_owned();
+    let started = Instant::now();
+    let trials = Trials { config, records };
+    let mut results = 0;
+    let mut of_sum = 0.0;
+    for (slide, name, goal) in
+        [(FINE_NS, "sliding_fine_vs_hand", 0.5), (SLIDE_NS, "sliding_vs_hand", 0.75)]
+    {
+        progress.phase("hand loop", None);
+        let by_hand =
+            move || baseline::sliding::count_and_sum(records, keys, slide as i64, SIZE_NS / slide);
+        let hand = pinned(cpu, by_hand, records)?;
+        let build = move |p: Pipeline<'_>, into: &Found| totals(p, records, keys, slide, into);
+        let (ours, ran) = trials.engine("count and sum", &[cpu], progress, build)?;
+        agree("hand-written slice table", hand.1, ours.1)?;
+        measured.ratio(name, ours.0 / hand.0, args.goal(Goal::AtLeast(goal)));
+        measured.note(format!(
+            "10 s every {:?}: engine {}, hand-written table {}, {} results.",
+            ns(slide),
+            table::rate(ours.0),
+            table::rate(hand.0),
+            table::count(ours.1.results)
+        ));
+        measured.steps(ran.summary.worst_step, &ran.summary.stage_work);
+        (of_sum, results) = (ours.0, ours.1.results);
+    }
+    measured.report.records_per_s = of_sum;
+    let build = move |p: Pipeline<'_>, into: &Found| largest(p, records, keys, into);
+    let (most, _) = trials.engine("max", &[cpu], progress, build)?;
+    if most.1.results != results {
+        return Err(failed("max and sum have different numbers of results"));
+    }
+    measured.ratio("sliding_max_vs_sum", most.0 / of_sum, args.goal(Goal::AtLeast(0.5)));
+    measured.note(format!("10 s every 1s, max instead of count and sum: {}.", table::rate(most.0)));
+    measured.report.seconds = started.elapsed().as_secs_f64();
+    Ok(measured)
+}
+
+/// Readings by key, as fast as they are taken.
+fn readings<'p>(
+    p: Pipeline<'p>,
+    records: u64,
+    keys: u64,
+) -> crate::error::Result<Keyed<'p, u64, Reading>> {
+    let make = move |index, _at| reading(index, keys);
+    let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?
+        .count(records)
+        .share(p.shard(), p.shards());
+    Ok(p.source(readings).key_by(|r| r.key))
+}
+
+fn totals(
+    p: Pipeline<'_>,
+    records: u64,
+    keys: u64,
+    slide: u64,
+    into: &Found,
+) -> crate::error::Result<()> {
+    readings(p, records, keys)?
+        .window(Sliding::of(ns(SIZE_NS)).every(ns(slide)))
+        .aggregate((count(), sum(|r: &Reading| r.value)))
+        .sink(Tally::new(into, count_and_sum));
+    Ok(())
+}
+
+fn largest(p: Pipeline<'_>, records: u64, keys: u64, into: &Found) -> crate::error::Result<()> {
+    let add = |found: &mut baseline::Checksum, result: Windowed<u64, u32>| {
+        found.add(result.key, result.span.end.as_nanos(), 0, result.value.into());
+    };
+    readings(p, records, keys)?
+        .window(Sliding::of(ns(SIZE_NS)).every(ns(SLIDE_NS)))
+        .aggregate(max(|r: &Reading| r.value))
+        .sink(Tally::new(into, add));
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Every scenario about event time, small and short: what it reports is named as documented. The
+//! scenarios themselves fail where the engine and the hand-written program find different things.
+
+use serde_json::Value;
+
+use crate::command::{folder, run};
+
+/// Runs a scenario in next to no time and looks for the ratios that it promises.
+fn names(scenario: &str, seconds: f64, ratios: &[&str]) -> Value {
+    let flags = "--keys 500 --shards 1 --json --quiet";
+    let words = format!("bench {scenario} --seconds {seconds} {flags}");
+    let json = run(&folder(scenario), &words).json();
+    assert_eq!(json["scenario"], *scenario);
+    for ratio in ratios {
+        assert!(json["ratios"][ratio].is_number(), "{ratio}: {json}");
+    }
+    assert_eq!(json["ratios"].as_object().unwrap().len(), ratios.len(), "{}", json["ratios"]);
+    assert!(json["goals"].is_null(), "goals are set for another number of keys");
+    assert!(json["records_per_s"].as_f64().unwrap() > 0.0, "{json}");
+    let (step, stages) = (&json["worst_step"], json["stage_work"].as_array().unwrap());
+    assert!(step["ns"].as_u64().unwrap() > 0 && step["stall_ns"].is_u64(), "{step}");
+    assert!(stages.iter().any(|of| of["stage"] == step["stage"]), "{stages:?}");
+    assert!(json["notes"][0].is_string(), "{json}");
+    json
+}
+
+#[test]
+fn sliding() {
+    names("sliding", 0.1, &["sliding_vs_hand", "sliding_fine_vs_hand", "sliding_max_vs_sum"]);
+}
+
+#[test]
+fn sessions() {
+    names("sessions", 0.2, &["sessions_vs_hand"]);
+}
+
+#[test]
+fn process() {
+    names("process", 0.2, &["process_m_per_s", "process_vs_hand"]);
+}
+
+#[test]
+fn timers() {
+    names("timers", 0.1, &["timers_worst_step_us", "timers_worst_stall_us"]);
+}
+
+#[test]
+fn ttl() {
+    names("ttl", 0.1, &["ttl_worst_step_us", "ttl_worst_stall_us"]);
+}
+
+#[test]
+fn goals_stand_beside_the_numbers_they_are_set_for() {
+    let words = "bench process --seconds 0.1 --shards 1 --json --quiet";
+    let json = run(&folder("process_goal"), words).json();
+    assert_eq!(json["goals"]["process_m_per_s"]["at_least"], 5.0);
+}
+
+#[test]
+fn windows_show_their_worst_step() {
+    let words = "bench window --seconds 0.1 --shards 1 --json --quiet";
+    let json = run(&folder("window_steps"), words).json();
+    assert!(json["worst_step"]["work"].as_u64().unwrap() > 0, "{json}");
+    assert!(json["ratios"]["window_vs_hand_loop"].is_number(), "{json}");
+}
