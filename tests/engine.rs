@@ -297,6 +297,23 @@ fn a_monitor_stops_an_endless_pipeline() {
     }
 }
 
+/// One shard may come to the end before the other has begun.
+#[test]
+fn who_is_stopped_before_the_start_takes_nothing_and_is_no_error() {
+    let _alone = alone();
+    for _ in 0..20 {
+        let engine = Engine::new(config(2)).expect("it can run");
+        engine.monitor().stop();
+        let summary = engine.run(|p| {
+            p.source(endless(p)?).key_by(|n| *n).reduce(|_, _| ()).for_each(drop);
+            Ok(())
+        });
+        let summary = summary.expect("a stop is no error");
+        assert_eq!(summary.counters.get(Counter::RecordsIn), 0);
+        assert_all_ended();
+    }
+}
+
 /// What is refused before any thread starts.
 fn refused(config: Config, build: Build) -> Error {
     let engine = match Engine::new(config) {

@@ -214,10 +214,12 @@ impl Seat {
             }
         };
         self.monitor.meet();
+        // Who is stopped may have met nobody: others that build later are no others that differ.
+        if self.monitor.is_stopped() {
+            return None;
+        }
         if let Err(error) = self.fabric.check() {
             self.monitor.fail(error.into());
-        }
-        if self.monitor.is_stopped() {
             return None;
         }
         let (started, bell) = (Instant::now(), self.fabric.bell(self.index)); // tidy: once a run
