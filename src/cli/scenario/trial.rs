@@ -140,8 +140,8 @@ pub fn worst_stall(duration: Duration) -> Duration {
 pub fn beside_stall(worst: Duration, stall: Duration, stages: &[StageWork]) -> String {
     let units = stages.iter().map(|of| of.most.0).max().unwrap_or(0);
     let whose = match worst > stall * 3 / 2 {
-        true => "The step took longer than the host explains.",
-        false => "Steps this long are the host's doing.",
+        true => "That loop saw no stall as long.",
+        false => "A step as long may be the host's doing.",
     };
     format!(
         "Worst step {worst:.1?}; a loop that only read the clock for as long as all steps took was \
