@@ -8,6 +8,7 @@
 use super::super::key::{Key, hash};
 use super::super::tags::{EMPTY, GROUP, Slots, Tags, tag};
 use super::super::value::State;
+use crate::memory::prefetch;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
@@ -311,12 +312,24 @@ impl<K: Key, V: State> Sub<K, V> {
         keep(key, &value)
     }
 
+    /// Starts loading the slots of a group, if there is one of this number.
+    #[inline(always)]
+    fn prefetch_group(self, group: usize) {
+        if group < Self::GROUPS {
+            let first = self.slot(group * GROUP).as_ptr().cast::<u8>();
+            for line in 0..(GROUP * size_of::<Slot<K, V>>()).div_ceil(LINE) {
+                prefetch(first.wrapping_add(line * LINE));
+            }
+        }
+    }
+
     /// Calls `each` on the full slots from `*from` on, each for one unit of budget, and moves
     /// `*from` on. True when it came to the end.
     #[inline]
     pub fn visit(self, from: &mut u32, budget: &mut usize, each: &mut impl FnMut(K, &V)) -> bool {
         let first = *from as usize;
         for group in first / GROUP..Self::GROUPS {
+            self.prefetch_group(group + 2);
             let seen = if group == first / GROUP { first % GROUP } else { 0 };
             for slot in Slots(self.tags(group).full().0 & (u32::MAX << seen)) {
                 *from = (group * GROUP + slot) as u32;
