@@ -268,3 +268,29 @@ fn steps_that_keep_something_out_of_sight_can_be_tried_without_restoring() {
     });
     Tester::new(steps, said, (0..6).map(|n| (n, n as u64 + 1))).without_restoring().check();
 }
+
+#[test]
+fn how_far_each_of_several_inputs_has_come_is_known() -> Result<()> {
+    let build = || {
+        TestDriver::new(|p| {
+            let ((left, one), (right, other)) = (p.test_input::<u32>(), p.test_input::<u32>());
+            let windows = one.union(other).key_by(|n| *n).window(Tumbling::of(ms(10)));
+            let counts = windows.aggregate(count()).map(|window| window.value);
+            Ok((left, right, counts.test_output()))
+        })
+    };
+    let (mut driver, (left, right, _)) = build()?;
+    left.push(at(1), 7);
+    left.watermark(at(9));
+    right.watermark(at(20));
+    driver.settle()?;
+    let snapshot = driver.snapshot()?;
+    let (mut driver, (left, _right, counts)) = build()?;
+    driver.restore(&snapshot)?;
+    driver.settle()?;
+    assert_eq!((counts.take_values(), counts.watermark()), (vec![], at(9)));
+    left.watermark(at(10));
+    driver.settle()?;
+    assert_eq!((counts.take_values(), counts.watermark()), (vec![1], at(10)));
+    Ok(())
+}
