@@ -137,9 +137,11 @@ pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Calendar, Cumulative, Rolling, Session, Sliding, Span, Timing, TradingSessions,
-    Tumbling, Window, Windowed, aggregates, evictors, triggers,
+    Aggregate, Cumulative, Rolling, Session, Sliding, Span, Timing, Tumbling, Window, Windowed,
+    aggregates, evictors, triggers,
 };
+#[cfg(feature = "calendar")]
+pub use window::{Calendar, TradingSessions};
 
 /// The README's programs, compiled and run as tests.
 #[cfg(doctest)]

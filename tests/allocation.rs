@@ -10,6 +10,7 @@ mod sessions;
 mod sliding;
 #[path = "allocation/triggers.rs"]
 mod triggers;
+#[cfg(feature = "calendar")]
 #[path = "allocation/windows.rs"]
 mod windows;
 

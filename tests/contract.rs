@@ -6,6 +6,7 @@
 mod process;
 #[path = "contract/sessions.rs"]
 mod sessions;
+#[cfg(feature = "calendar")]
 #[path = "contract/shapes.rs"]
 mod shapes;
 #[path = "contract/slides.rs"]

@@ -14,6 +14,7 @@ mod recorded_sessions;
 mod restored;
 #[path = "oracle/sessions.rs"]
 mod sessions;
+#[cfg(feature = "calendar")]
 #[path = "oracle/shapes.rs"]
 mod shapes;
 #[path = "oracle/sliding.rs"]

@@ -16,6 +16,7 @@ mod affine;
 mod again;
 mod aggregate;
 pub mod aggregates;
+#[cfg(feature = "calendar")]
 mod calendar;
 mod count;
 mod cumulative;
@@ -37,13 +38,16 @@ mod rolling;
 mod running;
 mod session;
 mod shape;
+#[cfg(feature = "calendar")]
 mod trading;
 mod tree;
 mod trigger;
 mod windowed;
+#[cfg(feature = "calendar")]
 mod zone;
 
 pub use aggregate::Aggregate;
+#[cfg(feature = "calendar")]
 pub use calendar::Calendar;
 pub use count::CountWindow;
 pub use cumulative::Cumulative;
@@ -55,6 +59,7 @@ pub use rolling::{Rolling, RollingStream};
 pub use running::NESTED;
 pub use session::{FixedGap, Gap, GapBy, Session, SessionStream};
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
+#[cfg(feature = "calendar")]
 pub use trading::TradingSessions;
 pub use tree::{Nodes, Tree};
 pub use trigger::{
@@ -62,4 +67,5 @@ pub use trigger::{
     triggers,
 };
 pub use windowed::{Timing, Windowed, WindowedStream};
+#[cfg(feature = "calendar")]
 pub use zone::{Date, TimeOfDay, Weekday};
