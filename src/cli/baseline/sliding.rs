@@ -1,4 +1,8 @@
 //! One thread, a ring of slices and a running total by key: a keyed sliding count and sum.
+//!
+//! Twice: with slices that are over left in the hash tables they were made in, as one writes it,
+//! and with them packed into arrays, as one rewrites it after a profile, since nobody looks
+//! anything up in them any more.
 
 use std::collections::VecDeque;
 
@@ -9,31 +13,76 @@ use crate::cli::workload::{PERIOD_NS, reading};
 
 type Totals = HashMap<u64, (u64, u64)>;
 
-/// A slice that is over: nothing is looked up in it any more.
-type Slice = Vec<(u64, (u64, u64))>;
+/// A slice that is over, left in its hash table.
+#[derive(Default)]
+pub struct Hashed(Totals);
+
+/// A slice that is over, packed.
+#[derive(Default)]
+pub struct Packed(Vec<(u64, (u64, u64))>);
+
+/// How slices are kept when they are over.
+pub trait Slice: Default {
+    /// Takes what is in the open slice, and leaves that empty; `self` is one that was emptied.
+    fn close(self, open: &mut Totals) -> Self;
+    /// Shows keys, counts and sums.
+    fn each(&self, show: impl FnMut(u64, (u64, u64)));
+    /// Empties it.
+    fn clear(&mut self);
+}
+
+impl Slice for Hashed {
+    fn close(self, open: &mut Totals) -> Self {
+        Self(std::mem::replace(open, self.0))
+    }
+
+    fn each(&self, mut show: impl FnMut(u64, (u64, u64))) {
+        self.0.iter().for_each(|(key, part)| show(*key, *part));
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Slice for Packed {
+    fn close(mut self, open: &mut Totals) -> Self {
+        self.0.reserve_exact(open.len());
+        self.0.extend(open.drain());
+        self
+    }
+
+    fn each(&self, mut show: impl FnMut(u64, (u64, u64))) {
+        self.0.iter().for_each(|(key, part)| show(*key, *part));
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
 
 /// Windows of `overlap` slices of `slide` nanoseconds, one of which ends with each slice.
-struct Table {
-    /// The slice that records fall into, in the same memory for all slices.
+struct Table<S> {
+    /// The slice that records fall into.
     open: Totals,
     /// The slices before it that the next window holds, the oldest first.
-    closed: VecDeque<Slice>,
+    closed: VecDeque<S>,
     overlap: usize,
     /// What they come to.
     totals: Totals,
     /// A slice that has been emptied, with room for as many keys.
-    spare: Slice,
+    spare: S,
     checksum: Checksum,
 }
 
 /// Counts and sums `records` readings of `keys` meters by sliding window, in order of time.
-pub fn count_and_sum(records: u64, keys: u64, slide: i64, overlap: u64) -> Checksum {
-    let mut table = Table {
+pub fn count_and_sum<S: Slice>(records: u64, keys: u64, slide: i64, overlap: u64) -> Checksum {
+    let mut table = Table::<S> {
         open: Totals::new(),
         closed: VecDeque::new(),
         overlap: overlap as usize,
         totals: Totals::new(),
-        spare: Slice::new(),
+        spare: S::default(),
         checksum: Checksum::default(),
     };
     let mut end = slide;
@@ -55,7 +104,7 @@ pub fn count_and_sum(records: u64, keys: u64, slide: i64, overlap: u64) -> Check
     table.checksum
 }
 
-impl Table {
+impl<S: Slice> Table<S> {
     /// Closes the open slice, and emits the window that ends with it.
     fn slide(&mut self, end: i64) {
         if self.closed.len() == self.overlap
@@ -63,28 +112,29 @@ impl Table {
         {
             self.deduct(oldest);
         }
-        let mut slice = std::mem::take(&mut self.spare);
-        slice.reserve_exact(self.open.len());
-        slice.extend(self.open.drain());
-        for &(key, (count, sum)) in &slice {
-            let total = self.totals.entry(key).or_default();
+        let Self { open, totals, spare, .. } = self;
+        let slice = std::mem::take(spare).close(open);
+        slice.each(|key, (count, sum)| {
+            let total = totals.entry(key).or_default();
             *total = (total.0 + count, total.1 + sum);
-        }
+        });
         self.closed.push_back(slice);
         for (&key, &(count, sum)) in &self.totals {
             self.checksum.add(key, end, count, sum);
         }
     }
 
-    fn deduct(&mut self, mut slice: Slice) {
-        for (key, (count, sum)) in slice.drain(..) {
-            if let Some(total) = self.totals.get_mut(&key) {
+    fn deduct(&mut self, mut slice: S) {
+        let totals = &mut self.totals;
+        slice.each(|key, (count, sum)| {
+            if let Some(total) = totals.get_mut(&key) {
                 *total = (total.0 - count, total.1 - sum);
                 if total.0 == 0 {
-                    self.totals.remove(&key);
+                    totals.remove(&key);
                 }
             }
-        }
+        });
+        slice.clear();
         self.spare = slice;
     }
 }
@@ -119,8 +169,9 @@ mod tests {
         for (records, keys, slide, overlap) in
             [(1, 1, 1, 1), (2000, 70, 100_000, 5), (999, 500, 33_000, 10), (100, 3, 1_000, 4)]
         {
-            let found = count_and_sum(records, keys, slide, overlap);
-            assert_eq!(found, naive(records, keys, slide, overlap as i64));
+            let want = naive(records, keys, slide, overlap as i64);
+            assert_eq!(count_and_sum::<Hashed>(records, keys, slide, overlap), want);
+            assert_eq!(count_and_sum::<Packed>(records, keys, slide, overlap), want);
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use super::trial::{Found, Tally, Trials, agree, count_and_sum, failed, pinned};
+use super::trial::{self, Found, Tally, Trials, agree, failed, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
-use crate::cli::baseline;
+use crate::cli::baseline::Checksum;
+use crate::cli::baseline::sliding::{Hashed, Packed, count_and_sum};
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
@@ -32,7 +33,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// Readings of so many meters.
 const KEYS: u32 = 100_000;
 
-/// Trials that share the time of a run; each of the five takes a second or two for so many.
+/// Trials that share the time of a run; each of the seven takes a second or two for so many.
 const RECORDS_PER_SECOND: f64 = 3e6;
 
 /// Records of a batch unless `--batch-max` says so: throughput is asked for here, not latency.
@@ -66,22 +67,27 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let trials = Trials { config, records };
     let mut results = 0;
     let mut of_sum = 0.0;
-    for (slide, name, goal) in
-        [(FINE_NS, "sliding_fine_vs_hand", 0.5), (SLIDE_NS, "sliding_vs_hand", 0.75)]
-    {
+    for (slide, name, goal) in [(FINE_NS, "sliding_fine", 0.5), (SLIDE_NS, "sliding", 0.75)] {
+        let overlap = SIZE_NS / slide;
         progress.phase("hand loop", None);
-        let by_hand =
-            move || baseline::sliding::count_and_sum(records, keys, slide as i64, SIZE_NS / slide);
-        let hand = pinned(cpu, by_hand, records)?;
+        let hashed = move || count_and_sum::<Hashed>(records, keys, slide as i64, overlap);
+        let hashed = pinned(cpu, hashed, records)?;
+        let packed = move || count_and_sum::<Packed>(records, keys, slide as i64, overlap);
+        let packed = pinned(cpu, packed, records)?;
         let build = move |p: Pipeline<'_>, into: &Found| totals(p, records, keys, slide, into);
         let (ours, ran) = trials.engine("count and sum", &[cpu], progress, build)?;
-        agree("hand-written slice table", hand.1, ours.1)?;
-        measured.ratio(name, ours.0 / hand.0, args.goal(Goal::AtLeast(goal)));
+        agree("hand-written slice table", hashed.1, ours.1)?;
+        agree("hand-written table of packed slices", packed.1, ours.1)?;
+        let ratio = ours.0 / hashed.0;
+        measured.ratio(&format!("{name}_vs_hand"), ratio, args.goal(Goal::AtLeast(goal)));
+        measured.ratio(&format!("{name}_vs_packed"), ours.0 / packed.0, None);
         measured.note(format!(
-            "10 s every {:?}: engine {}, hand-written table {}, {} results.",
+            "10 s every {:?}: engine {}, hand-written slice table {}, with slices packed into \
+             arrays once they are over {}; {} results.",
             ns(slide),
             table::rate(ours.0),
-            table::rate(hand.0),
+            table::rate(hashed.0),
+            table::rate(packed.0),
             table::count(ours.1.results)
         ));
         measured.steps(ran.summary.worst_step, &ran.summary.stage_work);
@@ -122,12 +128,12 @@ fn totals(
     readings(p, records, keys)?
         .window(Sliding::of(ns(SIZE_NS)).every(ns(slide)))
         .aggregate((count(), sum(|r: &Reading| r.value)))
-        .sink(Tally::new(into, count_and_sum));
+        .sink(Tally::new(into, trial::count_and_sum));
     Ok(())
 }
 
 fn largest(p: Pipeline<'_>, records: u64, keys: u64, into: &Found) -> crate::error::Result<()> {
-    let add = |found: &mut baseline::Checksum, result: Windowed<u64, u32>| {
+    let add = |found: &mut Checksum, result: Windowed<u64, u32>| {
         found.add(result.key, result.span.end.as_nanos(), 0, result.value.into());
     };
     readings(p, records, keys)?

@@ -1,0 +1,154 @@
+//! What a slide costs by how many records the window holds: one record comes, the oldest goes, and
+//! the aggregate of all that are left is asked for.
+//!
+//! | name | how it is done |
+//! |---|---|
+//! | `fifo sum` | `window::Fifo` with an aggregate that can deduct |
+//! | `fifo max` | `window::Fifo` with one that cannot: DABA Lite |
+//! | `tree in order` | `window::Tree`, maximum, records in order of time |
+//! | `tree disordered` | the same, each record up to 64 places late |
+//! | `two stacks` | baseline, maximum: constant on the average, all of the window at worst |
+//! | `recompute` | baseline, maximum: goes over the window each time; with 100 records only |
+//!
+//! With 100, 10 000 and 1 000 000 records; 10 000 000 too if `MILLSTREAM_BENCH_LONG` is set. First
+//! it prints the most combinations that any single push, pop or question took: what the averages
+//! hide, and the same on every machine.
+//!
+//! Run it with `cargo bench --bench sliding`; `cargo bench --bench sliding -- --test` runs each
+//! once.
+
+#[path = "sliding/windows.rs"]
+mod windows;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
+use millstream::Timestamp;
+use millstream::aggregates::{max, sum};
+use millstream::window::Aggregate;
+use windows::{OneKey, Queue, Recompute, Sorted, TwoStacks};
+
+/// How many places a disordered record is late, at most.
+const DISORDER: i64 = 64;
+
+/// Records of the windows whose worst operation is looked for.
+const COUNTED: i64 = 1_000;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    print_worst();
+    let mut lengths = vec![100, 10_000, 1_000_000];
+    if std::env::var_os("MILLSTREAM_BENCH_LONG").is_some() {
+        lengths.push(10_000_000);
+    }
+    let mut group = criterion.benchmark_group("slide");
+    for length in lengths {
+        slide(&mut group, "fifo sum", length, 0, || Queue::new(sum(|n: &i64| *n)));
+        slide(&mut group, "fifo max", length, 0, || Queue::new(max(|n: &i64| *n)));
+        slide(&mut group, "tree in order", length, 0, || Sorted::new(max(|n: &i64| *n)));
+        slide(&mut group, "tree disordered", length, DISORDER, || Sorted::new(max(|n: &i64| *n)));
+        slide(&mut group, "two stacks", length, 0, || TwoStacks::new(max(|n: &i64| *n)));
+        if length == 100 {
+            slide(&mut group, "recompute", length, 0, || Recompute::new(max(|n: &i64| *n)));
+        }
+    }
+    group.finish();
+    criterion.final_summary();
+}
+
+fn slide<A: Aggregate<i64>, W: OneKey<A>>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    length: i64,
+    disorder: i64,
+    new: impl Fn() -> W,
+) {
+    group.bench_function(BenchmarkId::new(name, length), |bencher| {
+        let (mut window, mut records) = (new(), Records::new(disorder));
+        (0..length).for_each(|_| records.push_into(&mut window));
+        bencher.iter(|| {
+            records.push_into(&mut window);
+            window.pop();
+            window.total()
+        });
+    });
+}
+
+fn print_worst() {
+    println!("most combinations of one operation, with {COUNTED} records in the window:");
+    worst("fifo sum", 0, |calls| Queue::new(Counted::<true>(calls)));
+    worst("fifo max", 0, |calls| Queue::new(Counted::<false>(calls)));
+    worst("tree in order", 0, |calls| Sorted::new(Counted::<false>(calls)));
+    worst("tree disordered", DISORDER, |calls| Sorted::new(Counted::<false>(calls)));
+    worst("two stacks", 0, |calls| TwoStacks::new(Counted::<false>(calls)));
+    worst("recompute", 0, |calls| Recompute::new(Counted::<false>(calls)));
+}
+
+fn worst<A: Aggregate<i64>, W: OneKey<A>>(
+    name: &str,
+    disorder: i64,
+    new: impl Fn(Rc<Cell<u64>>) -> W,
+) {
+    let calls = Rc::new(Cell::new(0));
+    let (mut window, mut records) = (new(calls.clone()), Records::new(disorder));
+    let mut most = 0;
+    for n in 0..4 * COUNTED {
+        records.push_into(&mut window);
+        most = most.max(calls.take());
+        if n >= COUNTED {
+            window.pop();
+            most = most.max(calls.take());
+        }
+        window.total();
+        most = most.max(calls.take());
+    }
+    println!("  {name:<16} {most:>5}");
+}
+
+/// An aggregate that counts how often it is asked to combine or deduct.
+struct Counted<const INVERSE: bool>(Rc<Cell<u64>>);
+
+impl<const INVERSE: bool> Aggregate<i64> for Counted<INVERSE> {
+    type Acc = i64;
+    type Out = i64;
+    const INVERTIBLE: bool = INVERSE;
+
+    fn accumulate(&self, acc: &mut i64, _at: Timestamp, value: &i64) {
+        *acc += value;
+    }
+
+    fn combine(&self, acc: &mut i64, other: &i64) {
+        self.0.set(self.0.get() + 1);
+        *acc += other;
+    }
+
+    fn deduct(&self, acc: &mut i64, other: &i64) {
+        self.0.set(self.0.get() + 1);
+        *acc -= other;
+    }
+
+    fn finish(&self, acc: &i64) -> i64 {
+        *acc
+    }
+}
+
+/// Records one nanosecond apart, whose values have no pattern.
+struct Records {
+    next: i64,
+    disorder: i64,
+    random: fastrand::Rng,
+}
+
+impl Records {
+    fn new(disorder: i64) -> Self {
+        Self { next: 0, disorder, random: fastrand::Rng::with_seed(7) }
+    }
+
+    fn push_into<A: Aggregate<i64>>(&mut self, window: &mut impl OneKey<A>) {
+        self.next += 1;
+        let at = Timestamp(self.next - self.random.i64(0..=self.disorder));
+        window.push(at, self.random.i64(0..1_000_000));
+    }
+}
