@@ -9,6 +9,7 @@ use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
+use crate::window::deferred::Deferred;
 use crate::window::firing::Firing;
 use crate::window::{Aggregate, Cuts, Span, Stretch, Timing, Windowed};
 
@@ -99,11 +100,7 @@ pub struct WindowOperator<K: Key, T, A: Aggregate<T>, N> {
     pub(super) again: Option<Again<K>>,
     /// How often each key of a window has fired again, by the end of the window.
     pub(super) revisions: Panes<K, u32>,
-    /// Records that wait until the firing is over, and the watermark behind them.
-    deferred: Vec<Record<T>>,
-    deferred_watermark: Option<Watermark>,
-    /// An empty buffer to change places with `deferred`.
-    spare: Vec<Record<T>>,
+    deferred: Deferred<T>,
     /// The last gap between windows that a record fell into.
     gap: Span,
     late: Late<T>,
@@ -138,9 +135,7 @@ where
             firing: Firing::new(&settings),
             again: None,
             revisions: Panes::new(settings.hash_seed),
-            deferred: Vec::with_capacity(settings.batch_max),
-            deferred_watermark: None,
-            spare: Vec::with_capacity(settings.batch_max),
+            deferred: Deferred::new(settings.batch_max),
             gap: Span { start: Timestamp::MIN, end: Timestamp::MIN },
             late,
             late_places: Vec::with_capacity(settings.batch_max),
@@ -313,25 +308,20 @@ where
 
     /// Whether what arrives has to wait.
     fn defers(&self) -> bool {
-        self.again.is_some() || !self.deferred.is_empty()
+        self.again.is_some() || self.deferred.holds_records()
     }
 
     /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
     fn take_deferred(&mut self, cx: &mut Context) -> Work {
-        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
-        if nothing || self.firing.is_pending() || self.again.is_some() {
+        if self.deferred.is_empty() || self.firing.is_pending() || self.again.is_some() {
             return Work::NONE;
         }
         if self.late.pressure().max(self.next.pressure()) == Pressure::Full {
             return Work::NONE;
         }
-        std::mem::swap(&mut self.deferred, &mut self.spare);
-        let mut waited = std::mem::take(&mut self.spare);
+        let mut waited = self.deferred.take();
         self.on_batch(waited.drain(..), cx);
-        self.spare = waited;
-        if !self.defers()
-            && let Some(watermark) = self.deferred_watermark.take()
-        {
+        if let Some(watermark) = self.deferred.give_back(waited) {
             self.on_watermark(watermark, cx);
         }
         self.publish(cx);
@@ -369,12 +359,12 @@ where
             return;
         }
         self.put_aside(batch.by_ref().take(taken), cx);
-        self.deferred.extend(batch);
+        self.deferred.defer(batch);
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
         if self.defers() {
-            self.deferred_watermark = Some(watermark);
+            self.deferred.defer_watermark(watermark);
             return;
         }
         self.watermark = watermark;
@@ -412,7 +402,7 @@ where
     #[inline]
     fn pressure(&self) -> Pressure {
         let here = match () {
-            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if self.again.is_some() || !self.deferred.is_empty() => Pressure::Full,
             () if self.firing.is_behind() => Pressure::Full,
             () if self.firing.is_pending() || self.has_spent() => Pressure::Pending,
             () => Pressure::Clear,
@@ -432,7 +422,7 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
-        let waits = self.defers() || self.deferred_watermark.is_some();
+        let waits = self.again.is_some() || !self.deferred.is_empty();
         out.at_rest("window", !waits && !self.firing.is_pending(), "fires");
         out.put("window", self.panes.clone());
         out.put("window", self.held);

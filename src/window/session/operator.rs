@@ -313,7 +313,8 @@ where
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.deferred.defer_watermark(watermark) {
+        if self.deferred.holds_records() {
+            self.deferred.defer_watermark(watermark);
             return;
         }
         self.watermark = watermark;
