@@ -257,7 +257,7 @@ where
         self.firing.told = self.firing.target;
         self.firing.behind = false;
         cx.counters.set(Counter::Keys, self.held as u64);
-        self.tell_late(self.firing.told);
+        self.late.on_watermark(self.firing.told);
         self.next.on_watermark(self.firing.told, cx);
         self.publish(cx);
     }
