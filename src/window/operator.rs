@@ -323,7 +323,7 @@ where
             return;
         }
         self.watermark = watermark;
-        self.firing.begin(watermark, cx.ingress);
+        self.firing.progress.begin(watermark, cx.ingress);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
