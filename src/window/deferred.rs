@@ -35,14 +35,9 @@ impl<T> Deferred<T> {
         self.records.extend(batch);
     }
 
-    /// A watermark waits behind the records; true if there are some.
-    #[inline]
-    pub fn defer_watermark(&mut self, watermark: Watermark) -> bool {
-        let waits = self.holds_records();
-        if waits {
-            self.watermark = Some(watermark);
-        }
-        waits
+    /// A watermark waits behind the records.
+    pub fn defer_watermark(&mut self, watermark: Watermark) {
+        self.watermark = Some(watermark);
     }
 
     /// The records that wait, in a buffer to give back; others may come to wait meanwhile.

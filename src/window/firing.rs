@@ -4,9 +4,8 @@
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Panes, State};
-use crate::time::{Timestamp, Watermark};
 use crate::window::operator::{Settings, WindowOperator, result};
-use crate::window::progress::BETWEEN_LOOKS;
+use crate::window::progress::{BETWEEN_LOOKS, Progress};
 use crate::window::running::Running;
 use crate::window::{Aggregate, Windowed};
 
@@ -18,12 +17,7 @@ const BEHIND_MAX: usize = 4;
 pub struct Firing<K: Key, V: State> {
     /// Every window that ends here or before has fired.
     fired: i64,
-    /// The last watermark that went on downstream.
-    told: Watermark,
-    /// The watermark up to which windows are to fire.
-    target: Watermark,
-    /// The ingress of the batch that moved the target.
-    ingress: Timestamp,
+    pub(super) progress: Progress,
     /// The window in hand.
     window: Option<Open>,
     /// What the windows have in common.
@@ -70,29 +64,17 @@ impl<K: Key, V: State> Firing<K, V> {
     pub fn new(settings: &Settings) -> Self {
         Self {
             fired: i64::MIN,
-            told: Watermark::START,
-            target: Watermark::START,
-            ingress: Timestamp::MIN,
+            progress: Progress::new(),
             window: None,
             running: Running::new(settings.hash_seed, settings.cuts.overlap(), BETWEEN_LOOKS),
             behind: false,
         }
     }
 
-    /// Windows up to `watermark` are to fire, because of a batch with this ingress. While others
-    /// still fire their older ingress stays, so that latency is never under-reported.
-    #[inline]
-    pub fn begin(&mut self, watermark: Watermark, ingress: Timestamp) {
-        if !self.is_pending() {
-            self.ingress = ingress;
-        }
-        self.target = watermark;
-    }
-
     /// Whether windows are still to fire, or a watermark is still to be told.
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
-        self.told != self.target
+        self.progress.is_pending()
     }
 
     /// Whether too many windows wait.
@@ -115,7 +97,7 @@ where
         if self.next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.firing.ingress;
+        cx.ingress = self.firing.progress.ingress();
         // After one look there is room for one batch.
         let between_looks = BETWEEN_LOOKS.min(self.settings.batch_max);
         let mut left = budget;
@@ -146,7 +128,7 @@ where
             true => pane.closes,
             false => self.settings.cuts.end_after(fired),
         };
-        if end > self.firing.target.at.0 {
+        if end > self.firing.progress.target().at.0 {
             return None;
         }
         let panes = self.panes.due_at(end);
@@ -244,21 +226,21 @@ where
             }
             self.held -= self.panes.retire_oldest();
         }
-        let waiting = self.panes.needed_after(self.firing.target.at.0)
-            - self.panes.needed_after(fired.min(self.firing.target.at.0));
+        let target = self.firing.progress.target().at.0;
+        let waiting = self.panes.needed_after(target) - self.panes.needed_after(fired.min(target));
         self.firing.behind = waiting > BEHIND_MAX;
     }
 
     /// Nothing is left to fire: event time has come this far for everybody downstream too.
     fn finish_firing(&mut self, cx: &mut Context) {
-        self.firing.fired = self.firing.fired.max(self.firing.target.at.0);
+        self.firing.fired = self.firing.fired.max(self.firing.progress.target().at.0);
         self.retire(self.firing.fired);
         self.retire_revisions();
-        self.firing.told = self.firing.target;
+        let told = self.firing.progress.finish();
         self.firing.behind = false;
         cx.counters.set(Counter::Keys, self.held as u64);
-        self.tell_late(self.firing.told);
-        self.next.on_watermark(self.firing.told, cx);
+        self.late.on_watermark(told);
+        self.next.on_watermark(told, cx);
         self.publish(cx);
     }
 }

@@ -13,7 +13,7 @@ pub struct LateRecords<T> {
 }
 
 impl<T> LateRecords<T> {
-    /// None yet; without a side output they are dropped.
+    /// None yet; without a side output they are dropped. There is room to note a batch of them.
     pub fn new(side: Option<Side<T>>, batch_max: usize) -> Self {
         Self { side, places: Vec::with_capacity(batch_max) }
     }
@@ -32,18 +32,39 @@ impl<T> LateRecords<T> {
     /// Does with the late records of the batch what is to be done with them.
     #[cold]
     pub fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
-        cx.count(Counter::Late, self.places.len() as u64);
-        let mut places = self.places.iter().peekable();
+        self.take_out(batch, |late, _place, record| late.count_and_send(record, cx));
+    }
+
+    /// Calls `each` with the late records of the batch and their places; none is noted then.
+    #[cold]
+    pub fn take_out(
+        &mut self,
+        batch: impl Iterator<Item = Record<T>>,
+        mut each: impl FnMut(&mut Self, usize, Record<T>),
+    ) {
+        let mut noted = std::mem::take(&mut self.places);
+        let mut places = noted.drain(..).peekable();
         for (place, record) in batch.enumerate() {
-            if places.next_if(|&&late| late == place).is_none() {
-                continue;
-            }
-            match &mut self.side {
-                Some(side) => side.push(record),
-                None => cx.count(Counter::Dropped, 1),
+            if places.next_if_eq(&place).is_some() {
+                each(self, place, record);
             }
         }
-        self.places.clear();
+        drop(places);
+        self.places = noted;
+    }
+
+    /// A record is late.
+    pub fn count_and_send(&mut self, record: Record<T>, cx: &mut Context) {
+        cx.count(Counter::Late, 1);
+        self.send(record, cx);
+    }
+
+    /// A record belongs to no window, whether or not it is late.
+    pub fn send(&mut self, record: Record<T>, cx: &mut Context) {
+        match &mut self.side {
+            Some(side) => side.push(record),
+            None => cx.count(Counter::Dropped, 1),
+        }
     }
 
     /// Event time has come this far.

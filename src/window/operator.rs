@@ -5,11 +5,12 @@ use std::rc::Rc;
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
-use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
+use crate::window::deferred::Deferred;
 use crate::window::firing::Firing;
+use crate::window::late::LateRecords;
 use crate::window::{Aggregate, Cuts, Span, Stretch, Timing, Windowed};
 
 /// What a window operator is told.
@@ -37,34 +38,6 @@ pub enum Late<T> {
     Output(Side<T>),
     /// Each makes a result of its own, for somebody who knows better whether it is late.
     Alone,
-}
-
-impl<T> Late<T> {
-    fn side(&mut self) -> Option<&mut Side<T>> {
-        match self {
-            Self::Output(side) => Some(side),
-            Self::Dropped | Self::Alone => None,
-        }
-    }
-
-    fn pressure(&self) -> Pressure {
-        match self {
-            Self::Output(side) => side.pressure(),
-            Self::Dropped | Self::Alone => Pressure::Clear,
-        }
-    }
-
-    fn save(&self, out: &mut Saved) {
-        if let Self::Output(side) = self {
-            side.save(out);
-        }
-    }
-
-    fn load(&mut self, from: &mut Saved) {
-        if let Some(side) = self.side() {
-            side.load(from);
-        }
-    }
 }
 
 /// What is to become of a record.
@@ -99,16 +72,12 @@ pub struct WindowOperator<K: Key, T, A: Aggregate<T>, N> {
     pub(super) again: Option<Again<K>>,
     /// How often each key of a window has fired again, by the end of the window.
     pub(super) revisions: Panes<K, u32>,
-    /// Records that wait until the firing is over, and the watermark behind them.
-    deferred: Vec<Record<T>>,
-    deferred_watermark: Option<Watermark>,
-    /// An empty buffer to change places with `deferred`.
-    spare: Vec<Record<T>>,
+    deferred: Deferred<T>,
     /// The last gap between windows that a record fell into.
     gap: Span,
-    late: Late<T>,
-    /// Places of late records in the batch in hand.
-    late_places: Vec<usize>,
+    pub(super) late: LateRecords<T>,
+    /// A late record makes a result of its own instead.
+    late_alone: bool,
     pub(super) next: N,
 }
 
@@ -128,6 +97,11 @@ where
         next: N,
     ) -> Self {
         let panes = Panes::new(settings.hash_seed);
+        let (late, late_alone) = match late {
+            Late::Dropped => (None, false),
+            Late::Output(side) => (Some(side), false),
+            Late::Alone => (None, true),
+        };
         Self {
             aggregate,
             keys,
@@ -138,12 +112,10 @@ where
             firing: Firing::new(&settings),
             again: None,
             revisions: Panes::new(settings.hash_seed),
-            deferred: Vec::with_capacity(settings.batch_max),
-            deferred_watermark: None,
-            spare: Vec::with_capacity(settings.batch_max),
+            deferred: Deferred::new(settings.batch_max),
             gap: Span { start: Timestamp::MIN, end: Timestamp::MIN },
-            late,
-            late_places: Vec::with_capacity(settings.batch_max),
+            late: LateRecords::new(late, settings.batch_max),
+            late_alone,
             settings,
             next,
         }
@@ -158,7 +130,7 @@ where
             let (start, end, closes) = match self.pane_of(record.at.0) {
                 Place::Pane { start, end, closes } => (start, end, closes),
                 Place::Late => {
-                    self.late_places.push(taken);
+                    self.late.note(taken);
                     taken += 1;
                     continue;
                 }
@@ -259,41 +231,21 @@ where
         last.saturating_add(self.settings.lateness_ns) <= self.watermark.at.0
     }
 
-    /// Event time has come this far for the late output.
-    pub(super) fn tell_late(&mut self, watermark: Watermark) {
-        if let Some(late) = self.late.side() {
-            late.on_watermark(watermark);
-        }
-    }
-
     /// Does with the late records of the batch what is to be done with them.
     #[cold]
     fn put_aside(&mut self, batch: impl Iterator<Item = Record<T>>, cx: &mut Context) {
-        let Self { late, late_places, column, aggregate, settings, next, .. } = self;
-        let mut places = late_places.iter().peekable();
-        for (place, record) in batch.enumerate() {
-            if places.next_if(|&&late| late == place).is_none() {
-                continue;
+        let Self { late, late_alone, column, aggregate, settings, next, .. } = self;
+        late.take_out(batch, |late, place, record| match settings.cuts.stretch(record.at.0) {
+            Stretch::Slice(span) if *late_alone => {
+                let mut acc = A::Acc::default();
+                aggregate.accumulate(&mut acc, record.at, &record.value);
+                let result = result(column[place], span, aggregate.finish(&acc));
+                next.on_record(Record::new(record.at, result.value), cx);
             }
-            let slice = match settings.cuts.stretch(record.at.0) {
-                Stretch::Slice(span) => Some(span),
-                Stretch::Gap(_) => None,
-            };
-            if slice.is_some() && !matches!(late, Late::Alone) {
-                cx.count(Counter::Late, 1);
-            }
-            match (&mut *late, slice) {
-                (Late::Output(side), _) => side.push(record),
-                (Late::Alone, Some(span)) => {
-                    let mut acc = A::Acc::default();
-                    aggregate.accumulate(&mut acc, record.at, &record.value);
-                    let result = result(column[place], span, aggregate.finish(&acc));
-                    next.on_record(Record::new(record.at, result.value), cx);
-                }
-                (Late::Dropped, _) | (Late::Alone, None) => cx.count(Counter::Dropped, 1),
-            }
-        }
-        late_places.clear();
+            Stretch::Slice(_) => late.count_and_send(record, cx),
+            // It never had a window to be late for.
+            Stretch::Gap(_) => late.send(record, cx),
+        });
     }
 
     #[cold]
@@ -313,25 +265,20 @@ where
 
     /// Whether what arrives has to wait.
     fn defers(&self) -> bool {
-        self.again.is_some() || !self.deferred.is_empty()
+        self.again.is_some() || self.deferred.holds_records()
     }
 
     /// Once nothing fires any more: takes what had to wait, if there is room for what it leads to.
     fn take_deferred(&mut self, cx: &mut Context) -> Work {
-        let nothing = self.deferred.is_empty() && self.deferred_watermark.is_none();
-        if nothing || self.firing.is_pending() || self.again.is_some() {
+        if self.deferred.is_empty() || self.firing.is_pending() || self.again.is_some() {
             return Work::NONE;
         }
         if self.late.pressure().max(self.next.pressure()) == Pressure::Full {
             return Work::NONE;
         }
-        std::mem::swap(&mut self.deferred, &mut self.spare);
-        let mut waited = std::mem::take(&mut self.spare);
+        let mut waited = self.deferred.take();
         self.on_batch(waited.drain(..), cx);
-        self.spare = waited;
-        if !self.defers()
-            && let Some(watermark) = self.deferred_watermark.take()
-        {
+        if let Some(watermark) = self.deferred.give_back(waited) {
             self.on_watermark(watermark, cx);
         }
         self.publish(cx);
@@ -340,9 +287,7 @@ where
 
     /// Ends a batch downstream and in the late output.
     pub(super) fn publish(&mut self, cx: &mut Context) {
-        if let Some(late) = self.late.side() {
-            late.on_batch_end(cx);
-        }
+        self.late.on_batch_end(cx);
         self.next.on_batch_end(cx);
     }
 }
@@ -365,20 +310,20 @@ where
         if self.held > self.settings.keys_max {
             self.fail_on_keys(cx);
         }
-        if self.late_places.is_empty() && taken == count {
+        if self.late.is_empty() && taken == count {
             return;
         }
         self.put_aside(batch.by_ref().take(taken), cx);
-        self.deferred.extend(batch);
+        self.deferred.defer(batch);
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
         if self.defers() {
-            self.deferred_watermark = Some(watermark);
+            self.deferred.defer_watermark(watermark);
             return;
         }
         self.watermark = watermark;
-        self.firing.begin(watermark, cx.ingress);
+        self.firing.progress.begin(watermark, cx.ingress);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
@@ -390,9 +335,7 @@ where
 
     fn resume(&mut self, cx: &mut Context) -> Work {
         let mut work = self.next.resume(cx);
-        if let Some(late) = self.late.side() {
-            work += late.resume(cx);
-        }
+        work += self.late.resume(cx);
         if self.again.is_some() {
             work += self.fire_again(cx);
             self.publish(cx);
@@ -412,7 +355,7 @@ where
     #[inline]
     fn pressure(&self) -> Pressure {
         let here = match () {
-            () if self.defers() || self.deferred_watermark.is_some() => Pressure::Full,
+            () if self.again.is_some() || !self.deferred.is_empty() => Pressure::Full,
             () if self.firing.is_behind() => Pressure::Full,
             () if self.firing.is_pending() || self.has_spent() => Pressure::Pending,
             () => Pressure::Clear,
@@ -432,7 +375,7 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
-        let waits = self.defers() || self.deferred_watermark.is_some();
+        let waits = self.again.is_some() || !self.deferred.is_empty();
         out.at_rest("window", !waits && !self.firing.is_pending(), "fires");
         out.put("window", self.panes.clone());
         out.put("window", self.held);

@@ -1,7 +1,8 @@
 //! How far an operator is behind the watermark that it was told, and how it catches up.
 
 use crate::dataflow::{Context, Operator, Pressure, Work};
-use crate::time::{Timestamp, Watermark};
+use crate::time::Watermark;
+use crate::window::progress::Progress;
 
 /// Pieces of work between two looks at the room downstream.
 const BETWEEN_LOOKS: usize = 64;
@@ -12,13 +13,7 @@ const BEHIND_MAX: u32 = 4;
 /// Work that a watermark makes due, done in slices; the watermark goes on when all of it is done.
 #[derive(Clone)]
 pub struct Pace {
-    /// The last watermark that went on downstream.
-    told: Watermark,
-    /// The watermark up to which work is due.
-    target: Watermark,
-    /// The ingress of the batch that moved the target. While work is left the older one stays, so
-    /// that latency is never under-reported.
-    ingress: Timestamp,
+    progress: Progress,
     /// Batches taken since there was last nothing left to do.
     batches: u32,
 }
@@ -26,30 +21,26 @@ pub struct Pace {
 impl Pace {
     /// Nothing is due.
     pub fn new() -> Self {
-        let (told, target) = (Watermark::START, Watermark::START);
-        Self { told, target, ingress: Timestamp::MIN, batches: 0 }
+        Self { progress: Progress::new(), batches: 0 }
     }
 
     /// The watermark up to which work is due. What is behind it is late, whether or not that work
     /// has been done.
     #[inline(always)]
     pub fn target(&self) -> Watermark {
-        self.target
+        self.progress.target()
     }
 
     /// Whether work is left, or a watermark is still to be told.
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
-        self.told != self.target
+        self.progress.is_pending()
     }
 
     /// Event time has come this far.
     #[inline]
     pub fn on_watermark(&mut self, watermark: Watermark, cx: &Context) {
-        if !self.is_pending() {
-            self.ingress = cx.ingress;
-        }
-        self.target = watermark;
+        self.progress.begin(watermark, cx.ingress);
     }
 
     /// A batch comes.
@@ -83,7 +74,7 @@ impl Pace {
         if !self.is_pending() || next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.ingress;
+        cx.ingress = self.progress.ingress();
         // After one look there is room for one batch.
         let between_looks = BETWEEN_LOOKS.min(batch_max);
         let mut left = fire_max;
@@ -92,8 +83,8 @@ impl Pace {
             let done = (0..slice).take_while(|_| act(next, cx)).count();
             left -= done;
             if done < slice {
-                (self.told, self.batches) = (self.target, 0);
-                next.on_watermark(self.told, cx);
+                self.batches = 0;
+                next.on_watermark(self.progress.finish(), cx);
                 next.on_batch_end(cx);
                 break;
             }

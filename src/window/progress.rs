@@ -1,4 +1,4 @@
-//! How far firing has come, where what is due is kept in deadlines.
+//! How far firing has come behind the watermark.
 
 use crate::time::{Timestamp, Watermark};
 
@@ -21,34 +21,33 @@ pub struct Progress {
     target: Watermark,
     /// The ingress of the batch that moved the target.
     ingress: Timestamp,
-    /// Windows held when it began.
-    held: usize,
 }
 
 impl Progress {
     /// Nothing has fired.
     pub const fn new() -> Self {
         let (told, target) = (Watermark::START, Watermark::START);
-        Self { told, target, ingress: Timestamp::MIN, held: 0 }
+        Self { told, target, ingress: Timestamp::MIN }
     }
 
-    /// Windows up to `watermark` are to fire, because of a batch with this ingress; so many are
-    /// held. While others still fire their older ingress stays, so that latency is never
-    /// under-reported.
+    /// Windows up to `watermark` are to fire, because of a batch with this ingress. While others
+    /// still fire their older ingress stays, so that latency is never under-reported.
     #[inline]
-    pub fn begin(&mut self, watermark: Watermark, ingress: Timestamp, held: usize) {
+    pub fn begin(&mut self, watermark: Watermark, ingress: Timestamp) {
         if !self.is_pending() {
-            (self.ingress, self.held) = (ingress, held);
+            self.ingress = ingress;
         }
         self.target = watermark;
     }
 
     /// The watermark up to which windows are to fire.
+    #[inline(always)]
     pub const fn target(&self) -> Watermark {
         self.target
     }
 
     /// The ingress of the batch that made them fire.
+    #[inline(always)]
     pub const fn ingress(&self) -> Timestamp {
         self.ingress
     }
@@ -64,11 +63,25 @@ impl Progress {
     pub fn is_pending(&self) -> bool {
         self.told != self.target
     }
+}
 
-    /// Whether so many windows were opened since it began that input has to wait: what is still to
-    /// fire may double them, and not more.
+/// How many windows are held, compared with when firing began.
+#[derive(Clone, Copy, Default)]
+pub struct Growth {
+    before: usize,
+}
+
+impl Growth {
+    /// So many are held when firing begins.
     #[inline]
-    pub fn is_behind(&self, held: usize) -> bool {
-        self.is_pending() && held > (2 * self.held).max(self.held + OPENED_MIN)
+    pub const fn from(before: usize) -> Self {
+        Self { before }
+    }
+
+    /// Whether so many windows were opened since that input has to wait: what is still to fire may
+    /// double them, and not more.
+    #[inline]
+    pub fn is_too_much(self, held: usize) -> bool {
+        held > (2 * self.before).max(self.before + OPENED_MIN)
     }
 }

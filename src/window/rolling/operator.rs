@@ -8,6 +8,7 @@ use crate::exchange::Side;
 use crate::metrics::Counter;
 use crate::state::Key;
 use crate::time::Watermark;
+use crate::window::late::LateRecords;
 use crate::window::pace::Pace;
 use crate::window::rolling::state::{Did, Due, Held, Settings};
 use crate::window::{Aggregate, Timing, Windowed};
@@ -21,8 +22,7 @@ pub struct RollingOperator<K: Key, T, A: Aggregate<T>, N> {
     column: Vec<K>,
     held: Held<K, A::Acc>,
     pace: Pace,
-    /// Where late records go; they are dropped if there is none.
-    late: Option<Side<T>>,
+    late: LateRecords<T>,
     next: N,
 }
 
@@ -43,7 +43,8 @@ where
     ) -> Self {
         let column = Vec::with_capacity(settings.batch_max);
         let held = Held::new(&settings);
-        Self { settings, aggregate, keys, column, held, pace: Pace::new(), late, next }
+        let (pace, late) = (Pace::new(), LateRecords::new(late, settings.batch_max));
+        Self { settings, aggregate, keys, column, held, pace, late, next }
     }
 
     /// Feeds, drops and answers what the watermark has passed, a slice of it, while there is room.
@@ -67,21 +68,11 @@ where
         });
         if !pace.is_pending() && !work.is_none() {
             cx.counters.set(Counter::Keys, held.keys() as u64);
-            if let Some(late) = late {
-                late.on_watermark(watermark);
-                late.on_batch_end(cx);
-            }
+            late.on_watermark(watermark);
+            late.on_batch_end(cx);
         }
         self.check(cx);
         work
-    }
-
-    fn put_aside(&mut self, record: Record<T>, cx: &mut Context) {
-        cx.count(Counter::Late, 1);
-        match &mut self.late {
-            Some(late) => late.push(record),
-            None => cx.count(Counter::Dropped, 1),
-        }
     }
 
     fn check(&self, cx: &mut Context) {
@@ -98,9 +89,7 @@ where
     }
 
     fn publish(&mut self, cx: &mut Context) {
-        if let Some(late) = &mut self.late {
-            late.on_batch_end(cx);
-        }
+        self.late.on_batch_end(cx);
         self.next.on_batch_end(cx);
     }
 }
@@ -124,7 +113,7 @@ where
         let passed = self.pace.target().at;
         for (record, key) in batch.zip(&column) {
             if record.at < passed {
-                self.put_aside(record, cx);
+                self.late.count_and_send(record, cx);
                 continue;
             }
             let mut acc = A::Acc::default();
@@ -147,9 +136,7 @@ where
 
     fn resume(&mut self, cx: &mut Context) -> Work {
         let mut work = self.next.resume(cx);
-        if let Some(late) = &mut self.late {
-            work += late.resume(cx);
-        }
+        work += self.late.resume(cx);
         work += self.fire(cx);
         work
     }
@@ -165,24 +152,19 @@ where
         out.at_rest("rolling", !self.pace.is_pending(), "fires");
         out.put("rolling", self.held.clone());
         out.put("rolling", self.pace.clone());
-        if let Some(late) = &self.late {
-            late.save(out);
-        }
+        self.late.save(out);
         self.next.save(out);
     }
 
     fn load(&mut self, from: &mut Saved) {
         from.take("rolling", &mut self.held);
         from.take("rolling", &mut self.pace);
-        if let Some(late) = &mut self.late {
-            late.load(from);
-        }
+        self.late.load(from);
         self.next.load(from);
     }
 
     #[inline]
     fn pressure(&self) -> Pressure {
-        let late = self.late.as_ref().map_or(Pressure::Clear, Side::pressure);
-        self.pace.pressure().max(late).max(self.next.pressure())
+        self.pace.pressure().max(self.late.pressure()).max(self.next.pressure())
     }
 }

@@ -11,7 +11,7 @@ use crate::time::{Timestamp, Watermark};
 use crate::window::deadlines::Deadlines;
 use crate::window::deferred::Deferred;
 use crate::window::late::LateRecords;
-use crate::window::progress::Progress;
+use crate::window::progress::{Growth, Progress};
 use crate::window::session::chain::{Pool, Reach, Session, Sessions};
 use crate::window::session::gap::Gap;
 use crate::window::{Aggregate, Span, Timing, Windowed};
@@ -85,6 +85,7 @@ pub struct SessionOperator<K, T, G, A: Aggregate<T>, N> {
     /// How far event time has come here.
     pub(super) watermark: Watermark,
     pub(super) firing: Progress,
+    growth: Growth,
     deferred: Deferred<T>,
     late: LateRecords<T>,
     pub(super) next: N,
@@ -120,6 +121,7 @@ where
             held: 0,
             watermark: Watermark::START,
             firing: Progress::new(),
+            growth: Growth::default(),
             deferred: Deferred::new(settings.batch_max),
             late: LateRecords::new(late, settings.batch_max),
             next,
@@ -282,6 +284,12 @@ where
         self.publish(cx);
     }
 
+    /// Whether too many windows were opened while others fire.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        self.firing.is_pending() && self.growth.is_too_much(self.held)
+    }
+
     /// Ends a batch downstream and in the late output.
     pub(super) fn publish(&mut self, cx: &mut Context) {
         self.late.on_batch_end(cx);
@@ -313,11 +321,15 @@ where
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.deferred.defer_watermark(watermark) {
+        if self.deferred.holds_records() {
+            self.deferred.defer_watermark(watermark);
             return;
         }
         self.watermark = watermark;
-        self.firing.begin(watermark, cx.ingress, self.held);
+        if !self.firing.is_pending() {
+            self.growth = Growth::from(self.held);
+        }
+        self.firing.begin(watermark, cx.ingress);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
@@ -341,7 +353,7 @@ where
     fn pressure(&self) -> Pressure {
         let here = match () {
             () if !self.deferred.is_empty() => Pressure::Full,
-            () if self.firing.is_behind(self.held) => Pressure::Full,
+            () if self.is_behind() => Pressure::Full,
             () if self.firing.is_pending() => Pressure::Pending,
             () => Pressure::Clear,
         };

@@ -12,7 +12,7 @@ use crate::window::Windowed;
 use crate::window::deadlines::Deadlines;
 use crate::window::deferred::Deferred;
 use crate::window::late::LateRecords;
-use crate::window::progress::Progress;
+use crate::window::progress::{Growth, Progress};
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::putting::Putting;
@@ -84,6 +84,7 @@ pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
     /// How far event time has come here.
     pub(super) watermark: Watermark,
     pub(super) firing: Progress,
+    growth: Growth,
     /// The next window of the first record that waits, if it is in some of its windows already.
     next_end: Option<i64>,
     /// Results for which there is room downstream.
@@ -123,6 +124,7 @@ where
             wall: Wall::new(),
             watermark: Watermark::START,
             firing: Progress::new(),
+            growth: Growth::default(),
             next_end: None,
             room: 0,
             deferred: Deferred::new(batch_max),
@@ -302,6 +304,12 @@ where
         self.publish(cx);
     }
 
+    /// Whether too many windows were opened while others fire.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        self.firing.is_pending() && self.growth.is_too_much(self.slots.len())
+    }
+
     /// Ends a batch downstream and in the late output.
     pub(super) fn publish(&mut self, cx: &mut Context) {
         self.late.on_batch_end(cx);
@@ -341,11 +349,15 @@ where
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.deferred.defer_watermark(watermark) {
+        if self.deferred.holds_records() {
+            self.deferred.defer_watermark(watermark);
             return;
         }
         self.watermark = watermark;
-        self.firing.begin(watermark, cx.ingress, self.slots.len());
+        if !self.firing.is_pending() {
+            self.growth = Growth::from(self.slots.len());
+        }
+        self.firing.begin(watermark, cx.ingress);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
@@ -373,7 +385,7 @@ where
         let asked_for = !self.wall.is_empty() && !self.slots.is_empty();
         let here = match () {
             () if !self.deferred.is_empty() => Pressure::Full,
-            () if self.firing.is_behind(self.slots.len()) => Pressure::Full,
+            () if self.is_behind() => Pressure::Full,
             () if self.firing.is_pending() || asked_for => Pressure::Pending,
             () => Pressure::Clear,
         };
