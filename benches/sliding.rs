@@ -76,24 +76,29 @@ fn slide<A: Aggregate<i64>, W: OneKey<A>>(
     });
 }
 
+/// Prints what the worst operation of each window was; all must have the same totals.
 fn print_worst() {
     println!("most combinations of one operation, with {COUNTED} records in the window:");
-    worst("fifo sum", 0, |calls| Queue::new(Counted::<true>(calls)));
-    worst("fifo max", 0, |calls| Queue::new(Counted::<false>(calls)));
-    worst("tree in order", 0, |calls| Sorted::new(Counted::<false>(calls)));
+    let totals = [
+        worst("fifo sum", 0, |calls| Queue::new(Counted::<true>(calls))),
+        worst("fifo max", 0, |calls| Queue::new(Counted::<false>(calls))),
+        worst("tree in order", 0, |calls| Sorted::new(Counted::<false>(calls))),
+        worst("two stacks", 0, |calls| TwoStacks::new(Counted::<false>(calls))),
+        worst("recompute", 0, |calls| Recompute::new(Counted::<false>(calls))),
+    ];
+    assert_eq!(totals, [totals[0]; 5]);
     worst("tree disordered", DISORDER, |calls| Sorted::new(Counted::<false>(calls)));
-    worst("two stacks", 0, |calls| TwoStacks::new(Counted::<false>(calls)));
-    worst("recompute", 0, |calls| Recompute::new(Counted::<false>(calls)));
 }
 
-fn worst<A: Aggregate<i64>, W: OneKey<A>>(
+/// Prints the most combinations of one operation and returns a checksum of all totals.
+fn worst<A: Aggregate<i64, Acc = i64>, W: OneKey<A>>(
     name: &str,
     disorder: i64,
     new: impl Fn(Rc<Cell<u64>>) -> W,
-) {
+) -> i64 {
     let calls = Rc::new(Cell::new(0));
     let (mut window, mut records) = (new(calls.clone()), Records::new(disorder));
-    let mut most = 0;
+    let (mut most, mut totals) = (0, 0i64);
     for n in 0..4 * COUNTED {
         records.push_into(&mut window);
         most = most.max(calls.take());
@@ -101,10 +106,11 @@ fn worst<A: Aggregate<i64>, W: OneKey<A>>(
             window.pop();
             most = most.max(calls.take());
         }
-        window.total();
+        totals = totals.wrapping_mul(31).wrapping_add(window.total());
         most = most.max(calls.take());
     }
     println!("  {name:<16} {most:>5}");
+    totals
 }
 
 /// An aggregate that counts how often it is asked to combine or deduct.

@@ -3,7 +3,7 @@
 //!
 //! | group | what one round does |
 //! |---|---|
-//! | `timers set and cancel` | cancels one of the timers that are set, at random, and sets another |
+//! | `timers set and cancel` | cancels one of the timers, at random, and sets another |
 //! | `timers set and expire` | fires the earliest timer and sets another at a later time |
 //!
 //! With 1 000, 100 000 and 1 000 000 timers set at all times. Cancelling is what timeouts do, of

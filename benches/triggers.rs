@@ -96,7 +96,7 @@ fn readings() -> Arc<[Record<Reading>]> {
     let times = (0..RECORDS).map(|n| Timestamp(n * APART_NS));
     times
         .map(|at| {
-            let (key, value) = (random.u32(..KEYS), random.i64(..1_000));
+            let (key, value) = (random.u32(..KEYS), random.i64(0..1_000));
             Record::new(at, Reading { at, key, value })
         })
         .collect()
