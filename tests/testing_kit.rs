@@ -8,7 +8,8 @@ use std::panic::catch_unwind;
 use millstream::aggregates::{count, sum};
 use millstream::metrics::Counter;
 use millstream::testing::{FromWord, Marbles, Said, TestDriver, Tester, ToWord};
-use millstream::{Config, Timestamp, Tumbling, Watermarks, case, ms, ns, us};
+use millstream::window::triggers::{count as every, event_time};
+use millstream::{Config, Session, Timestamp, Tumbling, Watermarks, case, ms, ns, us};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
@@ -70,6 +71,43 @@ fn state_is_read_by_type_and_in_order() -> millstream::Result<()> {
     let lines = driver.holds();
     assert_eq!((lines.len(), lines[0].as_str()), (5, "reduce 30: (u32, u64)"));
     assert_eq!(lines[2], "window 400 [0ns, 10ns): u64");
+    Ok(())
+}
+
+#[test]
+fn windows_of_every_kind_show_what_they_hold() -> millstream::Result<()> {
+    type Pair = (u32, u64);
+    let value = || sum(|pair: &Pair| pair.1);
+    let (mut driver, (input, _all)) = TestDriver::new(|p| {
+        let (input, stream) = p.test_input::<Pair>();
+        let (sessions, rest) = stream.split(|pair| pair.0 == 1);
+        let (counts, rest) = rest.split(|pair| pair.0 == 2);
+        let (triggers, kept) = rest.split(|pair| pair.0 == 3);
+        let sessions =
+            sessions.key_by(|pair| pair.0).session(Session::gap(ns(10))).aggregate(value());
+        let counts = counts.key_by(|pair| pair.0).count_window(3).aggregate(value());
+        let triggers = triggers.key_by(|pair| pair.0).global_window().trigger(every(2));
+        let kept = kept.key_by(|pair| pair.0).window(Tumbling::of(ns(10)));
+        let kept = kept.trigger(event_time()).apply(|_, _, records| records.count());
+        let triggers = triggers.aggregate(value()).test_output();
+        Ok((input, (sessions.test_output(), counts.test_output(), triggers, kept.test_output())))
+    })?;
+    for (at, key, value) in
+        [(0, 1, 5), (30, 1, 7), (4, 2, 1), (6, 2, 2), (7, 3, 3), (8, 4, 8), (2, 4, 9)]
+    {
+        input.push(Timestamp(at), (key, value));
+    }
+    driver.settle()?;
+    let flat = |panes: Vec<(millstream::Span, u32, u64)>| -> Vec<_> {
+        panes.iter().map(|(span, _, sum)| (span.start.0, span.end.0, *sum)).collect()
+    };
+    assert_eq!(flat(driver.panes("session")?), [(0, 10, 5), (30, 40, 7)]);
+    assert_eq!(flat(driver.panes("count_window")?), [(4, 7, 3)]);
+    let lines = driver.holds();
+    let all_time = format!("window 3 [{:?}, {:?}): u64", Timestamp::MIN, Timestamp::MAX);
+    assert!(lines.contains(&all_time), "{lines:?}");
+    let kept = lines.iter().filter(|line| line.starts_with("window 4 [0ns, 10ns): "));
+    assert_eq!(kept.count(), 2, "{lines:?}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::metrics::Counter;
 use crate::state::{Cursor, Key, State, Table};
@@ -213,6 +213,16 @@ where
     fn pressure(&self) -> Pressure {
         let here = if self.ending.is_some() { Pressure::Pending } else { Pressure::Clear };
         here.max(self.next.pressure())
+    }
+
+    /// What each key would yield if the input ended now.
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.table.visit(&mut Cursor::default(), usize::MAX, |key, state| {
+            if let Some((_, span, value)) = self.counting.rest(&self.aggregate, state) {
+                each(Shown::in_slice("count_window", (span.start, span.end), &key, &value));
+            }
+        });
+        self.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {

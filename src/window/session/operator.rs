@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
-use crate::state::{Key, Table};
+use crate::state::{Cursor, Key, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::deadlines::Deadlines;
 use crate::window::deferred::Deferred;
@@ -358,6 +358,18 @@ where
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())
+    }
+
+    /// Each session that is open, with what it would yield now.
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.table.visit(&mut Cursor::default(), usize::MAX, |key, sessions| {
+            for session in self.pool.iter(sessions) {
+                let slice = (Timestamp(session.start), Timestamp(session.end));
+                let value = self.aggregate.finish(&session.acc);
+                each(Shown::in_slice("session", slice, &key, &value));
+            }
+        });
+        self.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {

@@ -1,6 +1,7 @@
 //! Windows that keep their records: lists in blocks that grow.
 
-use crate::dataflow::{Record, Saved};
+use crate::dataflow::{Record, Saved, Shown};
+use crate::state::Key;
 use crate::window::Span;
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::evictors::{Evictor, Newest};
@@ -177,6 +178,15 @@ where
             buffer.retain(list, |record, behind| evictor.keeps(record, behind, &last));
         }
         function(key, span, buffer.records(*list))
+    }
+
+    fn show(&self, key: &K, span: Span, list: &List, each: &mut dyn FnMut(Shown<'_>))
+    where
+        K: Key,
+    {
+        for record in self.buffer.records(*list) {
+            each(Shown::in_slice("window", (span.start, span.end), key, &record.value));
+        }
     }
 
     fn clear(&mut self, list: &mut List) {

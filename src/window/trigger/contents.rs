@@ -1,7 +1,7 @@
 //! What a window keeps of its records, and what it makes of them.
 
-use crate::dataflow::{Record, Saved};
-use crate::state::State;
+use crate::dataflow::{Record, Saved, Shown};
+use crate::state::{Key, State};
 use crate::window::{Aggregate, Span};
 
 /// What a window of a key keeps, and what it yields.
@@ -19,6 +19,11 @@ pub trait Contents<K, T>: 'static {
 
     /// Forgets all records.
     fn clear(&mut self, held: &mut Self::Held);
+
+    /// Shows what is kept of a window to somebody who does not take part.
+    fn show(&self, key: &K, span: Span, held: &Self::Held, each: &mut dyn FnMut(Shown<'_>))
+    where
+        K: Key;
 
     /// Records that are kept one by one, over all windows.
     fn kept(&self) -> usize {
@@ -46,6 +51,13 @@ impl<K: 'static, T: 'static, A: Aggregate<T>> Contents<K, T> for Aggregated<A> {
 
     fn result(&mut self, _key: &K, _span: Span, acc: &mut A::Acc) -> A::Out {
         self.0.finish(acc)
+    }
+
+    fn show(&self, key: &K, span: Span, acc: &A::Acc, each: &mut dyn FnMut(Shown<'_>))
+    where
+        K: Key,
+    {
+        each(Shown::in_slice("window", (span.start, span.end), key, &self.0.finish(acc)));
     }
 
     fn clear(&mut self, acc: &mut A::Acc) {

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Work};
+use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
 use crate::metrics::Counter;
-use crate::state::{Key, Table};
+use crate::state::{Cursor, Key, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
 use crate::window::deadlines::Deadlines;
@@ -390,6 +390,16 @@ where
             () => Pressure::Clear,
         };
         here.max(self.late.pressure()).max(self.next.pressure())
+    }
+
+    /// Each window that holds records, with what it would yield now, or each record that it keeps.
+    fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
+        self.slots.visit(&mut Cursor::default(), usize::MAX, |(key, end), slot| {
+            if slot.records > 0 {
+                self.contents.show(&key, self.settings.shape.window(end), &slot.held, each);
+            }
+        });
+        self.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {
