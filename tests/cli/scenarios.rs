@@ -26,7 +26,9 @@ fn names(scenario: &str, seconds: f64, ratios: &[&str]) -> Value {
 
 #[test]
 fn sliding() {
-    names("sliding", 0.1, &["sliding_vs_hand", "sliding_fine_vs_hand", "sliding_max_vs_sum"]);
+    let beside_hand = ["sliding_vs_hand", "sliding_fine_vs_hand"];
+    let beside_packed = ["sliding_vs_packed", "sliding_fine_vs_packed"];
+    names("sliding", 0.1, &[&beside_hand[..], &beside_packed, &["sliding_max_vs_sum"]].concat());
 }
 
 #[test]
