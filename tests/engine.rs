@@ -415,7 +415,11 @@ fn the_summary_has_the_worst_step_and_the_most_work_of_each_stage() {
     let stages = summary.stage_work;
     assert!(stages.iter().any(|of| of.stage == worst.stage), "{worst:?} {stages:?}");
     assert_eq!(stages.len(), 2);
-    assert!((1..=17).contains(&stages[0].most.0), "{stages:?}");
-    // Two batches of the other shard's lane and their ends, a slice of a window, and what ends it.
-    assert!((1..=2 * 17 + 25 + 2).contains(&stages[1].most.0), "{stages:?}");
+    // What an outbox holds at most: less than two batches of records, and as many marks.
+    let held = 2 * (2 * 16 + 2);
+    // A batch and its end; or what the ports to both shards had held back.
+    assert!((1..=2 * held).contains(&stages[0].most.0), "{stages:?}");
+    // What this shard handed over, or two batches of the other one's lane and their ends; a slice
+    // of a window, and what ends it.
+    assert!((1..=held + 25 + 2).contains(&stages[1].most.0), "{stages:?}");
 }
