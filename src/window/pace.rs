@@ -2,10 +2,7 @@
 
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::time::Watermark;
-use crate::window::progress::Progress;
-
-/// Pieces of work between two looks at the room downstream.
-const BETWEEN_LOOKS: usize = 64;
+use crate::window::progress::{BETWEEN_LOOKS, Progress};
 
 /// How many batches are taken while earlier work is still to be done.
 const BEHIND_MAX: u32 = 4;
