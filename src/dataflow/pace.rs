@@ -1,8 +1,7 @@
 //! How far an operator is behind the watermark that it was told, and how it catches up.
 
-use crate::dataflow::{Context, Operator, Pressure, Work};
+use crate::dataflow::{BETWEEN_LOOKS, Context, Operator, Pressure, Progress, Work};
 use crate::time::Watermark;
-use crate::window::progress::{BETWEEN_LOOKS, Progress};
 
 /// How many batches are taken while earlier work is still to be done.
 const BEHIND_MAX: u32 = 4;
