@@ -16,6 +16,7 @@ mod saved;
 mod shown;
 mod stage;
 mod stream;
+mod two_input;
 
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
@@ -31,3 +32,4 @@ pub use saved::Saved;
 pub use shown::{Held, Shown};
 pub use stage::{Edge, Runnable, Stage};
 pub use stream::{KeyColumn, Keyed, Stream, Upstream};
+pub use two_input::{Meeting, Meets, Reached, TwoInput};

@@ -16,7 +16,7 @@ mod value;
 pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
-pub use slab::Slab;
+pub use slab::{NONE, Slab};
 pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};
 pub use ttl::{Lease, Sweep, Term, Ttl};
