@@ -9,7 +9,7 @@ mod timestamp;
 mod watermark;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use deadlines::{Deadlines, Popped};
+pub(crate) use deadlines::{Deadlines, Popped};
 pub use timer_wheel::{TimerId, TimerWheel};
 pub use timestamp::{Timestamp, ms, nanos, ns, secs, us};
 pub use watermark::{

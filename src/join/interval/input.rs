@@ -120,7 +120,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
         self.column = column;
     }
 
-    /// Goes on with what was cut short.
+    /// Goes on with what was cut short; returns how many records were opened.
     pub fn go_on<O: Copy + 'static, Out, N: Operator<Out>>(
         &mut self,
         reached: Timestamp,
@@ -128,13 +128,14 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
         out: &mut Outlet<N>,
         cx: &mut Context,
         mut meet: impl FnMut(&mut Entry<T>, &mut Entry<O>) -> Option<Record<Out>>,
-    ) {
+    ) -> u64 {
+        let mut opened = 0;
         while self.look(other, out, cx, &mut meet) {
-            match self.waiting.pop_front() {
-                Some((key, record)) => self.open(key, record, reached, other, cx),
-                None => return,
-            }
+            let Some((key, record)) = self.waiting.pop_front() else { break };
+            self.open(key, record, reached, other, cx);
+            opened += 1;
         }
+        opened
     }
 
     /// Starts loading the runs that the next records will be kept in, and those they will look

@@ -207,10 +207,12 @@ where
         let Self { settings, left, right, select, reached, out, .. } = self;
         let pairs = settings.rules.pairs;
         out.begin(units);
-        left.go_on(reached.left, right, out, cx, |left, right| meet(pairs, select, left, right));
-        right.go_on(reached.right, left, out, cx, |right, left| meet(pairs, select, left, right));
+        let mut opened = left
+            .go_on(reached.left, right, out, cx, |left, right| meet(pairs, select, left, right));
+        opened += right
+            .go_on(reached.right, left, out, cx, |right, left| meet(pairs, select, left, right));
         out.publish(cx);
-        let work = Work((units - out.left()) as u64 + 1);
+        let work = Work(opened + (units - out.left()) as u64);
         if !self.holds() && self.told != self.reached {
             self.reach(cx);
         }
