@@ -76,6 +76,11 @@ impl Interval {
         Self { from: self.to.saturating_neg(), to: self.from.saturating_neg() }
     }
 
+    /// How far its ends are from the record, in nanoseconds.
+    pub fn reach(self) -> u64 {
+        self.from.unsigned_abs().max(self.to.unsigned_abs())
+    }
+
     /// Nanoseconds from its beginning to its end.
     pub fn length(self) -> u64 {
         self.to.abs_diff(self.from)

@@ -11,6 +11,7 @@ mod bound;
 mod interval;
 mod kept;
 mod outlet;
+mod pane;
 
 pub use bound::{Bound, after, before, same_time};
 pub use interval::{FanOut, IntervalJoin, JoinBetween};

@@ -37,6 +37,11 @@ fn sessions() {
 }
 
 #[test]
+fn join() {
+    names("join", 0.2, &["join_vs_hand"]);
+}
+
+#[test]
 fn process() {
     names("process", 0.2, &["process_m_per_s", "process_vs_hand"]);
 }

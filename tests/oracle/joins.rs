@@ -29,6 +29,18 @@ fn bound(at: i64) -> Bound {
     if at < 0 { before(distance) } else { after(distance) }
 }
 
+/// The same in a longer time: with 1, all that happens is near together for the engine; with a
+/// million, each record is far from the next.
+fn stretched(scale: i64, rows: &[Row], near: Near) -> (Vec<Row>, Near) {
+    let rows = rows.iter().map(|row| Row { at: row.at * scale, ..*row });
+    let [from, to, lateness] = [near.from, near.to, near.lateness].map(|n| n * scale);
+    (rows.collect(), Near { from, to, lateness, ..near })
+}
+
+fn scale() -> impl Strategy<Value = i64> {
+    prop::sample::select(&[1i64, 700, 50_000, 1_000_000][..])
+}
+
 type Halves<'p> = (Keyed<'p, u64, Row>, Keyed<'p, u64, Row>);
 
 fn halves<'p>(p: Pipeline<'p>, world: &World, rows: &[Row], disorder: i64) -> Halves<'p> {
@@ -95,7 +107,9 @@ proptest! {
         rows in rows(100),
         near in near(),
         disorder in 0..60i64,
+        scale in scale(),
     ) {
+        let ((rows, near), disorder) = (stretched(scale, &rows, near), disorder * scale);
         let want = joined(&rows, &watermarks(&rows, disorder), near);
         let (pairs, late, outcome) = engine(&world, &rows, near, disorder, false);
         prop_assert_eq!(sorted(pairs), want.pairs);
@@ -111,7 +125,9 @@ proptest! {
         rows in rows(100),
         near in near(),
         disorder in 0..60i64,
+        scale in scale(),
     ) {
+        let ((rows, near), disorder) = (stretched(scale, &rows, near), disorder * scale);
         let want = joined(&rows, &watermarks(&rows, disorder), near);
         let (pairs, ..) = engine(&world, &rows, near, disorder, true);
         prop_assert_eq!(pairs, want.pairs);

@@ -35,6 +35,7 @@ mod closing;
 mod fifo;
 mod growth;
 mod hop;
+mod join;
 mod measured;
 mod process;
 mod sessions;
@@ -61,6 +62,7 @@ pub const ALL: &[Scenario] = &[
     growth::SCENARIO,
     sliding::SCENARIO,
     sessions::SCENARIO,
+    join::SCENARIO,
     process::SCENARIO,
     timers::SCENARIO,
     ttl::SCENARIO,

@@ -8,8 +8,9 @@ use crate::exchange::{LateRecords, Side};
 use crate::join::bound::Interval;
 use crate::join::interval::FanOut;
 use crate::join::interval::operator::Settings;
-use crate::join::kept::{Entry, Kept, Look, Seen};
+use crate::join::kept::{Kept, Look, Place, Seen};
 use crate::join::outlet::Outlet;
+use crate::join::pane::Entry;
 use crate::metrics::Counter;
 use crate::state::{Key, TOGETHER};
 use crate::time::{Deadlines, Popped, Timestamp};
@@ -48,7 +49,7 @@ pub struct Input<K: Key, T: Copy> {
 
 /// A record on the look-out for partners.
 struct Open<K> {
-    place: u32,
+    place: Place,
     look: Look<K>,
     /// Pairs it has made.
     pairs: usize,
@@ -69,7 +70,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
             keys,
             column: Vec::with_capacity(settings.batch_max),
             runs: Vec::with_capacity(TOGETHER),
-            kept: Kept::new(settings.hash_seed, part.partners.length()),
+            kept: Kept::new(settings.hash_seed, part.partners.length(), part.partners.reach()),
             alone: Deadlines::new(),
             late: LateRecords::new(late, settings.batch_max),
             open: None,
@@ -142,16 +143,10 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
     /// through.
     fn warm<O: Copy + 'static>(&mut self, keys: &[K], records: &[Record<T>], other: &Input<K, O>) {
         let Self { runs, kept, part: Part { partners, .. }, .. } = self;
-        let pairs = || keys.iter().zip(records);
-        runs.clear();
-        runs.extend(pairs().map(|(key, record)| kept.run_key(*key, record.at)));
-        kept.warm(runs);
+        let pairs = || keys.iter().copied().zip(records.iter().map(|record| record.at));
+        kept.warm(pairs(), runs);
         for end in [partners.from, partners.to] {
-            runs.clear();
-            runs.extend(
-                pairs().map(|(key, record)| other.kept.run_key(*key, record.at.offset(end))),
-            );
-            other.kept.warm(runs);
+            other.kept.warm(pairs().map(|(key, at)| (key, at.offset(end))), runs);
         }
     }
 
@@ -172,7 +167,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
         }
         let place = self.kept.add(key, at, value);
         if self.part.alone {
-            self.alone.set(at.0, place);
+            self.alone.set(at.0, place.entry());
         }
         let Interval { from, to } = self.part.partners;
         let look = other.kept.look(key, at.offset(from), at.offset(to));
@@ -223,8 +218,8 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
         }
         if self.part.alone {
             match self.alone.pop(past.0) {
-                Popped::Due(_, place) => {
-                    let entry = self.kept.entry_mut(place);
+                Popped::Due(at, entry) => {
+                    let entry = self.kept.entry_at(Timestamp(at), entry);
                     if !entry.matched {
                         stays_alone(entry.at, &entry.value);
                     }

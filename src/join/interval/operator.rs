@@ -11,8 +11,8 @@ use crate::exchange::Side;
 use crate::join::bound::Interval;
 use crate::join::interval::input::{Input, Part};
 use crate::join::interval::{FanOut, Pairs, Rules};
-use crate::join::kept::Entry;
 use crate::join::outlet::Outlet;
+use crate::join::pane::Entry;
 use crate::state::Key;
 use crate::time::{Timestamp, Watermark};
 
@@ -29,7 +29,7 @@ pub struct Settings {
     pub hash_seed: u64,
 }
 
-/// Units of work for each key that a window would fire: most are steps from one record to the next.
+/// Units of work for each record of a batch: it has its look-ups and mostly fewer partners.
 const UNITS: usize = 8;
 
 /// Pairs each record with those of the other input that are near in time.
@@ -110,10 +110,10 @@ where
         self.left.holds() || self.right.holds()
     }
 
-    /// A batch comes.
-    fn begin(&mut self, cx: &Context) {
+    /// A batch of so many records comes.
+    fn begin(&mut self, records: usize, cx: &Context) {
         self.pace.on_batch();
-        self.out.begin(UNITS * self.settings.fire_max);
+        self.out.begin(UNITS * self.settings.fire_max.max(records));
         self.ingress = cx.ingress;
     }
 
@@ -231,24 +231,24 @@ where
     N: Operator<Out>,
 {
     fn on_left(&mut self, batch: Batch<'_, L>, cx: &mut Context) {
-        self.begin(cx);
-        let (records, pairs) = (batch.len() as u64, self.settings.rules.pairs);
+        let (records, pairs) = (batch.len(), self.settings.rules.pairs);
+        self.begin(records, cx);
         let Self { left, right, select, reached, out, .. } = self;
         left.take(batch, reached.left, right, out, cx, |left, right| {
             meet(pairs, select, left, right)
         });
-        cx.reached_state(records);
+        cx.reached_state(records as u64);
         self.check(cx);
     }
 
     fn on_right(&mut self, batch: Batch<'_, R>, cx: &mut Context) {
-        self.begin(cx);
-        let (records, pairs) = (batch.len() as u64, self.settings.rules.pairs);
+        let (records, pairs) = (batch.len(), self.settings.rules.pairs);
+        self.begin(records, cx);
         let Self { left, right, select, reached, out, .. } = self;
         right.take(batch, reached.right, left, out, cx, |right, left| {
             meet(pairs, select, left, right)
         });
-        cx.reached_state(records);
+        cx.reached_state(records as u64);
         self.check(cx);
     }
 
