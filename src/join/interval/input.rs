@@ -40,6 +40,10 @@ pub struct Input<K: Key, T: Copy> {
     /// When it is known of a record that it stays alone, by its time. Empty where nobody wants to
     /// know.
     alone: Deadlines<u32>,
+    /// Records up to here can meet no more partners.
+    past: Timestamp,
+    /// One of those has come since.
+    has_past: bool,
     pub late: LateRecords<T>,
     /// A record that has not met all its partners yet.
     open: Option<Open<K>>,
@@ -72,6 +76,8 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
             runs: Vec::with_capacity(TOGETHER),
             kept: Kept::new(settings.hash_seed, part.partners.length(), part.partners.reach()),
             alone: Deadlines::new(),
+            past: Timestamp::MIN,
+            has_past: false,
             late: LateRecords::new(late, settings.batch_max),
             open: None,
             waiting: VecDeque::with_capacity(settings.batch_max),
@@ -84,15 +90,23 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
         self.open.is_some() || !self.waiting.is_empty()
     }
 
-    /// The last time of this input whose records can meet no more partners, once the other input
-    /// has come to `other`.
+    /// The other input has come to `other`, and so some records can meet no more partners. Returns
+    /// the first time at which one still can.
     #[inline]
-    pub fn past(&self, other: Timestamp) -> Timestamp {
+    pub fn other_reached(&mut self, other: Timestamp) -> Timestamp {
         if other == Timestamp::MIN || other == Timestamp::MAX {
+            self.past = other;
             return other;
         }
-        let past = other.0.saturating_sub(self.lateness_ns).saturating_sub(self.part.partners.to);
-        Timestamp(past.saturating_sub(1))
+        let first = other.0.saturating_sub(self.lateness_ns).saturating_sub(self.part.partners.to);
+        self.past = Timestamp(first.saturating_sub(1));
+        Timestamp(first)
+    }
+
+    /// Whether records have come, since this was asked last, that can meet no partner any more.
+    #[inline]
+    pub fn takes_past(&mut self) -> bool {
+        std::mem::take(&mut self.has_past)
     }
 
     /// Takes a batch: each record is kept and looks for partners.
@@ -166,6 +180,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
             return;
         }
         let place = self.kept.add(key, at, value);
+        self.has_past |= at <= self.past;
         if self.part.alone {
             self.alone.set(at.0, place.entry());
         }
@@ -212,7 +227,8 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
 
     /// One unit of work on what is past: a record that stayed alone, or one that is dropped. Says
     /// whether there was any.
-    pub fn act(&mut self, past: Timestamp, mut stays_alone: impl FnMut(Timestamp, &T)) -> bool {
+    pub fn act(&mut self, mut stays_alone: impl FnMut(Timestamp, &T)) -> bool {
+        let past = self.past;
         if past == Timestamp::MIN {
             return false;
         }
@@ -237,6 +253,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
         out.at_rest("interval join", !self.holds(), "looks for partners");
         out.put("interval join", self.kept.clone());
         out.put("interval join", self.alone.clone());
+        out.put("interval join", self.past);
         self.late.save(out);
     }
 
@@ -244,6 +261,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
     pub fn load(&mut self, from: &mut Saved) {
         from.take("interval join", &mut self.kept);
         from.take("interval join", &mut self.alone);
+        from.take("interval join", &mut self.past);
         self.late.load(from);
     }
 }

@@ -117,34 +117,40 @@ where
         self.ingress = cx.ingress;
     }
 
+    /// Event time has come to where it was told to.
+    fn reach(&mut self, cx: &Context) {
+        self.reached = self.told;
+        let watermark = self.watermark();
+        self.pace.on_work(watermark, cx);
+    }
+
     /// Nothing before this will be emitted any more.
-    fn watermark(&self) -> Watermark {
+    fn watermark(&mut self) -> Watermark {
         let Reached { left, right, both } = self.reached;
         let Settings { lateness_ns, rules, .. } = self.settings;
-        let mut at = both.at;
+        let (left, right) = (self.left.other_reached(right), self.right.other_reached(left));
         if both.is_end() {
             return both;
         }
+        let mut at = both.at;
         // A pair is as late as the later of the two, which may come as late as is allowed.
         if at != Timestamp::MIN {
             at = at.offset(-lateness_ns);
         }
         if rules.left || rules.pairs == Pairs::First {
-            at = at.min(after(self.left.past(right)));
+            at = at.min(left);
         }
         if rules.right {
-            at = at.min(after(self.right.past(left)));
+            at = at.min(right);
         }
         Watermark { at, idle: both.idle }
     }
 
-    /// Event time has come to where it was told to.
-    fn reach(&mut self, cx: &Context) {
-        self.reached = self.told;
-        self.pace.on_work(self.watermark(), cx);
-    }
-
-    fn check(&self, cx: &mut Context) {
+    /// Records were kept.
+    fn end(&mut self, cx: &mut Context) {
+        if self.left.takes_past() | self.right.takes_past() {
+            self.pace.on_work(self.pace.target(), cx);
+        }
         if self.left.kept.len() + self.right.kept.len() > self.settings.records_max {
             cx.fail(Error::Limit {
                 operator: "interval join",
@@ -154,11 +160,6 @@ where
             });
         }
     }
-}
-
-/// The first time after this one; the ends of time stay where they are.
-fn after(at: Timestamp) -> Timestamp {
-    if at == Timestamp::MIN { at } else { at.offset(1) }
 }
 
 impl<K, L, R, F, Out, N> IntervalOperator<K, L, R, F, N>
@@ -176,13 +177,12 @@ where
         }
         let Self { settings, left, right, select, reached, pace, out, .. } = self;
         let slice = [settings.fire_max, settings.batch_max];
-        let (left_past, right_past) = (left.past(reached.right), right.past(reached.left));
         let work = pace.fire(slice, &mut out.next, cx, |next, cx| {
-            left.act(left_past, |at, value| {
+            left.act(|at, value| {
                 if let Some(value) = select(Some(value), None) {
                     next.on_record(Record::new(at, value), cx);
                 }
-            }) || right.act(right_past, |at, value| {
+            }) || right.act(|at, value| {
                 if let Some(value) = select(None, Some(value)) {
                     next.on_record(Record::new(at, value), cx);
                 }
@@ -216,7 +216,7 @@ where
         if !self.holds() && self.told != self.reached {
             self.reach(cx);
         }
-        self.check(cx);
+        self.end(cx);
         work
     }
 }
@@ -238,7 +238,7 @@ where
             meet(pairs, select, left, right)
         });
         cx.reached_state(records as u64);
-        self.check(cx);
+        self.end(cx);
     }
 
     fn on_right(&mut self, batch: Batch<'_, R>, cx: &mut Context) {
@@ -249,7 +249,7 @@ where
             meet(pairs, select, left, right)
         });
         cx.reached_state(records as u64);
-        self.check(cx);
+        self.end(cx);
     }
 
     fn on_reached(&mut self, reached: Reached, cx: &mut Context) {
