@@ -6,6 +6,8 @@
 
 #[path = "oracle/jumps.rs"]
 mod jumps;
+#[path = "oracle/partitioning.rs"]
+mod partitioning;
 #[path = "oracle/process.rs"]
 mod process;
 #[path = "oracle/recorded_sessions.rs"]

@@ -7,21 +7,25 @@
 //! the shard goes on draining its own rings. Edges have an order, so the most downstream one can
 //! always drain, and the mesh cannot deadlock.
 //!
-//! May not know sources, windows or drivers. Start with `edge.rs`, then `port.rs` (sending) and
+//! May not know sources, windows or drivers. Start with `edge.rs`, then `ports.rs` (sending) and
 //! `inlet.rs` (receiving).
 
+mod broadcast;
 mod edge;
 mod inlet;
 mod outbox;
 mod partition;
 mod port;
+mod ports;
 mod ring;
 mod side;
 
+pub use broadcast::ToAll;
 pub(crate) use edge::{behind, exchange, handover, local};
 pub use inlet::{Inlet, Lane};
 pub use outbox::{Mark, Outbox};
 pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
-pub use port::{Exchange, Handover, Port};
+pub use port::{Handover, Port};
+pub use ports::{Exchange, Ports};
 pub use ring::{RingReceiver, RingSender, ring};
 pub use side::Side;

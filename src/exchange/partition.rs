@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use crate::dataflow::{Context, Record, Saved};
+use crate::exchange::ports::Ports;
 use crate::state::{Key, hash};
 
 /// How many key groups there are. A key belongs to a group for ever; groups are dealt to shards in
@@ -23,10 +25,20 @@ pub const fn owner(group: usize, shards: usize) -> usize {
     (group * shards) >> KEY_GROUP_BITS
 }
 
-/// Decides which shard a record goes to.
+/// Decides which shard a record goes to, or which shards.
 pub trait Route<T>: 'static {
-    /// The shard, below the number of shards.
-    fn shard(&self, value: &T) -> usize;
+    /// Puts a record into the ports that it goes to.
+    fn send(&mut self, record: Record<T>, ports: &mut Ports<T>, cx: &mut Context);
+
+    /// A batch has ended, and what fits has been sent.
+    #[inline(always)]
+    fn on_batch_end(&mut self, _ports: &Ports<T>) {}
+
+    /// Puts what it keeps between two records into a snapshot.
+    fn save(&self, _out: &mut Saved) {}
+
+    /// Takes it from a snapshot.
+    fn load(&mut self, _from: &mut Saved) {}
 }
 
 /// To the shard that owns the record's key.
@@ -45,18 +57,21 @@ impl<F> ByKey<F> {
 
 impl<T, K: Key, F: Fn(&T) -> K + 'static> Route<T> for ByKey<F> {
     #[inline(always)]
-    fn shard(&self, value: &T) -> usize {
-        owner(key_group(hash((self.key)(value), self.seed)), self.shards)
+    fn send(&mut self, record: Record<T>, ports: &mut Ports<T>, _cx: &mut Context) {
+        if let Some(record) = ports.push_if_alone(record) {
+            let group = key_group(hash((self.key)(&record.value), self.seed));
+            ports.push(owner(group, self.shards), record);
+        }
     }
 }
 
 /// All to one shard.
 pub struct To(pub usize);
 
-impl<T> Route<T> for To {
+impl<T: 'static> Route<T> for To {
     #[inline(always)]
-    fn shard(&self, _value: &T) -> usize {
-        self.0
+    fn send(&mut self, record: Record<T>, ports: &mut Ports<T>, _cx: &mut Context) {
+        ports.push(self.0, record);
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Keyed`](crate::dataflow::Keyed). May not know drivers. A new operator is one new file: start
 //! from `map.rs` (stateless) or `reduce.rs` (keyed).
 
+mod broadcast;
 mod deduplicate;
 mod event_time;
 mod expiring;
