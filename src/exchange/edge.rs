@@ -50,7 +50,10 @@ pub fn exchange<'p, S: Stage<Out: Send>>(
     let node = pipeline.node(label, &[stream.node]);
     let (mut ports, mut lanes) = (Vec::new(), Vec::new());
     match connect(pipeline, &mut ports, &mut lanes) {
-        Ok(()) => stream.end(Exchange::new(Ports::new(ports, pipeline.shard()), route)),
+        Ok(()) => {
+            let ports = Ports::new(ports, pipeline.shard());
+            stream.end(Exchange::new(ports, route));
+        }
         Err(error) => pipeline.reject(error),
     }
     behind(pipeline, lanes, node)

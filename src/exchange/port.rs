@@ -110,6 +110,24 @@ impl<T> Port<T> {
         from.take("port", &mut self.told);
     }
 
+    /// How much waits that the other side has not taken yet, here and on the way. Looks at what the
+    /// other side writes, so once a batch is often enough.
+    pub fn backlog(&self) -> usize {
+        self.outbox.records.len()
+            + match &self.to {
+                Destination::Here(handover) => handover.borrow().records.len(),
+                Destination::There(ring) => ring.taken_up(),
+            }
+    }
+
+    /// Whether a stage of this shard had no room for what it was handed over.
+    pub fn is_left_over(&self) -> bool {
+        match &self.to {
+            Destination::Here(handover) => handover.borrow().left_over,
+            Destination::There(_) => false,
+        }
+    }
+
     /// How much room there is.
     #[inline(always)]
     pub fn pressure(&self) -> Pressure {

@@ -51,6 +51,12 @@ impl<T> Ports<T> {
         Some(record)
     }
 
+    /// The port to a shard.
+    #[inline(always)]
+    pub fn to(&self, shard: usize) -> &Port<T> {
+        &self.ports[shard]
+    }
+
     #[inline]
     fn end_batch(&mut self, cx: &mut Context) {
         // Other shards first: what stays here is not looked at before this step goes on.
@@ -116,7 +122,7 @@ impl<T: 'static, R: Route<T>> Operator<T> for Exchange<T, R> {
     #[inline]
     fn on_batch_end(&mut self, cx: &mut Context) {
         self.ports.end_batch(cx);
-        self.route.on_batch_end(&self.ports);
+        self.route.on_batch_end();
     }
 
     fn resume(&mut self, cx: &mut Context) -> Work {

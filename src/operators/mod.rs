@@ -6,17 +6,23 @@
 
 mod broadcast;
 mod deduplicate;
+mod direct;
 mod event_time;
 mod expiring;
 mod filter;
 mod flat_map;
+mod global;
 mod inspect;
 mod key_by;
 mod map;
 mod ordered;
+mod partial_key_by;
+mod partition_custom;
 mod process;
 mod process_heap;
+mod rebalance;
 mod reduce;
+mod shuffle;
 mod side_output;
 mod sink;
 mod source;
