@@ -1,13 +1,13 @@
 //! Ways of spreading records over shards, through the tester.
 
 use millstream::aggregates::sum;
-use millstream::{Tumbling, ns};
+use millstream::{HotKeys, Tumbling, ns};
 
 use crate::support::model::windows;
 use crate::support::tester::Tester;
 use crate::support::world::{all, at, disordered, fired, window_of, without_order};
-use crate::support::{Fired, Row};
-use crate::{SLIDING, case, numbers, records, results, rows, said};
+use crate::support::{Cut, Fired, Row};
+use crate::{LATENESS, SLIDING, case, numbers, records, results, rows, said};
 
 /// As many copies as there are shards, of which one is kept.
 #[test]
@@ -89,4 +89,30 @@ fn a_sum_of_everything_on_one_shard() {
         *sums.entry(row.at.div_euclid(1000) * 1000 + 999).or_insert(0) += row.value;
     }
     Tester::new(steps, said(&rows()), sums).check();
+}
+
+/// Decides often, so that keys become hot and cool down.
+const HOT: HotKeys = HotKeys::above(0.25).sample_every(1).decide_after(6);
+
+#[test]
+fn windows_whose_hot_keys_are_split() {
+    let steps = case!(Row => Fired, |s| {
+        let keyed = s.event_time(at, disordered(2)).key_by(|row| row.key);
+        let windows = keyed.window(window_of(LATENESS)).allowed_lateness(ns(15));
+        windows.split_hot_keys(HOT).aggregate(all()).map(fired)
+    });
+    let want = results(windows(&rows(), LATENESS, 2));
+    Tester::new(steps, said(&rows()), want).by(|result| result.key).check();
+}
+
+#[test]
+fn tumbling_windows_whose_hot_keys_are_split() {
+    let steps = case!(Row => Fired, |s| {
+        let keyed = s.event_time(at, disordered(20)).key_by(|row| row.key % 2);
+        let windows = keyed.window(window_of(Cut::tumbling(50)));
+        windows.split_hot_keys(HOT).aggregate(all()).map(fired)
+    });
+    let two: Vec<Row> = rows().into_iter().map(|row| Row { key: row.key % 2, ..row }).collect();
+    let want = results(windows(&two, Cut::tumbling(50), 20));
+    Tester::new(steps, said(&rows()), want).by(|result| result.key).check();
 }
