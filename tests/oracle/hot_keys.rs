@@ -220,6 +220,45 @@ fn records_of_a_hot_key_stay_where_they_arrive() {
     }
 }
 
+/// What the engine makes of rows of one source, and what the model does.
+fn both(rows: &[Row], cut: Cut) -> (Vec<Fired>, Vec<Fired>) {
+    let world = World { shards: 2, home: 1, batch: 256, ..World::random(3) };
+    let seen = Seen::<Result>::new();
+    let hot = HotKeys::above(0.5).sample_every(1).decide_after(5);
+    world.run(|p| {
+        let keyed = timed(p, &world, rows, 0).key_by(|row| row.key);
+        let windows = keyed.window(window_of(cut)).allowed_lateness(ns(cut.lateness as u64));
+        watch(windows.split_hot_keys(hot).aggregate(all()), &seen, &world);
+        Ok(())
+    });
+    (results(&seen), windows(rows, cut, 0).fired)
+}
+
+/// Each late record has its own result, though several of them come together.
+#[test]
+fn late_records_of_a_hot_key_fire_one_by_one() {
+    let row = |at, key| Row { at, key, value: at };
+    let mut rows: Vec<_> = (0..20).map(|n| row(n, 7)).collect();
+    rows.push(row(100, 1));
+    rows.extend([5, 5, 6, 15, 15, 25, 25].map(|at| row(at, 7)));
+    rows.push(row(200, 1));
+    let (got, want) = both(&rows, Cut { lateness: 500, ..Cut::tumbling(10) });
+    assert_eq!(want.len(), 2 + 7 + 2);
+    assert_same_by_key(&got, &want);
+}
+
+/// What comes after a key has cooled down does not overtake what was aggregated before.
+#[test]
+fn a_key_that_cools_down_stays_in_order() {
+    let row = |key, value| Row { at: 50, key, value };
+    let mut rows: Vec<_> = (0..10).map(|n| row(7, n)).collect();
+    rows.extend((0..10).map(|n| row(n as u64, 100)));
+    rows.extend((20..23).map(|n| row(7, n)));
+    let (got, want) = both(&rows, Cut::sliding(20, 10));
+    assert!(want.iter().filter(|f| f.key == 7).all(|f| f.value.4 == 0 && f.value.5 == 22));
+    assert_same_by_key(&got, &want);
+}
+
 /// Far more slices are open than parts may be held: the rest goes straight to the owner.
 #[test]
 fn parts_have_a_limit() {
