@@ -32,6 +32,16 @@ pub enum Error {
         /// The field of `Config` that sets the limit.
         setting: &'static str,
     },
+    /// A record was to go to a shard that there is not.
+    #[error("`{step}` sends a record to shard {shard}, and there are {shards}, counted from 0")]
+    NoShard {
+        /// The step that chose the shard.
+        step: &'static str,
+        /// What it chose.
+        shard: usize,
+        /// How many there are.
+        shards: usize,
+    },
     /// A shard panicked; the others were stopped.
     #[error("shard {shard} panicked: {message}")]
     Panic {
@@ -62,7 +72,7 @@ impl Error {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
             Self::Io(_) => ErrorKind::Restartable,
-            Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
 }

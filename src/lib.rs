@@ -139,8 +139,8 @@ pub use sim::Simulation;
 pub use state::{Text, Ttl};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Cumulative, Rolling, Session, Sliding, Span, Timing, Tumbling, Window, Windowed,
-    aggregates, evictors, triggers,
+    Aggregate, Cumulative, HotKeys, Rolling, Session, Sliding, Span, Timing, Tumbling, Window,
+    Windowed, aggregates, evictors, triggers,
 };
 #[cfg(feature = "calendar")]
 pub use window::{Calendar, TradingSessions};

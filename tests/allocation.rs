@@ -4,6 +4,8 @@
 mod joins;
 #[path = "allocation/kit.rs"]
 mod kit;
+#[path = "allocation/partitioning.rs"]
+mod partitioning;
 #[path = "allocation/process.rs"]
 mod process;
 #[path = "allocation/sessions.rs"]
@@ -131,12 +133,15 @@ fn everything(p: Pipeline<'_>, rate: f64) -> Result<()> {
 }
 
 /// Shards that share a pipeline, each as a runtime would have it.
-fn shards(count: usize, rate: f64, config: Config) -> Vec<Shard> {
+fn shards(
+    count: usize,
+    config: Config,
+    pipeline: impl Fn(Pipeline<'_>) -> Result<()>,
+) -> Vec<Shard> {
     let config = Arc::new(Config { shards: Shards::Count(count), ..config });
     let fabric = Arc::new(Fabric::new(count));
     let shards = (0..count).map(|index| {
-        let (built, ()) =
-            build(index, &config, &fabric, |p| everything(p, rate)).expect("it builds");
+        let (built, ()) = build(index, &config, &fabric, &pipeline).expect("it builds");
         Shard::new(built, Rc::new(ManualClock::default()))
     });
     let shards = shards.collect();
@@ -158,7 +163,7 @@ fn counted(shards: &[Shard], counter: Counter) -> u64 {
 }
 
 fn check(count: usize, rate: f64, config: Config) {
-    let (mut shards, mut now) = (shards(count, rate, config), Timestamp(0));
+    let (mut shards, mut now) = (shards(count, config, |p| everything(p, rate)), Timestamp(0));
     step_all(&mut shards, 8_000, &mut now);
     let fired = counted(&shards, Counter::WindowsFired);
     let late = counted(&shards, Counter::Late);

@@ -6,6 +6,8 @@
 mod join_extremes;
 #[path = "contract/joins.rs"]
 mod joins;
+#[path = "contract/partitioning.rs"]
+mod partitioning;
 #[path = "contract/process.rs"]
 mod process;
 #[path = "contract/sessions.rs"]

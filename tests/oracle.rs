@@ -4,10 +4,14 @@
 //! `PROPTEST_CASES=10000 cargo test --test oracle` looks harder. A failure prints the smallest
 //! input and world that fail.
 
+#[path = "oracle/hot_keys.rs"]
+mod hot_keys;
 #[path = "oracle/joins.rs"]
 mod joins;
 #[path = "oracle/jumps.rs"]
 mod jumps;
+#[path = "oracle/partitioning.rs"]
+mod partitioning;
 #[path = "oracle/process.rs"]
 mod process;
 #[path = "oracle/recorded_sessions.rs"]

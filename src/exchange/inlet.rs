@@ -126,6 +126,8 @@ impl<T: 'static> Inlet<T> {
         loop {
             if self.operator.pressure() == Pressure::Full {
                 cx.left_over = true;
+                let mut outbox = self.here[lane].1.borrow_mut();
+                outbox.left_over = !outbox.is_empty();
                 break;
             }
             let (path, handover) = &self.here[lane];
@@ -135,6 +137,7 @@ impl<T: 'static> Inlet<T> {
                 _ => (outbox.records.len().min(self.batch_max), None),
             };
             if records == 0 && mark.is_none() {
+                outbox.left_over = false;
                 break;
             }
             if let Some(ingress) = outbox.ingress() {

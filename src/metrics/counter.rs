@@ -64,6 +64,8 @@ catalogue! {
     Refused "refused" Count "pushes" "Pushes refused because a queue was full";
     WindowsFired "windows_fired" Count "results" "Window results emitted";
     Keys "keys" Gauge "keys" "Keys that hold state now";
+    HotKeys "hot_keys" Gauge "keys" "Keys split over the shards they arrive on now";
+    HotRecords "hot_records" Count "records" "Records of hot keys aggregated where they arrived";
     Parked "parked" Count "times" "Times the shard gave up its core for want of work";
 }
 

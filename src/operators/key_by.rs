@@ -102,7 +102,8 @@ where
     }
 }
 
-struct Column<F>(Rc<F>);
+/// The keys of a batch, by the function that keyed them.
+pub(super) struct Column<F>(pub Rc<F>);
 
 impl<K, T, F: Fn(&T) -> K> KeyColumn<K, T> for Column<F> {
     #[inline]
