@@ -4,6 +4,7 @@
 //! so this room never learns their names. May not know rings, sources or windows. Start with
 //! `operator.rs`, then `stage.rs`.
 
+mod change;
 mod context;
 mod fabric;
 mod operator;
@@ -15,6 +16,7 @@ mod shown;
 mod stage;
 mod stream;
 
+pub use change::Change;
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
 pub(crate) use operator::pass_on;

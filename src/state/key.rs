@@ -1,9 +1,11 @@
 //! What a record can be keyed by.
 
+use crate::time::Timestamp;
+
 /// A key: small, copied, ordered, and hashed the same way on every shard and every run.
 ///
-/// Integers, `bool`, `char`, tuples of up to four keys, arrays of keys and [`Text`](super::Text)
-/// are keys.
+/// Integers, `bool`, `char`, [`Timestamp`], tuples of up to four keys, arrays of keys and
+/// [`Text`](super::Text) are keys.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "`{Self}` is used as a key here",
@@ -55,6 +57,13 @@ impl Key for i128 {
     #[inline(always)]
     fn mix(self, hash: u64) -> u64 {
         (self as u128).mix(hash)
+    }
+}
+
+impl Key for Timestamp {
+    #[inline(always)]
+    fn mix(self, hash: u64) -> u64 {
+        self.as_nanos().mix(hash)
     }
 }
 

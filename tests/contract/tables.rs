@@ -1,0 +1,93 @@
+//! Tables and what is made of their changes, through the tester.
+
+use millstream::{Change, Config, Shard, Timestamp, Versions, case, ns};
+
+use super::support::model::{Row, watermarks};
+use super::support::tables::{BY_ARRIVAL, Changed, Keeps, folded, upsert};
+use super::support::tester::Tester;
+use super::support::world::{at, disordered};
+use super::{rows, said};
+
+type Out = (u64, Change<i64>);
+
+fn table(rows: &[Row], disorder: i64, keeps: Keeps) -> Vec<Changed> {
+    folded(rows.iter().copied().zip(watermarks(rows, disorder)), keeps).0
+}
+
+#[test]
+fn a_table_by_arrival() {
+    let steps = case!(Row => Out, |s| s.key_by(|row| row.key).table(upsert).to_changes());
+    let want = table(&rows(), 1_000, BY_ARRIVAL);
+    assert!(want.iter().any(|change| matches!(change.1.1, Change::Delete(_))));
+    Tester::new(steps, said(&rows()), want).by(|out| out.0).check();
+}
+
+#[test]
+fn a_table_by_event_time_whose_rows_expire() {
+    let steps = case!(Row => Out, |s| {
+        let versions = Versions::by_event_time().expiring(ns(60)).keeping_equal();
+        let keyed = s.event_time(at, disordered(20)).key_by(|row| row.key);
+        keyed.table_of(versions, upsert).to_changes()
+    });
+    let keeps = Keeps { by_event_time: true, equal: true, life: Some(60) };
+    Tester::new(steps, said(&rows()), table(&rows(), 20, keeps)).by(|out| out.0).check();
+}
+
+#[test]
+fn filter_and_map_values() {
+    let steps = case!(Row => Out, |s| {
+        let table = s.key_by(|row| row.key).table(upsert);
+        table.filter(|_, row| row % 3 > 0).map_values(|_, row| row / 2).to_changes()
+    });
+    let want = table(&rows(), 1_000, BY_ARRIVAL).into_iter().filter_map(|(at, (key, change))| {
+        let change = change.filter_map(|row| (row % 3 > 0).then_some(row / 2))?;
+        change.is_visible().then_some((at, (key, change)))
+    });
+    Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
+}
+
+#[test]
+fn upserts_out_of_a_table() {
+    let steps = case!(Row => (u64, Option<i64>), |s| {
+        s.key_by(|row| row.key).table(upsert).boxed().to_stream()
+    });
+    let want = table(&rows(), 1_000, BY_ARRIVAL);
+    let want = want.into_iter().map(|(at, (key, change))| (at, (key, change.after().copied())));
+    Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
+}
+
+/// Builds and says why that was refused.
+fn refused(versions: Versions) -> String {
+    let built = Shard::embed(Config::embedded(), |p| {
+        let (_, rows) = p.input::<Row>();
+        rows.key_by(|row| row.key).table_of(versions, upsert).to_stream().for_each(drop);
+        Ok(())
+    });
+    built.map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+}
+
+#[test]
+fn impossible_versions_are_named() {
+    let never = Versions::by_arrival().expiring(ns(0));
+    assert_eq!(refused(never), "expiring = 0 ns: no row would live to be seen");
+    assert_eq!(refused(Versions::by_event_time().expiring(ns(1))), "accepted");
+}
+
+#[test]
+fn more_rows_than_there_may_be_are_an_error() {
+    let config = Config { keys_max: 10, ..Config::embedded() };
+    let (mut shard, mut input) = Shard::embed(config, |p| {
+        let (input, rows) = p.input::<u64>();
+        rows.key_by(|n| *n).table(|n| (*n < 1_000).then_some(*n)).to_stream().for_each(drop);
+        Ok(input)
+    })
+    .expect("it can be built");
+    // Tombstones take no place, nor do rows that are there already.
+    for n in (0..500).map(|n| if n % 2 == 0 { n / 2 % 10 } else { 1_000 + n }).chain([10]) {
+        assert!(shard.failure().is_none(), "{n}");
+        input.push(Timestamp(0), n).expect("there is room");
+        shard.step(Timestamp(0));
+    }
+    let golden = "table: 10 keys is the limit; raise `keys_max` or bound the input";
+    assert_eq!(shard.failure().map(ToString::to_string).as_deref(), Some(golden));
+}
