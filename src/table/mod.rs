@@ -16,14 +16,23 @@
 //! |---|---|---|
 //! | `keyed.table(f)` | `fold.rs` | a row by key, in the hash table of the process function |
 //! | `filter`, `map_values` | `filter_map.rs` | nothing |
+//! | `group_by(f)` | `group.rs` | nothing: rows go to the shard of their group |
+//! | `aggregate(a)` | `aggregate.rs` | an accumulator by group, or its rows in a tree |
+//! | `distinct(f)` | `distinct.rs` | a count by what is made of rows |
+//! | `top_n(n, by)` | `top.rs` | all rows of each group, in order |
 //!
 //! What keeps rows is a process function (`operators/process.rs`), so batches, timers, room,
 //! snapshots and limits are its. This room sits above those of its floor, since it is made of
 //! them. May not know drivers. Start with `changes.rs`, then `fold.rs`.
 
+mod aggregate;
 mod changes;
+mod distinct;
 mod filter_map;
 mod fold;
+mod group;
+mod top;
 
 pub use changes::Changes;
 pub use fold::Versions;
+pub use group::Grouped;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use millstream::aggregates::{count, max, sum};
 use millstream::dataflow::{Fabric, build};
 use millstream::metrics::Counter;
 use millstream::time::ManualClock;
@@ -26,6 +27,14 @@ fn everything(p: Pipeline<'_>) -> Result<()> {
     table.to_stream().for_each(drop);
     let versions = Versions::by_event_time().expiring(us(500));
     keyed()?.table_of(versions, row).to_changes().for_each(drop);
+    let table = || keyed().map(|keyed| keyed.table(row));
+    let groups = table()?.group_by(|_, qty| *qty);
+    groups.aggregate((count(), sum(|qty: &u64| *qty))).to_changes().for_each(drop);
+    let groups = table()?.group_by(|_, qty| *qty % 3);
+    groups.aggregate(max(|qty: &u64| *qty)).to_changes().for_each(drop);
+    let groups = table()?.group_by(|symbol, _| *symbol % 7);
+    groups.top_n(5, |_, qty| *qty).to_changes().for_each(drop);
+    table()?.distinct(|symbol, qty| (*symbol % 5, *qty)).to_changes().for_each(drop);
     Ok(())
 }
 

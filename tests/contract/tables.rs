@@ -1,9 +1,13 @@
 //! Tables and what is made of their changes, through the tester.
 
+use millstream::aggregates::{count, max, sum};
 use millstream::{Change, Config, Shard, Timestamp, Versions, case, ns};
 
 use super::support::model::{Row, watermarks};
-use super::support::tables::{BY_ARRIVAL, Changed, Keeps, folded, upsert};
+use super::support::tables::{
+    BY_ARRIVAL, Changed, Keeps, Show, any_row, first_three, folded, group_of, regrouped, sums,
+    totals, upsert,
+};
 use super::support::tester::Tester;
 use super::support::world::{at, disordered};
 use super::{rows, said};
@@ -56,6 +60,52 @@ fn upserts_out_of_a_table() {
     Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
 }
 
+/// What groups of the rows show, by the model.
+fn groups<O: Copy + PartialEq>(show: Show<O>) -> Vec<(i64, ((u64, u64), Change<O>))> {
+    regrouped(&table(&rows(), 1_000, BY_ARRIVAL), group_of, show)
+}
+
+// All rows of these tables are on one shard, so that a group sees their changes in one order.
+
+#[test]
+fn aggregates_of_groups() {
+    let steps = case!(Row => (u64, Change<(u64, i64)>), |s| {
+        let table = s.partitioned_by(|row| row.key).table(upsert);
+        let groups = table.group_by(|key, row| group_of(*key, *row));
+        groups.aggregate((count(), sum(|row: &i64| *row))).to_changes()
+    });
+    let want = groups(sums as Show<_>).into_iter().map(|(at, ((g, _), c))| (at, (g, c)));
+    Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
+    let steps = case!(Row => (u64, Change<(u64, i64, i64)>), |s| {
+        let table = s.partitioned_by(|row| row.key).table(upsert);
+        let groups = table.group_by(|key, row| group_of(*key, *row));
+        groups.aggregate((count(), sum(|row: &i64| *row), max(|row: &i64| *row))).to_changes()
+    });
+    let want = groups(totals as Show<_>).into_iter().map(|(at, ((g, _), c))| (at, (g, c)));
+    Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
+}
+
+#[test]
+fn the_first_rows_of_groups() {
+    let steps = case!(Row => ((u64, u64), Change<i64>), |s| {
+        let table = s.partitioned_by(|row| row.key).table(upsert);
+        let groups = table.group_by(|key, row| group_of(*key, *row));
+        groups.top_n(3, |_, row| *row).to_changes()
+    });
+    let want = groups(first_three as Show<_>);
+    Tester::new(steps, said(&rows()), want).by(|out| out.0.0).check();
+}
+
+#[test]
+fn distinct_rows() {
+    let steps = case!(Row => (u64, Change<()>), |s| {
+        let table = s.partitioned_by(|row| row.key).table(upsert);
+        table.distinct(|key, row| group_of(*key, *row)).to_changes()
+    });
+    let want = groups(any_row as Show<_>).into_iter().map(|(at, ((g, _), c))| (at, (g, c)));
+    Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
+}
+
 /// Builds and says why that was refused.
 fn refused(versions: Versions) -> String {
     let built = Shard::embed(Config::embedded(), |p| {
@@ -89,5 +139,36 @@ fn more_rows_than_there_may_be_are_an_error() {
         shard.step(Timestamp(0));
     }
     let golden = "table: 10 keys is the limit; raise `keys_max` or bound the input";
+    assert_eq!(shard.failure().map(ToString::to_string).as_deref(), Some(golden));
+}
+
+#[test]
+fn a_top_of_nothing_is_refused() {
+    let built = Shard::embed(Config::embedded(), |p| {
+        let (_, rows) = p.input::<Row>();
+        let groups = rows.key_by(|row| row.key).table(upsert).group_by(|_, row| *row);
+        groups.top_n(0, |_, row| *row).to_stream().for_each(drop);
+        Ok(())
+    });
+    let golden = "top_n = 0: there would be no row";
+    assert_eq!(built.map_or_else(|error| error.to_string(), |_| "accepted".to_owned()), golden);
+}
+
+#[test]
+fn more_rows_in_groups_than_there_may_be_are_an_error() {
+    let config = Config { records_max: 3, ..Config::embedded() };
+    let (mut shard, mut input) = Shard::embed(config, |p| {
+        let (input, rows) = p.input::<u64>();
+        let groups = rows.key_by(|n| *n).table(|n| Some(*n)).group_by(|_, _| ());
+        groups.aggregate(max(|n: &u64| *n)).to_stream().for_each(drop);
+        Ok(input)
+    })
+    .expect("it can be built");
+    for n in 0..4 {
+        assert!(shard.failure().is_none(), "{n}");
+        input.push(Timestamp(0), n).expect("there is room");
+        while !shard.step(Timestamp(0)).is_none() {}
+    }
+    let golden = "group_aggregate: 3 rows is the limit; raise `records_max` or bound the input";
     assert_eq!(shard.failure().map(ToString::to_string).as_deref(), Some(golden));
 }

@@ -1,11 +1,18 @@
 //! Tables, and what is made of their changes, against plain maps.
 
+use std::fmt::Debug;
+
+use millstream::aggregates::{count, max, sum};
+use millstream::dataflow::Stage;
 use millstream::metrics::Counter;
-use millstream::{Change, Versions, ns};
+use millstream::{Change, Changes, Versions, ns};
 use proptest::prelude::*;
 
 use super::support::model::{Row, grouped, watermarks};
-use super::support::tables::{Changed, Keeps, folded, rows_after, upsert};
+use super::support::tables::{
+    BY_ARRIVAL, Changed, GroupChanged, Keeps, Show, any_row, first_three, folded, group_of,
+    regrouped, rows_after, sums, totals, upsert,
+};
 use super::support::{Seen, World, watch};
 use super::{cases, rows, timed};
 
@@ -92,5 +99,108 @@ proptest! {
             want.iter().map(|(at, (key, change))| (*at, (*key, change.after().copied()))).collect();
         let key = |up: &(i64, (u64, Option<i64>))| up.1.0;
         prop_assert_eq!(grouped(&ups.borrow().records, key), grouped(&want, key));
+    }
+}
+
+/// Groups by what is in a row, and what a step makes of them beside the model.
+///
+/// Where all rows of the table are on one shard, a group sees their changes in order and must show
+/// the same changes as the model. Where they are not, it must come to the same.
+macro_rules! groups_are_the_models {
+    ($world:expr, $rows:expr, $show:expr, $out:ty, |$table:ident| $made:expr) => {{
+        let (world, rows): (&World, &[Row]) = (&$world, &$rows);
+        let want = regrouped(&folded(under(rows, 0), BY_ARRIVAL).0, group_of, $show);
+        for ordered in [true, false] {
+            let seen = Seen::<((u64, u64), Change<$out>)>::new();
+            world.run(|p| {
+                let rows = p.source(world.source(p, rows));
+                let keyed = match ordered {
+                    true => rows.partitioned_by(|row| row.key),
+                    false => rows.key_by(|row| row.key),
+                };
+                let $table = keyed.table(upsert);
+                watch($made, &seen, world);
+                Ok(())
+            });
+            check_groups(&seen.borrow().records, &want, ordered);
+        }
+    }};
+}
+
+fn check_groups<O: Copy + PartialEq + Debug>(
+    got: &[GroupChanged<O>],
+    want: &[GroupChanged<O>],
+    ordered: bool,
+) {
+    let group = |changed: &GroupChanged<O>| changed.1.0.0;
+    let rows = |all: &[GroupChanged<O>]| rows_after(all.iter().map(|changed| changed.1));
+    assert_eq!(rows(got), rows(want));
+    if ordered {
+        assert_eq!(grouped(got, group), grouped(want, group));
+    }
+}
+
+/// With the key that a group shows its one result under.
+fn single<'p, V: Copy + Default + Send + 'static>(
+    table: Changes<'p, u64, V, impl Stage<Out = (u64, Change<V>)>>,
+) -> millstream::Stream<'p, impl Stage<Out = ((u64, u64), Change<V>)>> {
+    table.to_changes().map(|(group, change)| ((group, 0), change))
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    /// What can be deducted is, and what cannot is aggregated anew from the rows that are left.
+    #[test]
+    fn aggregates_of_groups_are_the_models(world in World::any(), rows in rows(120)) {
+        groups_are_the_models!(world, rows, sums as Show<_>, (u64, i64), |table| {
+            let grouped = table.group_by(|key, row| group_of(*key, *row));
+            single(grouped.aggregate((count(), sum(|row: &i64| *row))))
+        });
+        groups_are_the_models!(world, rows, totals as Show<_>, (u64, i64, i64), |table| {
+            let grouped = table.group_by(|key, row| group_of(*key, *row));
+            single(grouped.aggregate((count(), sum(|row: &i64| *row), max(|row: &i64| *row))))
+        });
+    }
+
+    #[test]
+    fn the_first_rows_of_groups_are_the_models(world in World::any(), rows in rows(120)) {
+        groups_are_the_models!(world, rows, first_three as Show<_>, i64, |table| {
+            let grouped = table.group_by(|key, row| group_of(*key, *row));
+            grouped.top_n(3, |_, row| *row).to_changes()
+        });
+    }
+
+    #[test]
+    fn distinct_rows_are_the_models(world in World::any(), rows in rows(120)) {
+        groups_are_the_models!(world, rows, any_row as Show<_>, (), |table| {
+            single(table.distinct(|key, row| group_of(*key, *row)))
+        });
+    }
+
+    /// A sum of floats is the same to the last bit in whatever order the changes came.
+    #[test]
+    fn sums_of_floats_do_not_know_who_came_first(
+        world in World::any(),
+        other in World::any(),
+        rows in rows(120),
+    ) {
+        let ran = |world: &World| {
+            let seen = Seen::<(u64, Change<f64>)>::new();
+            world.run(|p| {
+                let rows = p.source(world.source(p, &rows));
+                let table = rows.key_by(|row| row.key).table(|row| upsert(row).map(|n| n as f64));
+                let thirds = table.map_values(|key, row| (row + 1.0) / 3.0 + *key as f64);
+                let sums = thirds.group_by(|key, _| key % 2).aggregate(sum(|row: &f64| *row));
+                watch(sums.to_changes(), &seen, world);
+                Ok(())
+            });
+            let seen = seen.borrow();
+            let rows = rows_after(seen.records.iter().map(|record| record.1));
+            rows.into_iter().map(|(group, sum)| (group, sum.to_bits())).collect::<Vec<_>>()
+        };
+        // The tree is in the order of a seed, as tables are.
+        let other = World { hash_seed: world.hash_seed, ..other };
+        prop_assert_eq!(ran(&world), ran(&other));
     }
 }

@@ -87,3 +87,73 @@ pub fn rows_after<K: Ord + Copy, V: PartialEq + Copy + std::fmt::Debug>(
     }
     table
 }
+
+/// What a group of rows by key shows: results by a key within the group.
+pub type Show<O> = fn(&BTreeMap<u64, i64>) -> BTreeMap<u64, O>;
+
+/// What came out of groups: time, group and key within it, change.
+pub type GroupChanged<O> = (i64, ((u64, u64), Change<O>));
+
+/// The changes of what groups of rows show, when each change of a row is seen at once. The group
+/// that a row leaves sees it first; of what a group shows deletes come first, then the rest.
+pub fn regrouped<O: Copy + PartialEq>(
+    changes: &[Changed],
+    group: impl Fn(u64, i64) -> u64,
+    show: Show<O>,
+) -> Vec<GroupChanged<O>> {
+    let mut groups: BTreeMap<u64, BTreeMap<u64, i64>> = BTreeMap::new();
+    let mut out = Vec::new();
+    for (at, (key, change)) in changes {
+        let from = change.before().map(|row| group(*key, *row));
+        let to = change.after().map(|row| group(*key, *row));
+        let stays = from == to;
+        for (group, enters) in [(from.filter(|_| !stays), false), (to.or(from), to.is_some())] {
+            let Some(group) = group.filter(|group| enters || Some(*group) == from) else {
+                continue;
+            };
+            let rows = groups.entry(group).or_default();
+            let before = show(rows);
+            match change.after().filter(|_| enters) {
+                Some(row) => rows.insert(*key, *row),
+                None => rows.remove(key),
+            };
+            let after = show(rows);
+            let keys = before.keys().filter(|key| !after.contains_key(key)).chain(after.keys());
+            for key in keys {
+                let change = Change::between(before.get(key).copied(), after.get(key).copied());
+                let change = change.filter(Change::is_visible);
+                out.extend(change.map(|change| (*at, ((group, *key), change))));
+            }
+        }
+    }
+    out
+}
+
+/// How many rows, their sum, the largest, and that of the least key.
+pub fn totals(rows: &BTreeMap<u64, i64>) -> BTreeMap<u64, (u64, i64, i64)> {
+    let max = rows.values().max();
+    let total = max.map(|max| (0, (rows.len() as u64, rows.values().sum(), *max)));
+    total.into_iter().collect()
+}
+
+/// How many rows and their sum.
+pub fn sums(rows: &BTreeMap<u64, i64>) -> BTreeMap<u64, (u64, i64)> {
+    totals(rows).into_iter().map(|(key, (count, sum, _))| (key, (count, sum))).collect()
+}
+
+/// The three largest rows, of equal ones those with the least keys.
+pub fn first_three(rows: &BTreeMap<u64, i64>) -> BTreeMap<u64, i64> {
+    let mut sorted: Vec<_> = rows.iter().map(|(key, row)| (-row, *key)).collect();
+    sorted.sort();
+    sorted.into_iter().take(3).map(|(row, key)| (key, -row)).collect()
+}
+
+/// Whether there are rows.
+pub fn any_row(rows: &BTreeMap<u64, i64>) -> BTreeMap<u64, ()> {
+    rows.keys().take(1).map(|_| (0, ())).collect()
+}
+
+/// Into which of a few groups a row belongs.
+pub fn group_of(key: u64, row: i64) -> u64 {
+    (key + row as u64) % 3
+}

@@ -197,6 +197,14 @@ impl<P: Process> KeyContext<'_, P> {
         self.shared.late += 1;
     }
 
+    /// Notes that the function holds more of something than a setting allows, which stops the
+    /// pipeline.
+    #[cold]
+    pub(crate) fn exceed(&mut self, what: &'static str, limit: usize, setting: &'static str) {
+        let error = Error::Limit { operator: P::NAME, what, limit, setting };
+        self.shared.broken.get_or_insert(error);
+    }
+
     /// Counts one record, if there may be one more.
     #[inline(always)]
     fn may_emit(&mut self) -> bool {
