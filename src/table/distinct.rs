@@ -14,7 +14,8 @@ impl<'p, K: Key, V: State, S: Stage<Out = (K, Change<V>)>> Changes<'p, K, V, S> 
     /// use millstream::{io::IterSource, Record, Simulation, Timestamp};
     /// # fn main() -> millstream::Result<()> {
     /// Simulation::new(1, 0).run(|p| {
-    ///     let rows = [(1, 'a'), (2, 'a'), (1, 'b'), (2, 'b')].map(|r| Record::new(Timestamp(0), r));
+    ///     let rows = [(1, 'a'), (2, 'a'), (1, 'b'), (2, 'b')];
+    ///     let rows = rows.map(|row| Record::new(Timestamp(0), row));
     ///     let mut want = [('a', true), ('b', true), ('a', false)].into_iter();
     ///     p.source(IterSource::new(rows.into_iter()))
     ///         .key_by(|row| row.0)
