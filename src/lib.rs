@@ -33,6 +33,7 @@
 //! | 6 | [`sim`] | N shards in one thread under a seed |
 //! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
+//! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
@@ -115,6 +116,7 @@ pub mod dataflow;
 pub mod error;
 pub mod exchange;
 pub mod io;
+pub mod join;
 pub mod memory;
 pub mod metrics;
 pub mod operators;

@@ -12,6 +12,7 @@
 
 mod edge;
 mod inlet;
+mod late;
 mod outbox;
 mod partition;
 mod port;
@@ -20,6 +21,7 @@ mod side;
 
 pub(crate) use edge::{behind, exchange, handover, local};
 pub use inlet::{Inlet, Lane};
+pub(crate) use late::LateRecords;
 pub use outbox::{Mark, Outbox};
 pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
 pub use port::{Exchange, Handover, Port};

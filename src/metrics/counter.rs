@@ -59,6 +59,7 @@ catalogue! {
     Late "late" Count "records" "Records that came after their window had closed";
     Ahead "ahead" Count "records" "Records too far ahead to move the watermark";
     Dropped "dropped" Count "records" "Records given up by an overflow policy";
+    PairsDropped "pairs_dropped" Count "pairs" "Pairs of a join beyond the cap of one record";
     DeadLettered "dead_lettered" Count "records" "Records set aside as unreadable or unusable";
     Refused "refused" Count "pushes" "Pushes refused because a queue was full";
     WindowsFired "windows_fired" Count "results" "Window results emitted";

@@ -17,7 +17,7 @@ mod value;
 pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
-pub use slab::Slab;
+pub use slab::{NONE, Slab};
 pub use sorted::{Root, Sorted};
 pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};

@@ -1,11 +1,11 @@
 //! The keyed window operator: what happens when event time moves on. Windows fire a slice at a
 //! time.
 
+use crate::dataflow::{BETWEEN_LOOKS, Progress};
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Panes, State};
 use crate::window::operator::{Settings, WindowOperator, result};
-use crate::window::progress::{BETWEEN_LOOKS, Progress};
 use crate::window::running::Running;
 use crate::window::{Aggregate, Windowed};
 

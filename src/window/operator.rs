@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::state::{Cursor, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
 use crate::window::deferred::Deferred;
 use crate::window::firing::Firing;
-use crate::window::late::LateRecords;
 use crate::window::{Aggregate, Cuts, Span, Stretch, Timing, Windowed};
 
 /// What a window operator is told.

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
+use crate::dataflow::Pace;
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::Counter;
 use crate::state::Key;
 use crate::time::Watermark;
-use crate::window::late::LateRecords;
-use crate::window::pace::Pace;
 use crate::window::rolling::state::{Did, Due, Held, Settings};
 use crate::window::{Aggregate, Timing, Windowed};
 

@@ -1,10 +1,10 @@
 //! The session operator: what happens when event time moves on.
 
+use crate::dataflow::{BETWEEN_LOOKS, MOVES};
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
 use crate::state::Key;
-use crate::window::deadlines::Popped;
-use crate::window::progress::{BETWEEN_LOOKS, MOVES};
+use crate::time::Popped;
 use crate::window::session::gap::Gap;
 use crate::window::session::operator::{SessionOperator, result};
 use crate::window::{Aggregate, Timing, Windowed};

@@ -3,16 +3,16 @@
 use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{Growth, Progress};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Table};
+use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
-use crate::window::deadlines::Deadlines;
 use crate::window::deferred::Deferred;
-use crate::window::late::LateRecords;
-use crate::window::progress::{Growth, Progress};
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::putting::Putting;

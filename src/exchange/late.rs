@@ -1,7 +1,7 @@
 //! Records that no window takes any more.
 
 use crate::dataflow::{Context, Pressure, Record, Saved, Work};
-use crate::exchange::Side;
+use crate::exchange::side::Side;
 use crate::metrics::Counter;
 use crate::time::Watermark;
 
