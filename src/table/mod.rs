@@ -20,6 +20,8 @@
 //! | `aggregate(a)` | `aggregate.rs` | an accumulator by group, or its rows in a tree |
 //! | `distinct(f)` | `distinct.rs` | a count by what is made of rows |
 //! | `top_n(n, by)` | `top.rs` | all rows of each group, in order |
+//! | `suppress(s)` | `suppress.rs` | the first and the last row of what is held back |
+//! | `until_closed(l)` | `closed.rs` | the last result of each open window |
 //!
 //! What keeps rows is a process function (`operators/process.rs`), so batches, timers, room,
 //! snapshots and limits are its. This room sits above those of its floor, since it is made of
@@ -27,12 +29,15 @@
 
 mod aggregate;
 mod changes;
+mod closed;
 mod distinct;
 mod filter_map;
 mod fold;
 mod group;
+mod suppress;
 mod top;
 
 pub use changes::Changes;
 pub use fold::Versions;
 pub use group::Grouped;
+pub use suppress::{Suppress, WhenFull};

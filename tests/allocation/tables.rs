@@ -6,8 +6,11 @@ use std::sync::Arc;
 use millstream::aggregates::{count, max, sum};
 use millstream::dataflow::{Fabric, build};
 use millstream::metrics::Counter;
+use millstream::table::{Suppress, WhenFull};
 use millstream::time::ManualClock;
-use millstream::{Config, Pipeline, Result, Shard, Shards, Timestamp, Versions, Watermarks, us};
+use millstream::{
+    Config, Pipeline, Result, Shard, Shards, Timestamp, Tumbling, Versions, Watermarks, us,
+};
 
 use super::{Trade, calls, counted, step_all, trades};
 
@@ -35,6 +38,11 @@ fn everything(p: Pipeline<'_>) -> Result<()> {
     let groups = table()?.group_by(|symbol, _| *symbol % 7);
     groups.top_n(5, |_, qty| *qty).to_changes().for_each(drop);
     table()?.distinct(|symbol, qty| (*symbol % 5, *qty)).to_changes().for_each(drop);
+    table()?.suppress(Suppress::after(us(70))).to_changes().for_each(drop);
+    let calm = Suppress::after(us(70)).processing_time().at_most(50, WhenFull::EmitEarly);
+    table()?.suppress(calm).to_changes().for_each(drop);
+    let windows = keyed()?.window(Tumbling::of(us(50))).allowed_lateness(us(50));
+    windows.aggregate(count()).until_closed(us(50)).for_each(drop);
     Ok(())
 }
 

@@ -1,12 +1,13 @@
 //! Tables and what is made of their changes, through the tester.
 
 use millstream::aggregates::{count, max, sum};
-use millstream::{Change, Config, Shard, Timestamp, Versions, case, ns};
+use millstream::table::{Suppress, WhenFull};
+use millstream::{Change, Config, Shard, Timestamp, Tumbling, Versions, case, ns};
 
 use super::support::model::{Row, watermarks};
 use super::support::tables::{
     BY_ARRIVAL, Changed, Keeps, Show, any_row, first_three, folded, group_of, regrouped, sums,
-    totals, upsert,
+    suppressed, totals, upsert,
 };
 use super::support::tester::Tester;
 use super::support::world::{at, disordered};
@@ -104,6 +105,87 @@ fn distinct_rows() {
     });
     let want = groups(any_row as Show<_>).into_iter().map(|(at, ((g, _), c))| (at, (g, c)));
     Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|out| out.0).check();
+}
+
+#[test]
+fn suppressed_changes() {
+    let steps = case!(Row => Out, |s| {
+        let table = s.event_time(at, disordered(20)).key_by(|row| row.key).table(upsert);
+        table.suppress(Suppress::after(ns(30))).to_changes()
+    });
+    let rows = rows();
+    let want = suppressed(rows.iter().copied().zip(watermarks(&rows, 20)), 30);
+    assert!(want.len() < table(&rows, 20, BY_ARRIVAL).len() * 2 / 3, "much was held back");
+    Tester::new(steps, said(&rows), want).by(|out| out.0).check();
+}
+
+#[test]
+fn windows_until_they_are_closed() {
+    let steps = case!(Row => (u64, i64, u64), |s| {
+        let keyed = s.event_time(at, disordered(20)).key_by(|row| row.key);
+        let windows = keyed.window(Tumbling::of(ns(40))).allowed_lateness(ns(25));
+        let last = windows.aggregate(count()).until_closed(ns(25));
+        last.map(|window| (window.key, window.span.end.0, window.value))
+    });
+    let (rows, mut counts) = (rows(), std::collections::BTreeMap::<(u64, i64), u64>::new());
+    for (row, watermark) in rows.iter().zip(watermarks(&rows, 20)) {
+        let end = (row.at.div_euclid(40) + 1) * 40;
+        if end + 25 > watermark {
+            *counts.entry((row.key, end)).or_default() += 1;
+        }
+    }
+    let want = counts.into_iter().map(|((key, end), count)| (end - 1, (key, end, count)));
+    Tester::new(steps, said(&rows), want).by(|out| out.0).check();
+}
+
+/// What comes out when rows 0 to 3 are put in at the same time, two may be held back, and then the
+/// first changes once more.
+fn held_back(suppress: Suppress) -> (Vec<u64>, Option<String>) {
+    let (mut shard, (mut input, mut output)) = Shard::embed(Config::embedded(), |p| {
+        let (input, rows) = p.input::<(u64, u64)>();
+        let table = rows.key_by(|row| row.0).table(|row| Some(row.1));
+        Ok((input, table.suppress(suppress).to_stream().map(|row| row.0).output()))
+    })
+    .expect("it can be built");
+    let mut out = Vec::new();
+    for (now, row) in (0..).zip([(0, 0), (1, 0), (2, 0), (3, 0), (0, 1)]) {
+        input.push(Timestamp(0), row).expect("there is room");
+        while !shard.step(Timestamp(now)).is_none() {}
+        out.extend(std::iter::from_fn(|| output.pop()).map(|record| record.value));
+    }
+    for now in 5..120 {
+        shard.step(Timestamp(now));
+        out.extend(std::iter::from_fn(|| output.pop()).map(|record| record.value));
+    }
+    (out, shard.failure().map(ToString::to_string))
+}
+
+#[test]
+fn what_may_not_be_held_back_goes_on_or_is_an_error() {
+    let suppress = Suppress::after(ns(100)).processing_time();
+    assert_eq!(held_back(suppress), (vec![0, 1, 2, 3], None), "in order, each once");
+    let early = suppress.at_most(2, WhenFull::EmitEarly);
+    assert_eq!(held_back(early), (vec![2, 3, 0, 1], None));
+    let golden = "suppress: 2 rows is the limit; raise `at_most` or bound the input";
+    let (_, failure) = held_back(suppress.at_most(2, WhenFull::Fail));
+    assert_eq!(failure.as_deref(), Some(golden));
+}
+
+#[test]
+fn impossible_suppression_is_named() {
+    let refused = |suppress| {
+        let built = Shard::embed(Config::embedded(), |p| {
+            let (_, rows) = p.input::<Row>();
+            let table = rows.key_by(|row| row.key).table(upsert);
+            table.suppress(suppress).to_stream().for_each(drop);
+            Ok(())
+        });
+        built.map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+    };
+    assert_eq!(refused(Suppress::after(ns(0))), "suppress = 0 ns: nothing would be held back");
+    let none = Suppress::after(ns(1)).at_most(0, WhenFull::Fail);
+    assert_eq!(refused(none), "at_most = 0: nothing could be held back");
+    assert_eq!(refused(Suppress::after(ns(1))), "accepted");
 }
 
 /// Builds and says why that was refused.

@@ -5,16 +5,18 @@ use std::fmt::Debug;
 use millstream::aggregates::{count, max, sum};
 use millstream::dataflow::Stage;
 use millstream::metrics::Counter;
-use millstream::{Change, Changes, Versions, ns};
+use millstream::table::Suppress;
+use millstream::{Change, Changes, Versions, Windowed, ns};
 use proptest::prelude::*;
 
-use super::support::model::{Row, grouped, watermarks};
+use super::support::model::{Fired, Row, Value, finals, grouped, watermarks, windows};
 use super::support::tables::{
     BY_ARRIVAL, Changed, GroupChanged, Keeps, Show, any_row, first_three, folded, group_of,
-    regrouped, rows_after, sums, totals, upsert,
+    regrouped, rows_after, sums, suppressed, totals, upsert,
 };
+use super::support::world::{all, results, window_of};
 use super::support::{Seen, World, watch};
-use super::{cases, rows, timed};
+use super::{cases, cut, rows, timed};
 
 fn keeps() -> impl Strategy<Value = Keeps> {
     let life = prop::option::of(1..200i64);
@@ -202,5 +204,54 @@ proptest! {
         // The tree is in the order of a seed, as tables are.
         let other = World { hash_seed: world.hash_seed, ..other };
         prop_assert_eq!(ran(&world), ran(&other));
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    /// What is held back is one change that does what all of them did.
+    #[test]
+    fn suppressed_changes_are_the_models(
+        world in World::any(),
+        rows in rows(120),
+        disorder in 0..60i64,
+        span in prop_oneof![4 => 1..200i64, 1 => Just(i64::MAX)],
+    ) {
+        let seen = Seen::<(u64, Change<i64>)>::new();
+        world.run(|p| {
+            let table = timed(p, &world, &rows, disorder).key_by(|row| row.key).table(upsert);
+            let calm = table.suppress(Suppress::after(ns(span as u64)));
+            watch(calm.to_changes(), &seen, &world);
+            Ok(())
+        });
+        seen.borrow().check_over();
+        let want = suppressed(under(&rows, disorder), span);
+        prop_assert_eq!(grouped(&seen.borrow().records, key), grouped(&want, key));
+        rows_after(seen.borrow().records.iter().map(|record| record.1));
+    }
+
+    /// Of each window and key the last result, in the order of the ends of windows.
+    #[test]
+    fn closed_windows_have_their_last_results(
+        world in World::any(),
+        rows in rows(120),
+        cut in cut(),
+        disorder in 0..60i64,
+    ) {
+        let seen = Seen::<Windowed<u64, Value>>::new();
+        world.run(|p| {
+            let keyed = timed(p, &world, &rows, disorder).key_by(|row| row.key);
+            let windows = keyed.window(window_of(cut)).allowed_lateness(ns(cut.lateness as u64));
+            watch(windows.aggregate(all()).until_closed(ns(cut.lateness as u64)), &seen, &world);
+            Ok(())
+        });
+        let mut got = results(&seen);
+        if cut.lateness == i64::MAX {
+            // All are closed at once, at the end.
+            got.sort_by_key(|fired| fired.end);
+        }
+        let want: Vec<Fired> = finals(&windows(&rows, cut, disorder).fired).into_values().collect();
+        prop_assert_eq!(grouped(&got, |fired| fired.key), grouped(&want, |fired| fired.key));
     }
 }

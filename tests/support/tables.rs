@@ -157,3 +157,36 @@ pub fn any_row(rows: &BTreeMap<u64, i64>) -> BTreeMap<u64, ()> {
 pub fn group_of(key: u64, row: i64) -> u64 {
     (key + row as u64) % 3
 }
+
+/// What `suppress` lets go on of a table by arrival, when changes are held back for a span of event
+/// time. Each row of input comes with the watermark before it.
+pub fn suppressed(rows: impl IntoIterator<Item = (Row, i64)>, span: i64) -> Vec<Changed> {
+    /// What was known, what is there now, and when that goes on.
+    type Held = (Option<i64>, Option<i64>, i64);
+    let mut table: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut held: BTreeMap<u64, Held> = BTreeMap::new();
+    let mut out = Vec::new();
+    let mut let_go = |held: &mut BTreeMap<u64, Held>, key: u64, now: i64| {
+        if let Some((known, row, due)) = held.get(&key).copied().filter(|held| held.2 <= now) {
+            held.remove(&key);
+            let change = Change::between(known, row).filter(Change::is_visible);
+            out.extend(change.map(|change| (due, (key, change))));
+        }
+    };
+    for (row, watermark) in rows {
+        let (old, new) = (table.get(&row.key).copied(), upsert(&row));
+        match new {
+            Some(new) => table.insert(row.key, new),
+            None => table.remove(&row.key),
+        };
+        if old == new {
+            continue;
+        }
+        let_go(&mut held, row.key, watermark.max(row.at));
+        held.entry(row.key).or_insert((old, new, row.at.saturating_add(span))).1 = new;
+        let_go(&mut held, row.key, watermark);
+    }
+    let keys: Vec<u64> = held.keys().copied().collect();
+    keys.into_iter().for_each(|key| let_go(&mut held, key, i64::MAX));
+    out
+}
