@@ -34,6 +34,7 @@
 //! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
 //! | 4 | [`join`] | two streams meet: by key and by time |
+//! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
@@ -124,12 +125,13 @@ pub mod runtime;
 pub mod shard;
 pub mod sim;
 pub mod state;
+pub mod table;
 pub mod testing;
 pub mod time;
 pub mod window;
 
 pub use config::{Config, Idle, Shards};
-pub use dataflow::{Keyed, Pipeline, Plan, Record, Stage, Stream, Work};
+pub use dataflow::{Change, Keyed, Pipeline, Plan, Record, Stage, Stream, Work};
 pub use error::{Error, ErrorKind, Full, Result};
 pub use operators::{KeyContext, Process, SideOutput, Timer};
 #[cfg(feature = "runtime")]
@@ -137,6 +139,7 @@ pub use runtime::Engine;
 pub use shard::{Input, Output, Shard, Snapshot};
 pub use sim::Simulation;
 pub use state::{Text, Ttl};
+pub use table::{Changes, Versions};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
     Aggregate, Cumulative, HotKeys, Rolling, Session, Sliding, Span, Timing, Tumbling, Window,

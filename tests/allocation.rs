@@ -12,6 +12,8 @@ mod process;
 mod sessions;
 #[path = "allocation/sliding.rs"]
 mod sliding;
+#[path = "allocation/tables.rs"]
+mod tables;
 #[path = "allocation/triggers.rs"]
 mod triggers;
 #[cfg(feature = "calendar")]

@@ -22,6 +22,8 @@ mod sliding;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
+#[path = "contract/tables.rs"]
+mod tables;
 #[path = "contract/triggers.rs"]
 mod triggers;
 

@@ -26,6 +26,8 @@ mod shapes;
 #[path = "oracle/sliding.rs"]
 mod sliding;
 mod support;
+#[path = "oracle/tables.rs"]
+mod tables;
 #[path = "oracle/triggers.rs"]
 mod triggers;
 

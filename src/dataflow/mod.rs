@@ -4,6 +4,7 @@
 //! so this room never learns their names. May not know rings, sources or windows. Start with
 //! `operator.rs`, then `stage.rs`.
 
+mod change;
 mod context;
 mod fabric;
 mod operator;
@@ -18,6 +19,7 @@ mod stage;
 mod stream;
 mod two_input;
 
+pub use change::Change;
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
 pub(crate) use operator::pass_on;

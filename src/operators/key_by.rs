@@ -76,6 +76,10 @@ impl<'p, S: Stage> Upstream<'p, S::Out> for Partitioned<'p, S> {
     fn local(self: Box<Self>) -> Stream<'p, Edge<S::Out>> {
         self.by_key()
     }
+
+    fn goes_by_hash(&self) -> bool {
+        false
+    }
 }
 
 /// The stage that was keyed, and by what.

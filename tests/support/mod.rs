@@ -7,6 +7,7 @@ pub mod machine;
 pub mod model;
 pub mod sessions;
 pub mod sliding;
+pub mod tables;
 pub mod triggers;
 pub mod world;
 

@@ -181,6 +181,9 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     #[inline(always)]
     fn leave(&mut self, key: P::Key, is_vacant: bool, cx: &mut Context) {
         self.shared.emitted = 0;
+        if self.shared.late > 0 {
+            cx.count(Counter::Late, std::mem::take(&mut self.shared.late));
+        }
         if is_vacant {
             self.table.remove(key);
         }
@@ -350,7 +353,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         }
         if self.table.len() > self.settings.keys_max {
             cx.fail(Error::Limit {
-                operator: "process",
+                operator: P::NAME,
                 what: "keys",
                 limit: self.settings.keys_max,
                 setting: "keys_max",
@@ -431,24 +434,24 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         let watermark = if by_event_time { self.shared.told.at } else { Timestamp::MIN };
         self.table.visit(&mut Cursor::default(), usize::MAX, |key, slot| {
             if let Some(value) = slot.lease.shown(watermark) {
-                each(Shown::value("process", &key, value));
+                each(Shown::value(P::NAME, &key, value));
             }
         });
-        self.shared.timers.visit(|key, at| each(Shown::timer("process", &key, at)));
+        self.shared.timers.visit(|key, at| each(Shown::timer(P::NAME, &key, at)));
         self.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {
         let Shared { timers, watermark, .. } = &self.shared;
-        out.at_rest("process", !self.holds() && self.unpublished == 0, "has something left to do");
+        out.at_rest(P::NAME, !self.holds() && self.unpublished == 0, "has something left to do");
         self.process.save(out);
-        out.put("process", self.table.clone());
-        out.put("process", timers.clone());
-        out.put("process", *watermark);
-        out.put("process", self.sweep.clone());
-        out.put("process", self.early.clone());
+        out.put(P::NAME, self.table.clone());
+        out.put(P::NAME, timers.clone());
+        out.put(P::NAME, *watermark);
+        out.put(P::NAME, self.sweep.clone());
+        out.put(P::NAME, self.early.clone());
         // Or what comes next would be cut into other slices.
-        out.put("process", (self.budget, self.credit));
+        out.put(P::NAME, (self.budget, self.credit));
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
     }
@@ -456,14 +459,14 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn load(&mut self, from: &mut Saved) {
         let Shared { timers, watermark, told, .. } = &mut self.shared;
         self.process.load(from);
-        from.take("process", &mut self.table);
-        from.take("process", timers);
-        from.take("process", watermark);
+        from.take(P::NAME, &mut self.table);
+        from.take(P::NAME, timers);
+        from.take(P::NAME, watermark);
         *told = *watermark;
-        from.take("process", &mut self.sweep);
-        from.take("process", &mut self.early);
+        from.take(P::NAME, &mut self.sweep);
+        from.take(P::NAME, &mut self.early);
         let mut slice = (self.budget, self.credit);
-        from.take("process", &mut slice);
+        from.take(P::NAME, &mut slice);
         (self.budget, self.credit) = slice;
         self.outlets.iter().for_each(|outlet| outlet.load(from));
         self.next.load(from);
