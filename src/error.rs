@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot that cannot be taken or does not fit.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A lookup that got no answer, and whose failure is not to be passed on.
+    #[error("lookup: {0}")]
+    Lookup(#[from] LookupError),
     /// Keyed state outgrew its limit.
     #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
     Limit {
@@ -61,7 +64,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
-            Self::Io(_) => ErrorKind::Restartable,
+            Self::Io(_) | Self::Lookup(_) => ErrorKind::Restartable,
             Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
@@ -124,6 +127,27 @@ impl IoError {
     /// Names what was done to what, and what the system said.
     pub fn new(action: &'static str, place: impl Into<String>, cause: io::Error) -> Self {
         Self { action, place: place.into(), cause }
+    }
+}
+
+/// Why a lookup got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Nothing came in the time that an attempt is given.
+    #[error("no answer within {0:?}")]
+    TimedOut(std::time::Duration),
+    /// Whoever should answer cannot be reached, or says that it cannot answer now.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The question was refused, or the answer is of no use: asking again would change nothing.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl LookupError {
+    /// Whether asking again may succeed.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Refused(_))
     }
 }
 

@@ -33,6 +33,7 @@
 //! | 6 | [`sim`] | N shards in one thread under a seed |
 //! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
+//! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
@@ -114,6 +115,7 @@ pub mod dataflow;
 pub mod error;
 pub mod exchange;
 pub mod io;
+pub mod lookup;
 pub mod memory;
 pub mod metrics;
 pub mod operators;

@@ -2,6 +2,8 @@
 
 #[path = "allocation/kit.rs"]
 mod kit;
+#[path = "allocation/lookup.rs"]
+mod lookup;
 #[path = "allocation/process.rs"]
 mod process;
 #[path = "allocation/sessions.rs"]

@@ -6,6 +6,8 @@
 
 #[path = "oracle/jumps.rs"]
 mod jumps;
+#[path = "oracle/lookup.rs"]
+mod lookup;
 #[path = "oracle/process.rs"]
 mod process;
 #[path = "oracle/recorded_sessions.rs"]
