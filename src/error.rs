@@ -200,6 +200,13 @@ pub enum SnapshotError {
     },
 }
 
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it did not say why".to_owned())
+}
+
 /// A full queue, and the value it did not take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Full<T>(pub T);

@@ -1,6 +1,13 @@
 //! Lookups as their users see them: time-outs, retries and policies to the nanosecond of virtual
 //! time, what is kept and for how long, what is refused at the build, and real servers.
 
+#[path = "lookup/bridge.rs"]
+mod bridge;
+#[path = "lookup/file.rs"]
+mod file;
+#[path = "lookup/live.rs"]
+mod live;
+
 use millstream::error::LookupError;
 use millstream::lookup::{Cache, Enrich, NoCache, OnFailure, Retry, TableLookup};
 use millstream::metrics::Counter;

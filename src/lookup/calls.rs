@@ -223,6 +223,11 @@ impl<L: Lookup, M: Memo<L::Request, L::Reply>> Calls<L, M> {
                     self.make_due(at, cx);
                 }
                 Phase::Due(_) | Phase::Asked => {
+                    let id = CallId { place: at, generation: call.generation };
+                    if matches!(call.phase, Phase::Asked) {
+                        self.lookup.forget(id);
+                        self.unpublished = true;
+                    }
                     cx.count(Counter::LookupTimeouts, 1);
                     self.end_attempt(at, Err(LookupError::TimedOut(self.timeout)), cx);
                 }

@@ -212,7 +212,8 @@ where
         let line = Line::<Item<S::Out, L::Request, L::Reply>>::bytes(settings.room());
         pipeline.reserve_bytes(line.saturating_add(Calls::<L, M>::bytes(capacity)));
         pipeline.reserve_bytes(bytes);
-        lookup.attach(pipeline.fabric().bell(pipeline.shard()));
+        let bell = pipeline.fabric().bell(pipeline.shard());
+        pipeline.reserve_bytes(lookup.attach(bell, capacity));
         let seed = config.hash_seed ^ pipeline.shard() as u64;
         let calls = Calls::new(lookup, memo, capacity, asked.timeout, asked.retry, seed);
         let stream = exchange::local(stream, "line up");

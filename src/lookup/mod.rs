@@ -7,9 +7,11 @@
 //! or a socket is behind the trait. May not know drivers, windows or other operators. Start with
 //! `service.rs`, then `operator.rs`.
 
+mod bridge;
 mod cache;
 mod calls;
 mod enrich;
+mod file;
 mod line;
 mod operator;
 mod retry;
@@ -17,8 +19,10 @@ mod service;
 mod settle;
 mod table;
 
+pub use bridge::{Bridge, Worker};
 pub use cache::{Cache, Cached, Memo, NoCache};
 pub use enrich::Enrich;
+pub use file::{FileLookup, TableFile};
 pub use retry::Retry;
 pub use service::{Answer, CallId, Lookup};
 pub use settle::OnFailure;

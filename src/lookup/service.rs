@@ -19,7 +19,7 @@ pub struct CallId {
 
 /// Whatever answers questions, as one shard sees it. None of its calls may wait.
 ///
-/// Most are made of a table or of a bridge to a thread; write one yourself for
+/// Most are made of a table or of a [`Bridge`](super::Bridge) to a thread; write one yourself for
 /// what has an interface of its own that does not block, such as a ring to another process.
 ///
 /// ```
@@ -50,8 +50,11 @@ pub trait Lookup: 'static {
     /// What is found.
     type Reply: Clone + 'static;
 
-    /// Called once, while the pipeline is built: `bell` wakes the shard when an answer is there.
-    fn attach(&mut self, _bell: Arc<Bell>) {}
+    /// Called once, while the pipeline is built: `bell` wakes the shard when an answer is there,
+    /// and `calls` is how many may be under way. Returns the bytes that its own queues take.
+    fn attach(&mut self, _bell: Arc<Bell>, _calls: usize) -> usize {
+        0
+    }
 
     /// The answer, where it is at hand and costs no call. Whoever answers every question here need
     /// do nothing in [`ask`](Self::ask).
@@ -67,6 +70,10 @@ pub trait Lookup: 'static {
     /// `Full` if there is no room for it now: it is asked again at a later step, until its time is
     /// over.
     fn ask(&mut self, id: CallId, request: &Self::Request, now: Timestamp) -> Result<(), Full<()>>;
+
+    /// Nobody wants this answer any more: its time is over. Whoever can still spare himself the
+    /// work does.
+    fn forget(&mut self, _id: CallId) {}
 
     /// These were all the questions for now: what hands them on once a batch does it here.
     fn publish(&mut self) {}
