@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot that cannot be taken or does not fit.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A lookup that got no answer, and whose failure is not to be passed on.
+    #[error("lookup: {0}")]
+    Lookup(#[from] LookupError),
     /// Keyed state outgrew its limit.
     #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
     Limit {
@@ -73,6 +76,8 @@ impl Error {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
             Self::Io(_) => ErrorKind::Restartable,
             Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+            Self::Io(_) | Self::Lookup(_) => ErrorKind::Restartable,
+            Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
 }
@@ -137,6 +142,27 @@ impl IoError {
     }
 }
 
+/// Why a lookup got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Nothing came in the time that an attempt is given.
+    #[error("no answer within {0:?}")]
+    TimedOut(std::time::Duration),
+    /// Whoever should answer cannot be reached, or says that it cannot answer now.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The question was refused, or the answer is of no use: asking again would change nothing.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl LookupError {
+    /// Whether asking again may succeed.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
 /// Bytes that are not what they should be, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}:{line}: {reason}")]
@@ -184,6 +210,13 @@ pub enum SnapshotError {
         /// The name of the type that it wants.
         wanted: &'static str,
     },
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it did not say why".to_owned())
 }
 
 /// A full queue, and the value it did not take.

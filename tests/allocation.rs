@@ -4,6 +4,8 @@
 mod joins;
 #[path = "allocation/kit.rs"]
 mod kit;
+#[path = "allocation/lookup.rs"]
+mod lookup;
 #[path = "allocation/partitioning.rs"]
 mod partitioning;
 #[path = "allocation/process.rs"]

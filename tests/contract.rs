@@ -6,6 +6,8 @@
 mod join_extremes;
 #[path = "contract/joins.rs"]
 mod joins;
+#[path = "contract/lookup.rs"]
+mod lookup;
 #[path = "contract/partitioning.rs"]
 mod partitioning;
 #[path = "contract/process.rs"]

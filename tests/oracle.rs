@@ -10,6 +10,8 @@ mod hot_keys;
 mod joins;
 #[path = "oracle/jumps.rs"]
 mod jumps;
+#[path = "oracle/lookup.rs"]
+mod lookup;
 #[path = "oracle/partitioning.rs"]
 mod partitioning;
 #[path = "oracle/process.rs"]

@@ -26,6 +26,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (40, &["operators", "window", "join", "cep", "checkpoint", "net", "disk"]),
     // Made of process functions and aggregates: above them, and below the shard like them.
     (41, &["table"]),
+    (40, &["operators", "window", "lookup", "join", "cep", "checkpoint", "net", "disk"]),
     (50, &["shard"]),
     (60, &["runtime", "sim"]),
     (70, &["control", "testing"]),
@@ -40,7 +41,7 @@ const HOT: u32 = 50;
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("glommio", &["runtime/", "disk/"]),
     ("io_uring", &["net/", "disk/"]),
-    ("rtrb", &["exchange/ring.rs", "cli/baseline/"]),
+    ("rtrb", &["exchange/ring.rs", "exchange/pipe.rs", "cli/baseline/"]),
     ("hdrhistogram", &["metrics/histogram.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),
     ("quanta", &["time/clock.rs"]),

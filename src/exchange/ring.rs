@@ -1,4 +1,4 @@
-//! The ring between two shards. The only file that names rtrb.
+//! The ring between two shards. This file and `pipe.rs` are the only ones that name rtrb.
 
 use std::sync::Arc;
 use std::vec::Drain;

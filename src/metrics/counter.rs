@@ -66,6 +66,13 @@ catalogue! {
     Keys "keys" Gauge "keys" "Keys that hold state now";
     HotKeys "hot_keys" Gauge "keys" "Keys split over the shards they arrive on now";
     HotRecords "hot_records" Count "records" "Records of hot keys aggregated where they arrived";
+    LookupCalls "lookup_calls" Count "calls" "Calls made to lookups, retries among them";
+    LookupRetries "lookup_retries" Count "calls" "Calls made again after an attempt that failed";
+    LookupTimeouts "lookup_timeouts" Count "calls" "Calls given up because no answer came in time";
+    LookupLate "lookup_late" Count "answers" "Answers that came after their call was given up";
+    LookupFailed "lookup_failed" Count "records" "Records whose lookup failed for good";
+    CacheHits "cache_hits" Count "records" "Records answered out of a lookup's cache";
+    CacheShared "cache_shared" Count "records" "Records that shared a call under way for their key";
     Parked "parked" Count "times" "Times the shard gave up its core for want of work";
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)] // Each test binary uses its part of it.
 
 pub mod joins;
+pub mod lookups;
 pub mod machine;
 pub mod model;
 pub mod sessions;
