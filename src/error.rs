@@ -74,10 +74,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
-            Self::Io(_) => ErrorKind::Restartable,
-            Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
             Self::Io(_) | Self::Lookup(_) => ErrorKind::Restartable,
-            Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
 }

@@ -35,7 +35,6 @@ pub(crate) use late::LateRecords;
 pub use outbox::{Mark, Outbox};
 pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
 pub use pipe::{PipeReceiver, PipeSender, pipe, pipe_bytes};
-pub use port::{Exchange, Handover, Port};
 pub use port::{Handover, Port};
 pub use ports::{Exchange, Ports};
 pub use ring::{RingReceiver, RingSender, ring};
