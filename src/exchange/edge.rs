@@ -40,7 +40,8 @@ pub fn local<'p, S: Stage>(stream: Stream<'p, S>, label: &str) -> Stream<'p, Edg
     behind(pipeline, vec![lane], node)
 }
 
-/// Ends a stage in an edge over which `route` sends each record to one of the shards, or to several.
+/// Ends a stage in an edge over which `route` sends each record to one of the shards, or to
+/// several.
 pub fn exchange<'p, S: Stage<Out: Send>>(
     stream: Stream<'p, S>,
     label: &str,

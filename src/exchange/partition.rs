@@ -8,8 +8,8 @@
 //!
 //! - every group has exactly one [owner](crate::exchange::owner), on any number of shards up to
 //!   that of groups; two shards that compute it always agree, without asking each other;
-//! - each shard owns a contiguous range of groups, in the order of the shards, and the ranges differ
-//!   in length by one group at most;
+//! - each shard owns a contiguous range of groups, in the order of the shards, and the ranges
+//!   differ in length by one group at most;
 //! - on a change from `n` to `m` shards a group moves as a whole, and what a shard owns then was
 //!   owned by neighbours before: by at most `n / m + 2` of them. So a restore reads a few whole
 //!   ranges, and never sorts keys;

@@ -75,7 +75,8 @@ where
     /// and so is never late.
     ///
     /// ```
-    /// use millstream::{io::IterSource, ms, table::Suppress, Change, Record, Simulation, Timestamp};
+    /// use millstream::table::Suppress;
+    /// use millstream::{io::IterSource, ms, Change, Record, Simulation, Timestamp};
     /// # fn main() -> millstream::Result<()> {
     /// Simulation::new(1, 0).run(|p| {
     ///     let prices = [(0, 10), (3, 12), (5, 11), (20, 15)];

@@ -164,7 +164,8 @@ proptest! {
                 let from = p.shard();
                 let source = p.source(memory(&parts[from])).event_time(at, disordered(60));
                 // The number tells where it came from, too.
-                let source = source.map(move |row| Row { value: row.value * 8 + from as i64, ..row });
+                let tagged = move |row: Row| Row { value: row.value * 8 + from as i64, ..row };
+                let source = source.map(tagged);
                 watch(way.spread(source, p.shards()), &seen[from], &world);
                 Ok(())
             });

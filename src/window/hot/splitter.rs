@@ -111,8 +111,8 @@ where
         true
     }
 
-    /// Finds the pane for a record, or opens it if that is allowed; it is the recent one then. There
-    /// is none for a record behind its slice or in a gap.
+    /// Finds the pane for a record, or opens it if that is allowed; it is the recent one then.
+    /// There is none for a record behind its slice or in a gap.
     #[inline]
     fn find_slice(&mut self, at: i64, may_open: bool) -> bool {
         if self.parts.recent(at).or_else(|| self.parts.holding(at)).is_some() {
