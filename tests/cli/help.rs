@@ -54,7 +54,7 @@ fn help_names_every_flag_and_teaches() {
 fn scenarios_are_listed() {
     let done = run(&folder("list"), "bench --list");
     assert_eq!(done.code, Some(0));
-    let event_time = ["sliding", "sessions", "process", "timers", "ttl", "fifo"];
+    let event_time = ["sliding", "sessions", "process", "timers", "ttl", "fifo", "hotkey"];
     for name in ["bars", "hop", "window"].into_iter().chain(event_time) {
         assert!(done.stdout.lines().any(|line| line.starts_with(name)), "{}", done.stdout);
     }
@@ -63,7 +63,7 @@ fn scenarios_are_listed() {
 #[test]
 fn plans_are_drawn_and_nothing_runs() {
     let folder = folder("plan");
-    let event_time = ["sliding", "sessions", "process", "timers", "ttl", "fifo"];
+    let event_time = ["sliding", "sessions", "process", "timers", "ttl", "fifo", "hotkey"];
     for scenario in ["bars", "hop", "window"].into_iter().chain(event_time) {
         let plan = run(&folder, &format!("bench {scenario} --plan --shards 2 --idle adaptive"));
         assert!(plan.code == Some(0) && plan.stdout.contains("source"), "{}", plan.stderr);
