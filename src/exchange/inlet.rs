@@ -127,7 +127,7 @@ impl<T: 'static> Inlet<T> {
             if self.operator.pressure() == Pressure::Full {
                 cx.left_over = true;
                 let mut outbox = self.here[lane].1.borrow_mut();
-                outbox.left_over = !outbox.is_empty();
+                outbox.left_over |= !outbox.is_empty();
                 break;
             }
             let (path, handover) = &self.here[lane];
@@ -137,7 +137,6 @@ impl<T: 'static> Inlet<T> {
                 _ => (outbox.records.len().min(self.batch_max), None),
             };
             if records == 0 && mark.is_none() {
-                outbox.left_over = false;
                 break;
             }
             if let Some(ingress) = outbox.ingress() {

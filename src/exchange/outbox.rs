@@ -33,7 +33,7 @@ impl Mark {
 pub struct Outbox<T> {
     pub(super) records: Vec<Record<T>>,
     pub(super) marks: Vec<(usize, Mark)>,
-    /// The stage that it was handed over to had no room for all of it when it last looked.
+    /// Since somebody last asked, the stage behind had no room for all that was handed over to it.
     pub(super) left_over: bool,
 }
 

@@ -120,10 +120,11 @@ impl<T> Port<T> {
             }
     }
 
-    /// Whether a stage of this shard had no room for what it was handed over.
-    pub fn is_left_over(&self) -> bool {
+    /// Whether a stage of this shard had no room for all that it was handed over, at any time since
+    /// this was last asked.
+    pub fn take_left_over(&mut self) -> bool {
         match &self.to {
-            Destination::Here(handover) => handover.borrow().left_over,
+            Destination::Here(handover) => std::mem::take(&mut handover.borrow_mut().left_over),
             Destination::There(_) => false,
         }
     }
@@ -149,6 +150,7 @@ fn hand_over<T>(outbox: &mut Outbox<T>, handover: &Handover<T>) -> usize {
     if !there.is_empty() {
         return 0;
     }
-    std::mem::swap(outbox, &mut there);
+    std::mem::swap(&mut outbox.records, &mut there.records);
+    std::mem::swap(&mut outbox.marks, &mut there.marks);
     there.records.len() + there.marks.len()
 }

@@ -53,8 +53,8 @@ impl<T> Ports<T> {
 
     /// The port to a shard.
     #[inline(always)]
-    pub fn to(&self, shard: usize) -> &Port<T> {
-        &self.ports[shard]
+    pub fn to(&mut self, shard: usize) -> &mut Port<T> {
+        &mut self.ports[shard]
     }
 
     #[inline]

@@ -28,7 +28,7 @@ impl Shuffle {
     }
 
     #[inline]
-    fn choose<T>(&mut self, ports: &Ports<T>) -> usize {
+    fn choose<T>(&mut self, ports: &mut Ports<T>) -> usize {
         let shards = self.backlog.len();
         if shards == 1 {
             return 0;
@@ -70,8 +70,7 @@ impl<T: 'static> Route<T> for Shuffle {
     }
 }
 
-/// To this shard, unless that had no room for all of what it was given before; then as
-/// [`Shuffle`].
+/// To this shard, unless it had no room for all of what it was given before; then as [`Shuffle`].
 pub struct LocalOrShuffle {
     shuffle: Shuffle,
     /// Whether this batch may leave, once its first record has come.
@@ -89,7 +88,7 @@ impl<T: 'static> Route<T> for LocalOrShuffle {
     #[inline]
     fn send(&mut self, record: Record<T>, ports: &mut Ports<T>, cx: &mut Context) {
         let here = ports.here();
-        let leaves = *self.leaves.get_or_insert_with(|| ports.to(here).is_left_over());
+        let leaves = *self.leaves.get_or_insert_with(|| ports.to(here).take_left_over());
         match leaves {
             false => ports.push(here, record),
             true => self.shuffle.send(record, ports, cx),

@@ -41,7 +41,7 @@ fn counted(outcome: &Outcome) -> [u64; 3] {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases(150))]
 
     /// One source: the same results of each key in the same order, each time a late record makes
     /// one anew, and the same records are late; ties tell apart what came first.

@@ -118,7 +118,7 @@ fn windows_of_shards(
 }
 
 proptest! {
-    #![proptest_config(cases(400))]
+    #![proptest_config(cases(250))]
 
     /// One source: who gets what where that is fixed, and each row once where it is not; in order;
     /// and on each shard the windows over its rows, late ones too, are those that the watermarks of

@@ -35,6 +35,7 @@ mod closing;
 mod fifo;
 mod growth;
 mod hop;
+mod hotkey;
 mod join;
 mod measured;
 mod process;
@@ -67,6 +68,7 @@ pub const ALL: &[Scenario] = &[
     timers::SCENARIO,
     ttl::SCENARIO,
     fifo::SCENARIO,
+    hotkey::SCENARIO,
 ];
 
 /// Something that can be measured.

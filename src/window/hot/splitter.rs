@@ -21,8 +21,8 @@ const PARTS_MAX: usize = 1 << 10;
 ///
 /// Once a part of a key and slice has begun, every record of both goes into it, until it is sent:
 /// so the owner combines what came in the order in which it came. A record behind its slice goes
-/// straight to the owner, who alone decides what is late; so does everything while the input is
-/// idle, because nobody waits for it then.
+/// straight to the owner, who alone decides what is late. Before an input falls idle all parts are
+/// sent, because nobody waits for it then.
 pub struct Splitter<K: Key, T, A: Aggregate<T>, N> {
     settings: Settings,
     aggregate: Rc<A>,
@@ -94,7 +94,7 @@ where
     /// Adds a record to the part of its key and slice, if it may have one.
     fn take(&mut self, key: K, known: Known, record: &Record<T>) -> bool {
         let may_begin = known.is_hot && self.held < PARTS_MAX;
-        if self.watermark.idle || !self.find_slice(record.at.0, may_begin) {
+        if !self.find_slice(record.at.0, may_begin) {
             return false;
         }
         let table = &mut self.parts.recent_mut().table;
