@@ -8,6 +8,8 @@ mod process;
 mod sessions;
 #[path = "allocation/sliding.rs"]
 mod sliding;
+#[path = "allocation/time_or_count.rs"]
+mod time_or_count;
 #[path = "allocation/triggers.rs"]
 mod triggers;
 #[cfg(feature = "calendar")]

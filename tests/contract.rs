@@ -16,6 +16,8 @@ mod sliding;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
+#[path = "contract/time_or_count.rs"]
+mod time_or_count;
 #[path = "contract/triggers.rs"]
 mod triggers;
 

@@ -20,6 +20,8 @@ mod shapes;
 #[path = "oracle/sliding.rs"]
 mod sliding;
 mod support;
+#[path = "oracle/time_or_count.rs"]
+mod time_or_count;
 #[path = "oracle/triggers.rs"]
 mod triggers;
 

@@ -6,6 +6,7 @@ pub mod machine;
 pub mod model;
 pub mod sessions;
 pub mod sliding;
+pub mod time_or_count;
 pub mod triggers;
 pub mod world;
 

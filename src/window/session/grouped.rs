@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Stage, Stream};
 use crate::error::ConfigError;
-use crate::exchange::{self, Side};
+use crate::exchange::Side;
 use crate::state::Key;
 use crate::time::nanos;
+use crate::window::late::with_late;
 use crate::window::session::gap::{Gap, Session};
 use crate::window::session::operator::{SessionOperator, Settings};
 use crate::window::{Aggregate, Windowed};
@@ -150,13 +151,10 @@ impl<'p, K: Key, T: 'static, G: Gap<T>> SessionStream<'p, K, T, G> {
         Stream<'p, Edge<T>>,
     ) {
         let Self { keyed: Keyed { upstream, keys, .. }, gap, lateness, sessions_max } = self;
-        let stream = upstream.by_key();
-        let pipeline = stream.pipeline;
-        let (port, lane) = exchange::handover(pipeline);
-        let (late, bounds) = (Some(Side::new(port)), Bounds { lateness, sessions_max });
-        let results = sessions(stream, keys, gap, aggregate, bounds, late);
-        let node = pipeline.node("late", &[results.node]);
-        (results, exchange::behind(pipeline, vec![lane], node))
+        let bounds = Bounds { lateness, sessions_max };
+        with_late(upstream.by_key(), |stream, late| {
+            sessions(stream, keys, gap, aggregate, bounds, Some(late))
+        })
     }
 }
 
