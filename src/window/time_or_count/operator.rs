@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
 use crate::exchange::Side;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Table};
 use crate::time::Watermark;
 use crate::window::Windowed;
@@ -56,6 +56,7 @@ pub struct TimeOrCountOperator<K, T, C: Contents<K, T>, N> {
     deadlines: Deadlines<K>,
     pace: Pace,
     late: LateRecords<T>,
+    held_keys: Share,
     next: N,
 }
 
@@ -84,6 +85,7 @@ where
             deadlines: Deadlines::new(),
             pace: Pace::new(),
             late: LateRecords::new(late, settings.batch_max),
+            held_keys: Share::of(Counter::Keys),
             settings,
             next,
         }
@@ -124,8 +126,8 @@ where
         self.check(cx);
     }
 
-    fn check(&self, cx: &mut Context) {
-        cx.counters.set(Counter::Keys, self.table.len() as u64);
+    fn check(&mut self, cx: &mut Context) {
+        self.held_keys.show(&cx.counters, self.table.len() as u64);
         let Settings { keys_max, records_max, .. } = self.settings;
         let limits = [
             (self.table.len(), "keys", keys_max, "keys_max"),
@@ -158,7 +160,7 @@ where
         if !pace.is_pending() && !work.is_none() {
             late.on_watermark(watermark);
             late.on_batch_end(cx);
-            cx.counters.set(Counter::Keys, table.len() as u64);
+            self.held_keys.show(&cx.counters, self.table.len() as u64);
         }
         work
     }
