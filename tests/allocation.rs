@@ -16,6 +16,8 @@ mod sessions;
 mod sliding;
 #[path = "allocation/tables.rs"]
 mod tables;
+#[path = "allocation/time_or_count.rs"]
+mod time_or_count;
 #[path = "allocation/triggers.rs"]
 mod triggers;
 #[cfg(feature = "calendar")]

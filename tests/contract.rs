@@ -26,6 +26,8 @@ mod sources;
 mod support;
 #[path = "contract/tables.rs"]
 mod tables;
+#[path = "contract/time_or_count.rs"]
+mod time_or_count;
 #[path = "contract/triggers.rs"]
 mod triggers;
 

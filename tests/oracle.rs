@@ -30,6 +30,8 @@ mod sliding;
 mod support;
 #[path = "oracle/tables.rs"]
 mod tables;
+#[path = "oracle/time_or_count.rs"]
+mod time_or_count;
 #[path = "oracle/triggers.rs"]
 mod triggers;
 #[path = "oracle/windows.rs"]

@@ -31,7 +31,7 @@ pub use chosen::Chosen;
 pub(crate) use edge::{behind, exchange, handover, local};
 pub use in_turn::InTurn;
 pub use inlet::{Inlet, Lane};
-pub(crate) use late::LateRecords;
+pub(crate) use late::{LateRecords, with_late};
 pub use outbox::{Mark, Outbox};
 pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
 pub use pipe::{PipeReceiver, PipeSender, pipe, pipe_bytes};

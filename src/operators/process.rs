@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Saved, Stage, Stream};
+use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Sweep, Table, Ttl};
 use crate::time::{TimerWheel, Watermark, us};
@@ -430,6 +431,7 @@ impl<P: Process> Stage for ProcessStage<P> {
             unpublished: 0,
             budget: settings.fire_max,
             taken: 0,
+            held_keys: Share::of(Counter::Keys),
             next,
         })
     }

@@ -238,7 +238,7 @@ where
         self.retire_revisions();
         let told = self.firing.progress.finish();
         self.firing.behind = false;
-        cx.counters.set(Counter::Keys, self.held as u64);
+        self.held_keys.show(&cx.counters, self.held as u64);
         self.late.on_watermark(told);
         self.next.on_watermark(told, cx);
         self.publish(cx);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Pipeline, Runnable, Stage, Stream};
 use crate::error::ConfigError;
-use crate::exchange::{self, Side};
+use crate::exchange::with_late;
 use crate::state::Key;
 use crate::time::nanos;
 use crate::window::operator::{Late, Settings, WindowOperator};
@@ -132,13 +132,9 @@ impl<'p, K: Key, T: 'static> WindowedStream<'p, K, T> {
     ) -> (Stream<'p, impl Stage<Out = Windowed<K, A::Out>> + use<'p, K, T, A>>, Stream<'p, Edge<T>>)
     {
         let Self { keyed: Keyed { upstream, keys, .. }, cut } = self;
-        let stream = upstream.by_key();
-        let pipeline = stream.pipeline;
-        let (port, lane) = exchange::handover(pipeline);
-        let late = Late::Output(Side::new(port));
-        let results = windowed(stream, keys, aggregate, cut, late);
-        let node = pipeline.node("late", &[results.node]);
-        (results, exchange::behind(pipeline, vec![lane], node))
+        with_late(upstream.by_key(), |stream, late| {
+            windowed(stream, keys, aggregate, cut, Late::Output(late))
+        })
     }
 }
 

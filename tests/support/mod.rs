@@ -9,6 +9,7 @@ pub mod model;
 pub mod sessions;
 pub mod sliding;
 pub mod tables;
+pub mod time_or_count;
 pub mod triggers;
 pub mod world;
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
@@ -56,6 +56,8 @@ pub struct ProcessOperator<P: Process, N> {
     pub budget: usize,
     /// Records shown to the function since their latency was noted.
     pub taken: u64,
+    /// How many keys there are, for all to see.
+    pub held_keys: Share,
     pub next: N,
 }
 
@@ -337,7 +339,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     /// Ends a batch downstream and in the side outputs.
     fn publish(&mut self, cx: &mut Context) {
         self.unpublished = 0;
-        cx.counters.set(Counter::Keys, self.table.len() as u64);
+        self.held_keys.show(&cx.counters, self.table.len() as u64);
         self.outlets.iter().for_each(|outlet| outlet.on_batch_end(cx));
         self.next.on_batch_end(cx);
     }

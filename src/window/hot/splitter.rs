@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::dataflow::{BETWEEN_LOOKS, Progress};
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::hot::detector::{Detector, Known};
@@ -41,6 +41,7 @@ pub struct Splitter<K: Key, T, A: Aggregate<T>, N> {
     cursor: Cursor,
     /// Records that went into parts since the batch began.
     taken: u64,
+    hot_keys: Share,
     next: N,
 }
 
@@ -70,6 +71,7 @@ where
             progress: Progress::new(),
             cursor: Cursor::default(),
             taken: 0,
+            hot_keys: Share::of(Counter::HotKeys),
             settings,
             next,
         }
@@ -79,7 +81,7 @@ where
     fn split(&mut self, key: K, record: Record<T>, cx: &mut Context) {
         if self.detector.see(key) {
             let hot = self.detector.decide();
-            cx.counters.set(Counter::HotKeys, hot as u64);
+            self.hot_keys.show(&cx.counters, hot as u64);
         }
         if let Some(known) = self.detector.known(key)
             && self.take(key, known, &record)

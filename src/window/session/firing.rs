@@ -96,7 +96,7 @@ where
     /// Nothing is left to fire: event time has come this far for everybody downstream too.
     fn finish_firing(&mut self, cx: &mut Context) {
         let told = self.firing.finish();
-        cx.counters.set(Counter::Keys, self.held as u64);
+        self.held_keys.show(&cx.counters, self.held as u64);
         self.tell(told, cx);
     }
 }

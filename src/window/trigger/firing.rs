@@ -35,7 +35,7 @@ where
         let (work, is_done) = self.look_at_what_is_due(By::Watermark, cx);
         if is_done {
             let told = self.firing.finish();
-            cx.counters.set(Counter::Keys, self.slots.len() as u64);
+            self.held_keys.show(&cx.counters, self.slots.len() as u64);
             self.tell(told, cx);
         }
         Work(work + 1)
