@@ -40,8 +40,8 @@ fn spreading_does_not_allocate() {
 
 /// One key is hot for a while, then another.
 fn hot_keys(p: Pipeline<'_>, rate: f64) -> Result<()> {
-    let key = |trade: &Trade| if trade.qty < 6 { trade.at as u32 >> 22 } else { trade.symbol };
-    let settings = HotKeys::above(0.25).sample_every(4).decide_after(100);
+    let key = |trade: &Trade| if trade.qty < 6 { trade.at as u32 >> 24 } else { trade.symbol };
+    let settings = HotKeys::above(0.25).sample_every(2).decide_after(25);
     let timed = || {
         let source = p.source(trades(p, rate)?);
         let watermarks = Watermarks::bounded_disorder(us(1));
