@@ -1,4 +1,5 @@
-//! `hotkey`: a sliding sum on two shards where one key has half of all records, beside uniform keys.
+//! `hotkey`: a sliding sum on two shards where one key has half of all records, beside uniform
+//! keys.
 
 use std::time::Instant;
 
