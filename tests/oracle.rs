@@ -4,6 +4,8 @@
 //! `PROPTEST_CASES=10000 cargo test --test oracle` looks harder. A failure prints the smallest
 //! input and world that fail.
 
+#[path = "oracle/asof.rs"]
+mod asof;
 #[path = "oracle/hot_keys.rs"]
 mod hot_keys;
 #[path = "oracle/joins.rs"]

@@ -259,7 +259,9 @@ fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut
 }
 
 /// A stream of late records beside an edge.
-fn late_output<'p, T: 'static>(stream: &Stream<'p, Edge<T>>) -> (Side<T>, Stream<'p, Edge<T>>) {
+pub(super) fn late_output<'p, T: 'static>(
+    stream: &Stream<'p, Edge<T>>,
+) -> (Side<T>, Stream<'p, Edge<T>>) {
     let (port, lane) = exchange::handover(stream.pipeline);
     let node = stream.pipeline.node("late", &[stream.node]);
     (Side::new(port), exchange::behind(stream.pipeline, vec![lane], node))
