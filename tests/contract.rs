@@ -2,6 +2,8 @@
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
 //! `src/testing/contract.rs` says what all of that is.
 
+#[path = "contract/asof.rs"]
+mod asof;
 #[path = "contract/join_extremes.rs"]
 mod join_extremes;
 #[path = "contract/joins.rs"]

@@ -24,8 +24,30 @@ fn shard(config: Config) -> Shard {
     shard
 }
 
-fn check(config: Config) {
-    let (mut shard, mut now) = (shard(config), 0);
+/// As-of joins in all directions, two of them with a tolerance.
+fn asof_shard(config: Config) -> Shard {
+    let (shard, ()) = Shard::embed(config, |p| {
+        let halves = || {
+            let trades = p.source(trades(p, 1e6)?);
+            let watermarks = Watermarks::bounded_disorder(us(20));
+            let trades = trades.event_time(|t: &Trade| Timestamp(t.at), watermarks);
+            let (left, right) = trades.split(|trade| trade.qty % 2 == 0);
+            let (left, right) = (left.key_by(|t| t.symbol), right.key_by(|t| t.symbol));
+            Ok::<_, millstream::Error>(left.asof_join(right))
+        };
+        halves()?.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        let forward = halves()?.forward().tolerance(us(50));
+        forward.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        let nearest = halves()?.nearest().tolerance(us(300));
+        nearest.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        Ok(())
+    })
+    .expect("it builds");
+    shard
+}
+
+fn check(mut shard: Shard) {
+    let mut now = 0;
     let mut run = |steps: i64| {
         for _ in 0..steps {
             now += 10_000;
@@ -42,10 +64,16 @@ fn check(config: Config) {
 
 #[test]
 fn joins_do_not_allocate() {
-    check(Config::embedded());
+    check(shard(Config::embedded()));
 }
 
 #[test]
 fn joins_cut_into_slices_do_not_allocate() {
-    check(Config { batch_max: 16, fire_max: 8, ..Config::embedded() });
+    check(shard(Config { batch_max: 16, fire_max: 8, ..Config::embedded() }));
+}
+
+#[test]
+fn asof_joins_do_not_allocate() {
+    check(asof_shard(Config::embedded()));
+    check(asof_shard(Config { batch_max: 16, fire_max: 8, ..Config::embedded() }));
 }
