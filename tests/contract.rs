@@ -2,6 +2,8 @@
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
 //! `src/testing/contract.rs` says what all of that is.
 
+#[path = "contract/batch.rs"]
+mod batch;
 #[path = "contract/process.rs"]
 mod process;
 #[path = "contract/sessions.rs"]

@@ -4,6 +4,8 @@
 //! `PROPTEST_CASES=10000 cargo test --test oracle` looks harder. A failure prints the smallest
 //! input and world that fail.
 
+#[path = "oracle/batch.rs"]
+mod batch;
 #[path = "oracle/jumps.rs"]
 mod jumps;
 #[path = "oracle/process.rs"]

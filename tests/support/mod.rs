@@ -2,6 +2,7 @@
 //! tester, its sources and its sinks are the library's own, in `millstream::testing`.
 #![allow(dead_code, unused_imports)] // Each test binary uses its part of it.
 
+pub mod batch;
 pub mod machine;
 pub mod model;
 pub mod sessions;
