@@ -1,5 +1,7 @@
 //! After warm-up a step allocates nothing and frees nothing.
 
+#[path = "allocation/batch.rs"]
+mod batch;
 #[path = "allocation/joins.rs"]
 mod joins;
 #[path = "allocation/kit.rs"]

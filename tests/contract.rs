@@ -4,6 +4,8 @@
 
 #[path = "contract/asof.rs"]
 mod asof;
+#[path = "contract/batch.rs"]
+mod batch;
 #[path = "contract/join_extremes.rs"]
 mod join_extremes;
 #[path = "contract/joins.rs"]

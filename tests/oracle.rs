@@ -6,6 +6,8 @@
 
 #[path = "oracle/asof.rs"]
 mod asof;
+#[path = "oracle/batch.rs"]
+mod batch;
 #[path = "oracle/hot_keys.rs"]
 mod hot_keys;
 #[path = "oracle/joins.rs"]

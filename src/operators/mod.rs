@@ -4,6 +4,7 @@
 //! [`Keyed`](crate::dataflow::Keyed). May not know drivers. A new operator is one new file: start
 //! from `map.rs` (stateless) or `reduce.rs` (keyed).
 
+mod batch;
 mod broadcast;
 mod deduplicate;
 mod direct;
@@ -28,6 +29,7 @@ mod sink;
 mod source;
 mod union;
 
+pub use batch::{BatchStream, Batched};
 pub use expiring::Expiring;
 pub use process::{
     AtEnd, KeyContext, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,

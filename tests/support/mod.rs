@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)] // Each test binary uses its part of it.
 
 pub mod asof;
+pub mod batch;
 pub mod joins;
 pub mod lookups;
 pub mod machine;
