@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot that cannot be taken or does not fit.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A table could not be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// Keyed state outgrew its limit.
     #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
     Limit {
@@ -61,7 +64,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
-            Self::Io(_) => ErrorKind::Restartable,
+            Self::Query(QueryError::Closed) => ErrorKind::Caller,
+            Self::Io(_) | Self::Query(_) => ErrorKind::Restartable,
             Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
@@ -174,6 +178,20 @@ pub enum SnapshotError {
         /// The name of the type that it wants.
         wanted: &'static str,
     },
+}
+
+/// Why a table could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// As many questions wait as may: ask again later.
+    #[error("too many questions wait for this table: ask again later")]
+    Full,
+    /// No pipeline shows the table: it is not built yet, or it is over.
+    #[error("no pipeline shows this table now")]
+    Closed,
+    /// No answer in time. It may still come, and nobody will hear it.
+    #[error("the shards did not answer in time")]
+    Timeout,
 }
 
 /// A full queue, and the value it did not take.

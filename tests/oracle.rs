@@ -26,6 +26,8 @@ mod support;
 mod tables;
 #[path = "oracle/triggers.rs"]
 mod triggers;
+#[path = "oracle/views.rs"]
+mod views;
 
 use std::collections::BTreeMap;
 

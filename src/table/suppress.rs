@@ -75,7 +75,7 @@ where
     /// and so is never late.
     ///
     /// ```
-    /// use millstream::{io::IterSource, ms, table::Suppress, Change, Record, Simulation, Timestamp};
+    /// use millstream::{Change, Record, Simulation, Timestamp, io::IterSource, ms, table::Suppress};
     /// # fn main() -> millstream::Result<()> {
     /// Simulation::new(1, 0).run(|p| {
     ///     let prices = [(0, 10), (3, 12), (5, 11), (20, 15)];
