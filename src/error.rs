@@ -23,6 +23,9 @@ pub enum Error {
     /// A lookup that got no answer, and whose failure is not to be passed on.
     #[error("lookup: {0}")]
     Lookup(#[from] LookupError),
+    /// A table could not be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// Keyed state outgrew its limit.
     #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
     Limit {
@@ -74,7 +77,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
-            Self::Io(_) | Self::Lookup(_) => ErrorKind::Restartable,
+            Self::Query(QueryError::Closed) => ErrorKind::Caller,
+            Self::Io(_) | Self::Lookup(_) | Self::Query(_) => ErrorKind::Restartable,
             Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
@@ -215,6 +219,20 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it did not say why".to_owned())
+}
+
+/// Why a table could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// As many questions wait as may: ask again later.
+    #[error("too many questions wait for this table: ask again later")]
+    Full,
+    /// No pipeline shows the table: it is not built yet, or it is over.
+    #[error("no pipeline shows this table now")]
+    Closed,
+    /// No answer in time. It may still come, and nobody will hear it.
+    #[error("the shards did not answer in time")]
+    Timeout,
 }
 
 /// A full queue, and the value it did not take.

@@ -38,6 +38,8 @@ mod tables;
 mod time_or_count;
 #[path = "oracle/triggers.rs"]
 mod triggers;
+#[path = "oracle/views.rs"]
+mod views;
 #[path = "oracle/windows.rs"]
 mod windows;
 

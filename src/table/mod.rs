@@ -22,6 +22,7 @@
 //! | `top_n(n, by)` | `top.rs` | all rows of each group, in order |
 //! | `suppress(s)` | `suppress.rs` | the first and the last row of what is held back |
 //! | `until_closed(l)` | `closed.rs` | the last result of each open window |
+//! | `view(v)` | `view/` | a copy of the rows, to be read from outside |
 //!
 //! What keeps rows is a process function (`operators/process.rs`), so batches, timers, room,
 //! snapshots and limits are its. This room sits above those of its floor, since it is made of
@@ -36,8 +37,10 @@ mod fold;
 mod group;
 mod suppress;
 mod top;
+mod view;
 
 pub use changes::Changes;
 pub use fold::Versions;
 pub use group::Grouped;
 pub use suppress::{Suppress, WhenFull};
+pub use view::{Answer, Asked, Part, View};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use millstream::aggregates::{count, max, sum};
 use millstream::dataflow::{Fabric, build};
 use millstream::metrics::Counter;
-use millstream::table::{Suppress, WhenFull};
+use millstream::table::{Suppress, View, WhenFull};
 use millstream::time::ManualClock;
 use millstream::{
     Config, Pipeline, Result, Shard, Shards, Timestamp, Tumbling, Versions, Watermarks, us,
@@ -38,6 +38,7 @@ fn everything(p: Pipeline<'_>) -> Result<()> {
     let groups = table()?.group_by(|symbol, _| *symbol % 7);
     groups.top_n(5, |_, qty| *qty).to_changes().for_each(drop);
     table()?.distinct(|symbol, qty| (*symbol % 5, *qty)).to_changes().for_each(drop);
+    table()?.view(&View::new()).to_changes().for_each(drop);
     table()?.suppress(Suppress::after(us(70))).to_changes().for_each(drop);
     let calm = Suppress::after(us(70)).processing_time().at_most(50, WhenFull::EmitEarly);
     table()?.suppress(calm).to_changes().for_each(drop);
@@ -67,4 +68,24 @@ fn check(count: usize, config: Config) {
 fn tables_do_not_allocate() {
     check(1, Config::default());
     check(2, Config::default());
+}
+
+#[test]
+fn an_answer_does_not_allocate() {
+    let view = View::new();
+    let (mut shard, mut input) = Shard::embed(Config::embedded(), |p| {
+        let (input, rows) = p.input::<u64>();
+        rows.key_by(|n| n % 500).table(|n| Some(*n)).view(&view).to_stream().for_each(drop);
+        Ok(input)
+    })
+    .expect("it can be built");
+    let mut found = 0;
+    for n in 0..2_000u64 {
+        input.push(Timestamp(n as i64), n).expect("there is room");
+        let mut asked = view.range(n % 500.., 1_000).expect("it is open");
+        let in_steps = calls(|| (0..8).for_each(|_| _ = shard.step(Timestamp(n as i64))));
+        assert!(n < 1_000 || in_steps == 0, "{n}: {in_steps}");
+        found += asked.poll().expect("it is open").map_or(0, |answer| answer.rows().len());
+    }
+    assert!(found > 100_000, "{found}");
 }

@@ -1,7 +1,8 @@
 //! Tables and what is made of their changes, through the tester.
 
 use millstream::aggregates::{count, max, sum};
-use millstream::table::{Suppress, WhenFull};
+use millstream::error::QueryError;
+use millstream::table::{Suppress, View, WhenFull};
 use millstream::{Change, Config, Shard, Timestamp, Tumbling, Versions, case, ns};
 
 use super::support::model::{Row, watermarks};
@@ -186,6 +187,63 @@ fn impossible_suppression_is_named() {
     let none = Suppress::after(ns(1)).at_most(0, WhenFull::Fail);
     assert_eq!(refused(none), "at_most = 0: nothing could be held back");
     assert_eq!(refused(Suppress::after(ns(1))), "accepted");
+}
+
+#[test]
+fn a_table_that_is_read_from_outside() {
+    let steps = case!(Row => Out, |s| {
+        let table = s.event_time(at, disordered(20)).key_by(|row| row.key).table(upsert);
+        table.view(&View::new()).to_changes()
+    });
+    Tester::new(steps, said(&rows()), table(&rows(), 20, BY_ARRIVAL)).by(|out| out.0).check();
+}
+
+#[test]
+fn windows_are_read_by_key_and_start() {
+    let view = View::new();
+    let (mut shard, mut input) = Shard::embed(Config::embedded(), |p| {
+        let (input, rows) = p.input::<u64>();
+        let counts = rows.key_by(|n| n % 2).window(Tumbling::of(ns(10))).aggregate(count());
+        let table = counts.key_by(|window| (window.key, window.span.start));
+        table.table(|window| Some(window.value)).view(&view).to_stream().for_each(drop);
+        Ok(input)
+    })
+    .expect("it can be built");
+    for n in 0..40 {
+        input.push(Timestamp(n), n as u64).expect("there is room");
+    }
+    input.advance_to(Timestamp(40));
+    while !shard.step(Timestamp(0)).is_none() {}
+    // A result has the last instant of its window, and is shown once the watermark is past it.
+    let windows = (1, Timestamp(10))..(1, Timestamp(30));
+    let mut asked = view.range(windows, 9).expect("it is open");
+    assert_eq!(asked.poll(), Ok(None));
+    shard.step(Timestamp(0));
+    let answer = asked.poll().expect("it is open").expect("it was answered");
+    assert_eq!((answer.as_of(), answer.is_whole()), (Timestamp(40), true));
+    assert_eq!(answer.rows(), [((1, Timestamp(10)), 5), ((1, Timestamp(20)), 5)]);
+    // As many questions wait as may.
+    let asked: Vec<_> = (0..64).map(|_| view.range(.., 9).expect("there is room")).collect();
+    assert_eq!(view.range(.., 9).map(drop), Err(QueryError::Full));
+    drop(shard);
+    for mut asked in asked {
+        assert_eq!(asked.poll(), Err(QueryError::Closed));
+    }
+    assert_eq!(view.key((1, Timestamp(0))).map(drop), Err(QueryError::Closed));
+}
+
+#[test]
+fn a_view_shows_one_table() {
+    let view = View::new();
+    let built = Shard::embed(Config::embedded(), |p| {
+        for _ in 0..2 {
+            let (_, rows) = p.input::<Row>();
+            rows.key_by(|row| row.key).table(upsert).view(&view).to_stream().for_each(drop);
+        }
+        Ok(())
+    });
+    let golden = "pipeline: a view shows one table: this one shows another already";
+    assert_eq!(built.map_or_else(|error| error.to_string(), |_| "accepted".to_owned()), golden);
 }
 
 /// Builds and says why that was refused.

@@ -15,7 +15,8 @@ use crate::dataflow::Record;
 ///
 /// /// One statement for all of them.
 /// fn insert(orders: &Batched<(u64, f64)>) -> String {
-///     let rows = orders.iter().map(|Record { value: (id, price), .. }| format!("({id}, {price})"));
+///     let row = |order: &Record<(u64, f64)>| format!("({}, {})", order.value.0, order.value.1);
+///     let rows = orders.iter().map(row);
 ///     format!("insert into orders values {}", rows.collect::<Vec<_>>().join(", "))
 /// }
 /// ```
