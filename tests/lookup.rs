@@ -7,6 +7,15 @@ mod bridge;
 mod file;
 #[path = "lookup/live.rs"]
 mod live;
+#[cfg(feature = "postgres")]
+#[path = "lookup/postgres.rs"]
+mod postgres;
+#[cfg(feature = "redis")]
+#[path = "lookup/redis.rs"]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+#[path = "lookup/servers.rs"]
+mod servers;
 
 use millstream::error::LookupError;
 use millstream::lookup::{Cache, Enrich, NoCache, OnFailure, Retry, TableLookup};
