@@ -120,7 +120,7 @@ impl Postgres {
         }
         let question = Arc::new(Question { query: query.to_owned(), config, key, row });
         let patience = self.patience;
-        let makers = (0..self.connections).map(|_| {
+        let makers = (0..self.connections.max(1)).map(|_| {
             let question = question.clone();
             let make = move || Connection::new(question.clone(), patience);
             Box::new(make) as MakeWorker<_>

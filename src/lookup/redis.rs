@@ -99,7 +99,7 @@ impl Redis {
     {
         let codec = Arc::new((key, value));
         let (client, patience) = (self.client.clone(), self.patience);
-        let makers = (0..self.connections).map(|_| {
+        let makers = (0..self.connections.max(1)).map(|_| {
             let (client, codec) = (client.clone(), codec.clone());
             let make = move || Session::new(client.clone(), patience, codec.clone());
             Box::new(make) as MakeWorker<_>

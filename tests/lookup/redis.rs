@@ -52,7 +52,7 @@ fn lookup_by(server: Redis) -> Bridge<u64, u64> {
 
 /// What is found.
 fn model(n: u64) -> Option<u64> {
-    (n < 300 && n % 7 != 0).then_some(n * 3)
+    (n < 300 && !n.is_multiple_of(7)).then_some(n * 3)
 }
 
 fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, Answer<u64>)> {
