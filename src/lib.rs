@@ -76,7 +76,8 @@
 //! # What is deliberately absent
 //!
 //! - On floors 0 to 5 only `time/clock.rs` reads a clock. Operators see the `now` of the step.
-//! - No thread, no future and no lock that a record passes through. The lock in
+//! - No thread, no future and no lock that a record passes through. Where a lookup needs a thread,
+//!   a question crosses to it by a ring, and the record stays. The lock in
 //!   `dataflow/fabric.rs` is taken only while pipelines are built, that of
 //!   [`MemorySink`](io::MemorySink) once a batch and by choice.
 //! - Shards share rings, counters and door bells, and no other memory. No operator need be `Send`
@@ -91,7 +92,7 @@
 //! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
 //! - No dependency named in two places. Each has one file or room that wraps it: glommio in
-//!   `runtime/`, rtrb in `exchange/ring.rs`, hdrhistogram in `metrics/histogram.rs`.
+//!   `runtime/`, rtrb in `exchange/`, hdrhistogram in `metrics/histogram.rs`.
 //! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/` and `runtime/`.
 //!
 //! # Where to start
@@ -104,6 +105,8 @@
 //!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
 //!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
+//! - **A new place to look things up**: `impl` [`lookup::Lookup`] if it never blocks, as
+//!   `lookup/table.rs` does; or a [`lookup::Worker`] on a bridge if it does, as `lookup/redis.rs`.
 //! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator
 //!   that keeps state shows it there by `inspect` and puts it into a [`Snapshot`] by `save` and
 //!   `load`, as `reduce.rs` does.

@@ -7,6 +7,15 @@ mod bridge;
 mod file;
 #[path = "lookup/live.rs"]
 mod live;
+#[cfg(feature = "postgres")]
+#[path = "lookup/postgres.rs"]
+mod postgres;
+#[cfg(feature = "redis")]
+#[path = "lookup/redis.rs"]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+#[path = "lookup/servers.rs"]
+mod servers;
 
 use millstream::error::LookupError;
 use millstream::lookup::{Cache, Enrich, NoCache, OnFailure, Retry, TableLookup};
@@ -269,7 +278,7 @@ fn a_restored_pipeline_asks_again() -> Result<()> {
     Ok(())
 }
 
-type Looked<'p, S> = Enrich<'p, S, fn(&u64) -> u64, TableLookup<u64, u64>, NoCache>;
+type Looked<'p> = Enrich<'p, u64, fn(&u64) -> u64, TableLookup<u64, u64>, NoCache>;
 
 fn key(n: &u64) -> u64 {
     *n
@@ -280,7 +289,7 @@ fn impossible_settings_are_refused_at_the_build() {
     fn numbers(p: Pipeline<'_>) -> Stream<'_, impl Stage<Out = u64>> {
         p.test_input::<u64>().1
     }
-    fn looked<'p, S: Stage<Out = u64>>(stream: Stream<'p, S>) -> Looked<'p, S> {
+    fn looked<'p>(stream: Stream<'p, impl Stage<Out = u64>>) -> Looked<'p> {
         stream.lookup(TableLookup::new([]), key as fn(&u64) -> u64)
     }
     macro_rules! refused {

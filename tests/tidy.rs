@@ -36,7 +36,8 @@ const FLOORS: &[(u32, &[&str])] = &[
 /// Rooms up to here are on the hot path.
 const HOT: u32 = 50;
 
-/// Each dependency, and the files that may name it. `io/mod.rs` is there because its `csv` is ours.
+/// Each dependency, and the files that may name it. `io/mod.rs` is there because its `csv` is ours,
+/// and `lookup/mod.rs` because of its `redis`.
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("glommio", &["runtime/", "disk/"]),
     ("io_uring", &["net/", "disk/"]),
@@ -45,6 +46,9 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("csv", &["io/csv/", "io/mod.rs"]),
     ("quanta", &["time/clock.rs"]),
     ("jiff", &["window/zone.rs"]),
+    ("tokio_postgres", &["lookup/postgres.rs"]),
+    ("tokio", &["lookup/postgres.rs"]),
+    ("redis", &["lookup/redis.rs", "lookup/mod.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("serde", &["cli/"]),
     ("serde_json", &["cli/"]),

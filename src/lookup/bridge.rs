@@ -76,7 +76,7 @@ struct Lane<Q, A> {
 }
 
 impl<Q: Clone + Send + 'static, A: Clone + Send + 'static> Bridge<Q, A> {
-    /// So many threads, each of which answers one question at a time by `answer`, which may block.
+    /// So many threads, at least one, each of which answers one question at a time by `answer`, which may block.
     pub fn blocking(
         threads: usize,
         answer: impl Fn(&Q) -> Answer<A> + Clone + Send + 'static,
@@ -106,7 +106,7 @@ impl<Q: Clone + Send + 'static, A: Clone + Send + 'static> Bridge<Q, A> {
         most: usize,
         make: impl Fn() -> W + Clone + Send + 'static,
     ) -> Self {
-        Self::workers((0..threads).map(|_| Box::new(make.clone()) as Box<_>), most)
+        Self::workers((0..threads.max(1)).map(|_| Box::new(make.clone()) as Box<_>), most)
     }
 
     /// A thread for each of these.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::dataflow::{Edge, Operator, Runnable, Stage, Stream};
+use crate::dataflow::{Edge, Keyed, Operator, Runnable, Stage, Stream};
 use crate::error::{ConfigError, LookupError};
 use crate::exchange;
 use crate::lookup::cache::{Cache, Cached, Memo, NoCache};
@@ -53,18 +53,41 @@ impl<'p, S: Stage<Out: Clone>> Stream<'p, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn lookup<L: Lookup, F>(self, lookup: L, request: F) -> Enrich<'p, S, F, L, NoCache>
+    pub fn lookup<L: Lookup, F>(self, lookup: L, request: F) -> Enrich<'p, S::Out, F, L, NoCache>
     where
         F: Fn(&S::Out) -> L::Request + 'static,
     {
-        let asked = Asked {
-            capacity: 256,
-            timeout: secs(1),
-            retry: Retry::none(),
-            order: Order::Input,
-            on_failure: OnFailure::Fail,
-        };
-        Enrich { stream: self, lookup, request, memo: NoCache, wrong: None, bytes: 0, asked }
+        Enrich::new(exchange::local(self, "line up"), lookup, request)
+    }
+}
+
+impl<'p, K: Key, T: Clone + 'static> Keyed<'p, K, T> {
+    /// Like [`Stream::lookup`], on the shard that owns the record's key: so that what one shard has
+    /// asked about and [keeps](Enrich::cache) no other has to ask about.
+    ///
+    /// ```
+    /// use millstream::lookup::{Cache, TableLookup};
+    /// use millstream::{io::IterSource, secs, Record, Simulation, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(3, 0).run(|p| {
+    ///     let names = TableLookup::new([(1u32, 'a'), (2, 'b')]);
+    ///     let numbers = if p.shard() == 0 { [1, 2, 1, 3] } else { [9; 4] };
+    ///     p.source(IterSource::new(numbers.map(|n| Record::new(Timestamp(0), n)).into_iter()))
+    ///         .key_by(|n| *n)
+    ///         .lookup(names, |n| *n)
+    ///         .cache(Cache::of(100, secs(60)))
+    ///         .inner()
+    ///         .for_each(|record| assert!(record.value.0 < 3));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lookup<L: Lookup, F>(self, lookup: L, request: F) -> Enrich<'p, T, F, L, NoCache>
+    where
+        F: Fn(&T) -> L::Request + 'static,
+    {
+        Enrich::new(self.upstream.by_key(), lookup, request)
     }
 }
 
@@ -80,8 +103,8 @@ struct Asked {
 
 /// A lookup in the making; made by [`Stream::lookup`].
 #[must_use = "a lookup does nothing until it ends in `left`, `inner` or `results`"]
-pub struct Enrich<'p, S, F, L, M> {
-    stream: Stream<'p, S>,
+pub struct Enrich<'p, T, F, L, M> {
+    stream: Stream<'p, Edge<T>>,
     lookup: L,
     request: F,
     memo: M,
@@ -92,7 +115,20 @@ pub struct Enrich<'p, S, F, L, M> {
     asked: Asked,
 }
 
-impl<'p, S: Stage, F, L: Lookup, M> Enrich<'p, S, F, L, M> {
+impl<'p, T: 'static, F, L: Lookup> Enrich<'p, T, F, L, NoCache> {
+    fn new(stream: Stream<'p, Edge<T>>, lookup: L, request: F) -> Self {
+        let asked = Asked {
+            capacity: 256,
+            timeout: secs(1),
+            retry: Retry::none(),
+            order: Order::Input,
+            on_failure: OnFailure::Fail,
+        };
+        Self { stream, lookup, request, memo: NoCache, wrong: None, bytes: 0, asked }
+    }
+}
+
+impl<'p, T: 'static, F, L: Lookup, M> Enrich<'p, T, F, L, M> {
     /// How many records may wait. With so many in line the input is not taken; no queue grows. As
     /// many calls may be under way, and of the batch that reaches the capacity the rest waits
     /// without being asked about.
@@ -156,7 +192,7 @@ impl<'p, S: Stage, F, L: Lookup, M> Enrich<'p, S, F, L, M> {
     }
 
     /// Keeps answers, and lets records that ask for the same key share a call.
-    pub fn cache(self, cache: Cache) -> Enrich<'p, S, F, L, Cached<L::Request, L::Reply>>
+    pub fn cache(self, cache: Cache) -> Enrich<'p, T, F, L, Cached<L::Request, L::Reply>>
     where
         L::Request: Key,
     {
@@ -172,10 +208,10 @@ impl<'p, S: Stage, F, L: Lookup, M> Enrich<'p, S, F, L, M> {
 /// The answer beside the record, whatever it is.
 type Results<T, L> = (T, Answer<<L as Lookup>::Reply>);
 
-impl<'p, S, F, L, M> Enrich<'p, S, F, L, M>
+impl<'p, T, F, L, M> Enrich<'p, T, F, L, M>
 where
-    S: Stage<Out: Clone>,
-    F: Fn(&S::Out) -> L::Request + 'static,
+    T: Clone + 'static,
+    F: Fn(&T) -> L::Request + 'static,
     L: Lookup,
     M: Memo<L::Request, L::Reply>,
 {
@@ -199,7 +235,7 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn results(self) -> Stream<'p, impl Stage<Out = Results<S::Out, L>> + use<'p, S, F, L, M>> {
+    pub fn results(self) -> Stream<'p, impl Stage<Out = Results<T, L>> + use<'p, T, F, L, M>> {
         let Self { stream, mut lookup, request, memo, wrong, bytes, asked } = self;
         let pipeline = stream.pipeline;
         let config = pipeline.config();
@@ -209,14 +245,13 @@ where
         let (batch_max, fire_max) = (config.batch_max, config.fire_max);
         let capacity = asked.capacity.clamp(1, CAPACITY_MAX);
         let settings = Settings { capacity, order: asked.order, batch_max, fire_max };
-        let line = Line::<Item<S::Out, L::Request, L::Reply>>::bytes(settings.room());
+        let line = Line::<Item<T, L::Request, L::Reply>>::bytes(settings.room());
         pipeline.reserve_bytes(line.saturating_add(Calls::<L, M>::bytes(capacity)));
         pipeline.reserve_bytes(bytes);
         let bell = pipeline.fabric().bell(pipeline.shard());
         pipeline.reserve_bytes(lookup.attach(bell, capacity));
         let seed = config.hash_seed ^ pipeline.shard() as u64;
         let calls = Calls::new(lookup, memo, capacity, asked.timeout, asked.retry, seed);
-        let stream = exchange::local(stream, "line up");
         stream.then("lookup", |stage| LookupStage { stage, request, calls, settings })
     }
 
@@ -237,11 +272,9 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn left(
-        self,
-    ) -> Stream<'p, impl Stage<Out = (S::Out, Option<L::Reply>)> + use<'p, S, F, L, M>> {
+    pub fn left(self) -> Stream<'p, impl Stage<Out = (T, Option<L::Reply>)> + use<'p, T, F, L, M>> {
         let failures = Failures::Policy(self.asked.on_failure);
-        self.results().then("left", |stage| SettleStage { stage, row: either, failures })
+        self.settle("left", either, failures)
     }
 
     /// Each record for which something was found, with that: an inner join.
@@ -261,9 +294,9 @@ where
     /// # Ok(())
     /// # }
     /// ```
-    pub fn inner(self) -> Stream<'p, impl Stage<Out = (S::Out, L::Reply)> + use<'p, S, F, L, M>> {
+    pub fn inner(self) -> Stream<'p, impl Stage<Out = (T, L::Reply)> + use<'p, T, F, L, M>> {
         let failures = Failures::Policy(self.asked.on_failure);
-        self.results().then("inner", |stage| SettleStage { stage, row: both, failures })
+        self.settle("inner", both, failures)
     }
 
     /// Like [`left`](Self::left), and a side output of the records whose lookup has failed for
@@ -289,14 +322,61 @@ where
     pub fn left_with_failed(
         self,
     ) -> (
-        Stream<'p, impl Stage<Out = (S::Out, Option<L::Reply>)> + use<'p, S, F, L, M>>,
-        Stream<'p, Edge<(S::Out, LookupError)>>,
+        Stream<'p, impl Stage<Out = (T, Option<L::Reply>)> + use<'p, T, F, L, M>>,
+        Stream<'p, Edge<(T, LookupError)>>,
+    ) {
+        self.settle_with_failed("left", either)
+    }
+
+    /// Like [`inner`](Self::inner), and a side output of the records whose lookup has failed for
+    /// good, each with why.
+    ///
+    /// ```
+    /// use millstream::lookup::TableLookup;
+    /// use millstream::{io::IterSource, Record, Simulation, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let table = TableLookup::new([(1u32, 10u32)]);
+    ///     let (rows, failed) = p
+    ///         .source(IterSource::new([1, 2].map(|n| Record::new(Timestamp(0), n)).into_iter()))
+    ///         .lookup(table, |n| *n)
+    ///         .inner_with_failed();
+    ///     rows.for_each(|record| assert_eq!(record.value, (1, 10)));
+    ///     failed.for_each(|record| panic!("{:?}", record.value.1));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inner_with_failed(
+        self,
+    ) -> (
+        Stream<'p, impl Stage<Out = (T, L::Reply)> + use<'p, T, F, L, M>>,
+        Stream<'p, Edge<(T, LookupError)>>,
+    ) {
+        self.settle_with_failed("inner", both)
+    }
+
+    fn settle<O: 'static>(
+        self,
+        label: &str,
+        row: fn(T, Option<L::Reply>) -> Option<O>,
+        failures: Failures<T>,
+    ) -> Stream<'p, impl Stage<Out = O> + use<'p, T, F, L, M, O>> {
+        self.results().then(label, |stage| SettleStage { stage, row, failures })
+    }
+
+    fn settle_with_failed<O: 'static>(
+        self,
+        label: &str,
+        row: fn(T, Option<L::Reply>) -> Option<O>,
+    ) -> (
+        Stream<'p, impl Stage<Out = O> + use<'p, T, F, L, M, O>>,
+        Stream<'p, Edge<(T, LookupError)>>,
     ) {
         let pipeline = self.stream.pipeline;
         let (port, lane) = exchange::handover(pipeline);
-        let failures = Failures::aside(port);
-        let main = self.results();
-        let main = main.then("left", |stage| SettleStage { stage, row: either, failures });
+        let main = self.settle(label, row, Failures::aside(port));
         let node = pipeline.node("failed", &[main.node]);
         (main, exchange::behind(pipeline, vec![lane], node))
     }

@@ -14,6 +14,10 @@ mod enrich;
 mod file;
 mod line;
 mod operator;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 mod retry;
 mod service;
 mod settle;
@@ -23,6 +27,10 @@ pub use bridge::{Bridge, Worker};
 pub use cache::{Cache, Cached, Memo, NoCache};
 pub use enrich::Enrich;
 pub use file::{FileLookup, TableFile};
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresError, PostgresKey, PostgresRow};
+#[cfg(feature = "redis")]
+pub use redis::Redis;
 pub use retry::Retry;
 pub use service::{Answer, CallId, Lookup};
 pub use settle::OnFailure;

@@ -1,10 +1,11 @@
 //! A shard under a real clock, in the test's own thread.
+#![allow(dead_code)] // Without servers there is less to ask.
 
 use std::time::{Duration, Instant};
 
 use millstream::io::MemorySource;
 use millstream::time::{Clock, SystemClock};
-use millstream::{Config, Output, Pipeline, Record, Result, Shard, Timestamp};
+use millstream::{Config, Input, Output, Pipeline, Record, Result, Shard, Timestamp};
 
 /// A test that takes longer than this hangs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -18,6 +19,7 @@ pub fn numbers(numbers: std::ops::Range<u64>) -> MemorySource<u64> {
 /// A shard that the test steps.
 pub struct Live<T> {
     pub shard: Shard,
+    input: Option<Input<u64>>,
     output: Output<T>,
     clock: SystemClock,
     /// What has come out.
@@ -27,7 +29,29 @@ pub struct Live<T> {
 impl<T: 'static> Live<T> {
     pub fn new(build: impl for<'p> FnOnce(Pipeline<'p>) -> Result<Output<T>>) -> Self {
         let (shard, output) = Shard::embed(Config::embedded(), build).expect("it builds");
-        Self { shard, output, clock: SystemClock::new(), values: Vec::new() }
+        Self { shard, input: None, output, clock: SystemClock::new(), values: Vec::new() }
+    }
+
+    /// One whose input is what the test asks.
+    pub fn asking(
+        build: impl for<'p> FnOnce(Pipeline<'p>) -> Result<(Input<u64>, Output<T>)>,
+    ) -> Self {
+        let built = Shard::embed(Config::embedded(), build);
+        let (shard, (input, output)) = built.expect("it builds");
+        let (input, clock) = (Some(input), SystemClock::new());
+        Self { shard, input, output, clock, values: Vec::new() }
+    }
+
+    /// Asks about these, and waits for what comes of them all.
+    pub fn ask(&mut self, numbers: impl IntoIterator<Item = u64>) -> Vec<T> {
+        let mut asked = 0;
+        for number in numbers {
+            asked += 1;
+            let input = self.input.as_mut().expect("it is asked");
+            input.push(Timestamp(0), number).expect("there is room");
+        }
+        self.until(|values| values.len() >= asked);
+        std::mem::take(&mut self.values)
     }
 
     /// Steps until so much has come out, or the input has ended.
