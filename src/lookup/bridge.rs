@@ -76,7 +76,8 @@ struct Lane<Q, A> {
 }
 
 impl<Q: Clone + Send + 'static, A: Clone + Send + 'static> Bridge<Q, A> {
-    /// So many threads, at least one, each of which answers one question at a time by `answer`, which may block.
+    /// So many threads, at least one, each of which answers one question at a time by `answer`,
+    /// which may block.
     pub fn blocking(
         threads: usize,
         answer: impl Fn(&Q) -> Answer<A> + Clone + Send + 'static,

@@ -254,6 +254,9 @@ where
         let first = self.line.first();
         if let Some(Item::Watermark { watermark, ingress }) = self.line.get(first) {
             let (watermark, ingress) = (*watermark, *ingress);
+            if self.turn == first {
+                self.turn = self.line.after(first);
+            }
             self.line.remove(first);
             self.first_segment += 1;
             self.search = match self.settings.order {
