@@ -23,6 +23,12 @@ pub enum Error {
     /// A journal that is damaged, in use, or cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A lookup that got no answer, and whose failure is not to be passed on.
+    #[error("lookup: {0}")]
+    Lookup(#[from] LookupError),
+    /// A table could not be read.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// Keyed state outgrew its limit.
     #[error("{operator}: {limit} {what} is the limit; raise `{setting}` or bound the input")]
     Limit {
@@ -34,6 +40,16 @@ pub enum Error {
         limit: usize,
         /// The field of `Config` that sets the limit.
         setting: &'static str,
+    },
+    /// A record was to go to a shard that there is not.
+    #[error("`{step}` sends a record to shard {shard}, and there are {shards}, counted from 0")]
+    NoShard {
+        /// The step that chose the shard.
+        step: &'static str,
+        /// What it chose.
+        shard: usize,
+        /// How many there are.
+        shards: usize,
     },
     /// A shard panicked; the others were stopped.
     #[error("shard {shard} panicked: {message}")]
@@ -64,12 +80,14 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
-            Self::Io(_) | Self::Journal(JournalError::Io(_)) => ErrorKind::Restartable,
+            Self::Query(QueryError::Closed) => ErrorKind::Caller,
             Self::Journal(JournalError::Locked { .. } | JournalError::Gone { .. }) => {
                 ErrorKind::Caller
             }
+            Self::Io(_) | Self::Lookup(_) | Self::Query(_) => ErrorKind::Restartable,
+            Self::Journal(JournalError::Io(_)) => ErrorKind::Restartable,
             Self::Journal(_) => ErrorKind::Fatal,
-            Self::Limit { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
 }
@@ -131,6 +149,27 @@ impl IoError {
     /// Names what was done to what, and what the system said.
     pub fn new(action: &'static str, place: impl Into<String>, cause: io::Error) -> Self {
         Self { action, place: place.into(), cause }
+    }
+}
+
+/// Why a lookup got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Nothing came in the time that an attempt is given.
+    #[error("no answer within {0:?}")]
+    TimedOut(std::time::Duration),
+    /// Whoever should answer cannot be reached, or says that it cannot answer now.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The question was refused, or the answer is of no use: asking again would change nothing.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl LookupError {
+    /// Whether asking again may succeed.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Refused(_))
     }
 }
 
@@ -255,6 +294,27 @@ pub enum JournalError {
         /// The most that one may have.
         most: usize,
     },
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it did not say why".to_owned())
+}
+
+/// Why a table could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// As many questions wait as may: ask again later.
+    #[error("too many questions wait for this table: ask again later")]
+    Full,
+    /// No pipeline shows the table: it is not built yet, or it is over.
+    #[error("no pipeline shows this table now")]
+    Closed,
+    /// No answer in time. It may still come, and nobody will hear it.
+    #[error("the shards did not answer in time")]
+    Timeout,
 }
 
 /// A full queue, and the value it did not take.

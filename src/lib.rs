@@ -33,6 +33,9 @@
 //! | 6 | [`sim`] | N shards in one thread under a seed |
 //! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
+//! | 4 | [`join`] | two streams meet: by key and by time |
+//! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
+//! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
@@ -73,7 +76,8 @@
 //! # What is deliberately absent
 //!
 //! - On floors 0 to 5 only `time/clock.rs` reads a clock. Operators see the `now` of the step.
-//! - No thread, no future and no lock that a record passes through. The lock in
+//! - No thread, no future and no lock that a record passes through. Where a lookup needs a thread,
+//!   a question crosses to it by a ring, and the record stays. The lock in
 //!   `dataflow/fabric.rs` is taken only while pipelines are built, that of
 //!   [`MemorySink`](io::MemorySink) once a batch and by choice.
 //! - Shards share rings, counters and door bells, and no other memory. No operator need be `Send`
@@ -88,7 +92,7 @@
 //! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
 //! - No dependency named in two places. Each has one file or room that wraps it: glommio in
-//!   `runtime/`, rtrb in `exchange/ring.rs`, hdrhistogram in `metrics/histogram.rs`.
+//!   `runtime/`, rtrb in `exchange/`, hdrhistogram in `metrics/histogram.rs`.
 //! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/` and `runtime/`.
 //!
 //! # Where to start
@@ -101,6 +105,8 @@
 //!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
 //!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
+//! - **A new place to look things up**: `impl` [`lookup::Lookup`] if it never blocks, as
+//!   `lookup/table.rs` does; or a [`lookup::Worker`] on a bridge if it does, as `lookup/redis.rs`.
 //! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator
 //!   that keeps state shows it there by `inspect` and puts it into a [`Snapshot`] by `save` and
 //!   `load`, as `reduce.rs` does.
@@ -114,6 +120,8 @@ pub mod dataflow;
 pub mod error;
 pub mod exchange;
 pub mod io;
+pub mod join;
+pub mod lookup;
 pub mod memory;
 pub mod metrics;
 pub mod operators;
@@ -122,12 +130,13 @@ pub mod runtime;
 pub mod shard;
 pub mod sim;
 pub mod state;
+pub mod table;
 pub mod testing;
 pub mod time;
 pub mod window;
 
 pub use config::{Config, Idle, Shards};
-pub use dataflow::{Keyed, Pipeline, Plan, Record, Stage, Stream, Work};
+pub use dataflow::{Change, Keyed, Pipeline, Plan, Record, Stage, Stream, Work};
 pub use error::{Error, ErrorKind, Full, Result};
 pub use operators::{KeyContext, Process, SideOutput, Timer};
 #[cfg(feature = "runtime")]
@@ -135,10 +144,11 @@ pub use runtime::Engine;
 pub use shard::{Input, Output, Shard, Snapshot};
 pub use sim::Simulation;
 pub use state::{Text, Ttl};
+pub use table::{Changes, Versions};
 pub use time::{Timestamp, Watermarks, ms, ns, secs, us};
 pub use window::{
-    Aggregate, Cumulative, Rolling, Session, Sliding, Span, Timing, Tumbling, Window, Windowed,
-    aggregates, evictors, triggers,
+    Aggregate, Cumulative, HotKeys, Rolling, Session, Sliding, Span, Timing, Tumbling, Window,
+    Windowed, aggregates, evictors, triggers,
 };
 #[cfg(feature = "calendar")]
 pub use window::{Calendar, TradingSessions};

@@ -1,13 +1,25 @@
 //! After warm-up a step allocates nothing and frees nothing.
 
+#[path = "allocation/batch.rs"]
+mod batch;
+#[path = "allocation/joins.rs"]
+mod joins;
 #[path = "allocation/kit.rs"]
 mod kit;
+#[path = "allocation/lookup.rs"]
+mod lookup;
+#[path = "allocation/partitioning.rs"]
+mod partitioning;
 #[path = "allocation/process.rs"]
 mod process;
 #[path = "allocation/sessions.rs"]
 mod sessions;
 #[path = "allocation/sliding.rs"]
 mod sliding;
+#[path = "allocation/tables.rs"]
+mod tables;
+#[path = "allocation/time_or_count.rs"]
+mod time_or_count;
 #[path = "allocation/triggers.rs"]
 mod triggers;
 #[cfg(feature = "calendar")]
@@ -129,12 +141,15 @@ fn everything(p: Pipeline<'_>, rate: f64) -> Result<()> {
 }
 
 /// Shards that share a pipeline, each as a runtime would have it.
-fn shards(count: usize, rate: f64, config: Config) -> Vec<Shard> {
+fn shards(
+    count: usize,
+    config: Config,
+    pipeline: impl Fn(Pipeline<'_>) -> Result<()>,
+) -> Vec<Shard> {
     let config = Arc::new(Config { shards: Shards::Count(count), ..config });
     let fabric = Arc::new(Fabric::new(count));
     let shards = (0..count).map(|index| {
-        let (built, ()) =
-            build(index, &config, &fabric, |p| everything(p, rate)).expect("it builds");
+        let (built, ()) = build(index, &config, &fabric, &pipeline).expect("it builds");
         Shard::new(built, Rc::new(ManualClock::default()))
     });
     let shards = shards.collect();
@@ -156,7 +171,7 @@ fn counted(shards: &[Shard], counter: Counter) -> u64 {
 }
 
 fn check(count: usize, rate: f64, config: Config) {
-    let (mut shards, mut now) = (shards(count, rate, config), Timestamp(0));
+    let (mut shards, mut now) = (shards(count, config, |p| everything(p, rate)), Timestamp(0));
     step_all(&mut shards, 8_000, &mut now);
     let fired = counted(&shards, Counter::WindowsFired);
     let late = counted(&shards, Counter::Late);

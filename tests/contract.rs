@@ -2,6 +2,18 @@
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
 //! `src/testing/contract.rs` says what all of that is.
 
+#[path = "contract/asof.rs"]
+mod asof;
+#[path = "contract/batch.rs"]
+mod batch;
+#[path = "contract/join_extremes.rs"]
+mod join_extremes;
+#[path = "contract/joins.rs"]
+mod joins;
+#[path = "contract/lookup.rs"]
+mod lookup;
+#[path = "contract/partitioning.rs"]
+mod partitioning;
 #[path = "contract/process.rs"]
 mod process;
 #[path = "contract/sessions.rs"]
@@ -16,6 +28,10 @@ mod sliding;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
+#[path = "contract/tables.rs"]
+mod tables;
+#[path = "contract/time_or_count.rs"]
+mod time_or_count;
 #[path = "contract/triggers.rs"]
 mod triggers;
 

@@ -46,6 +46,30 @@ fn a_driver_pushes_watermarks_and_reads_outputs() -> millstream::Result<()> {
     Ok(())
 }
 
+/// Each operator adds its own keys, and takes them back.
+#[test]
+fn keys_are_counted_over_all_operators() -> millstream::Result<()> {
+    let (mut driver, (input, _outputs)) = TestDriver::new(|p| {
+        let (input, stream) = p.test_input::<u64>();
+        let (small, large) = stream.split(|n| *n < 100);
+        let newest = small.key_by(|n| n % 10).reduce(|newest, n| *newest = n);
+        let windows = large.key_by(|n| n % 10).window(Tumbling::of(ms(10))).aggregate(count());
+        let sessions = windows.key_by(|window| window.key).session(Session::gap(ms(5)));
+        Ok((input, (newest.test_output(), sessions.aggregate(count()).test_output())))
+    })?;
+    let mut keys = |time: i64, numbers: &[u64]| {
+        numbers.iter().for_each(|n| input.push(at(time), *n));
+        input.watermark(at(time));
+        driver.settle()?;
+        Ok::<u64, millstream::Error>(driver.counter(Counter::Keys))
+    };
+    assert_eq!(keys(1, &[1, 2, 3, 13])?, 3);
+    assert_eq!(keys(3, &[101, 102])?, 5);
+    assert_eq!(keys(11, &[4, 105])?, 4 + 1 + 2, "two windows are two sessions now");
+    assert_eq!(keys(90, &[])?, 4, "the sessions are over");
+    Ok(())
+}
+
 #[test]
 fn state_is_read_by_type_and_in_order() -> millstream::Result<()> {
     let (mut driver, (input, _sums, _counts)) = TestDriver::new(|p| {

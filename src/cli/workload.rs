@@ -38,6 +38,15 @@ pub const fn reading_of_part(index: u64, keys: u64, part: u64, parts: u64) -> Re
     Reading { key: key * parts + part, value }
 }
 
+/// The `index`-th reading where every other one is of meter 0, at random, and all others are of one
+/// of `keys` meters.
+#[inline(always)]
+pub const fn skewed_reading(index: u64, keys: u64) -> Reading {
+    let reading = reading(index, keys);
+    let is_hot = mix(index) & 0x100 == 0;
+    Reading { key: if is_hot { 0 } else { reading.key }, ..reading }
+}
+
 /// A reading that may come behind others that were taken after it.
 #[derive(Clone, Copy, Debug)]
 pub struct Delayed {

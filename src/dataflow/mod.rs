@@ -4,26 +4,34 @@
 //! so this room never learns their names. May not know rings, sources or windows. Start with
 //! `operator.rs`, then `stage.rs`.
 
+mod change;
 mod context;
 mod fabric;
 mod operator;
+mod pace;
 mod pipeline;
 mod plan;
+mod progress;
 mod record;
 mod saved;
 mod shown;
 mod stage;
 mod stream;
+mod two_input;
 
+pub use change::Change;
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
 pub(crate) use operator::pass_on;
 pub use operator::{Batch, Operator, Pressure};
+pub(crate) use pace::Pace;
 pub use pipeline::{Built, Pipeline, build};
 pub(crate) use plan::SINK;
 pub use plan::{NodeId, Plan};
+pub(crate) use progress::{BETWEEN_LOOKS, Growth, MOVES, Progress};
 pub use record::Record;
 pub use saved::Saved;
 pub use shown::{Held, Shown};
 pub use stage::{Edge, Runnable, Stage};
 pub use stream::{KeyColumn, Keyed, Stream, Upstream};
+pub use two_input::{Meeting, Meets, Reached, TwoInput};

@@ -62,6 +62,12 @@ pub trait Upstream<'p, T> {
 
     /// Closes it so that each record stays on its shard.
     fn local(self: Box<Self>) -> Stream<'p, Edge<T>>;
+
+    /// Whether [`by_key`](Self::by_key) sends a record to the shard that owns the hash of its key,
+    /// so that whoever has the key can tell which shard that is.
+    fn goes_by_hash(&self) -> bool {
+        true
+    }
 }
 
 /// The keys of a whole batch, for one indirect call.

@@ -8,7 +8,8 @@ use crate::error::ConfigError;
 use crate::exchange::inlet::{Inlet, Lane};
 use crate::exchange::outbox::Outbox;
 use crate::exchange::partition::{Route, To};
-use crate::exchange::port::{Exchange, Handover, Port};
+use crate::exchange::port::{Handover, Port};
+use crate::exchange::ports::{Exchange, Ports};
 use crate::exchange::ring::{ring, ring_bytes};
 
 /// A handover between two stages of one shard: where one puts, and where the other takes.
@@ -39,7 +40,8 @@ pub fn local<'p, S: Stage>(stream: Stream<'p, S>, label: &str) -> Stream<'p, Edg
     behind(pipeline, vec![lane], node)
 }
 
-/// Ends a stage in an edge over which `route` sends each record to one of the shards.
+/// Ends a stage in an edge over which `route` sends each record to one of the shards, or to
+/// several.
 pub fn exchange<'p, S: Stage<Out: Send>>(
     stream: Stream<'p, S>,
     label: &str,
@@ -49,7 +51,10 @@ pub fn exchange<'p, S: Stage<Out: Send>>(
     let node = pipeline.node(label, &[stream.node]);
     let (mut ports, mut lanes) = (Vec::new(), Vec::new());
     match connect(pipeline, &mut ports, &mut lanes) {
-        Ok(()) => stream.end(Exchange::new(ports, pipeline.shard(), route)),
+        Ok(()) => {
+            let ports = Ports::new(ports, pipeline.shard());
+            stream.end(Exchange::new(ports, route));
+        }
         Err(error) => pipeline.reject(error),
     }
     behind(pipeline, lanes, node)

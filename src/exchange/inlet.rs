@@ -126,6 +126,8 @@ impl<T: 'static> Inlet<T> {
         loop {
             if self.operator.pressure() == Pressure::Full {
                 cx.left_over = true;
+                let mut outbox = self.here[lane].1.borrow_mut();
+                outbox.left_over |= !outbox.is_empty();
                 break;
             }
             let (path, handover) = &self.here[lane];

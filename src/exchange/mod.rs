@@ -7,21 +7,37 @@
 //! the shard goes on draining its own rings. Edges have an order, so the most downstream one can
 //! always drain, and the mesh cannot deadlock.
 //!
-//! May not know sources, windows or drivers. Start with `edge.rs`, then `port.rs` (sending) and
+//! May not know sources, windows or drivers. Start with `edge.rs`, then `ports.rs` (sending) and
 //! `inlet.rs` (receiving).
 
+mod broadcast;
+mod chosen;
 mod edge;
+mod in_turn;
 mod inlet;
+mod late;
 mod outbox;
 mod partition;
+mod pipe;
 mod port;
+mod ports;
 mod ring;
+mod shuffle;
 mod side;
+mod two_choices;
 
+pub use broadcast::ToAll;
+pub use chosen::Chosen;
 pub(crate) use edge::{behind, exchange, handover, local};
+pub use in_turn::InTurn;
 pub use inlet::{Inlet, Lane};
+pub(crate) use late::{LateRecords, with_late};
 pub use outbox::{Mark, Outbox};
 pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
-pub use port::{Exchange, Handover, Port};
+pub use pipe::{PipeReceiver, PipeSender, pipe, pipe_bytes};
+pub use port::{Handover, Port};
+pub use ports::{Exchange, Ports};
 pub use ring::{RingReceiver, RingSender, ring};
+pub use shuffle::{LocalOrShuffle, Shuffle};
 pub use side::Side;
+pub use two_choices::TwoChoices;

@@ -33,6 +33,8 @@ impl Mark {
 pub struct Outbox<T> {
     pub(super) records: Vec<Record<T>>,
     pub(super) marks: Vec<(usize, Mark)>,
+    /// Since somebody last asked, the stage behind had no room for all that was handed over to it.
+    pub(super) left_over: bool,
 }
 
 impl<T> Outbox<T> {
@@ -40,7 +42,8 @@ impl<T> Outbox<T> {
     /// meanwhile.
     pub fn new(batch_max: usize) -> Self {
         let capacity = 2 * batch_max + 2;
-        Self { records: Vec::with_capacity(capacity), marks: Vec::with_capacity(capacity) }
+        let (records, marks) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
+        Self { records, marks, left_over: false }
     }
 
     /// Bytes that an outbox for `batch_max` takes.

@@ -1,11 +1,10 @@
-//! The sending side of an edge: one port to each shard that records may go to.
+//! The sending end of one lane.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Saved, Work};
+use crate::dataflow::{Context, Pressure, Record, Saved, Work};
 use crate::exchange::outbox::{Mark, Outbox};
-use crate::exchange::partition::{Route, To};
 use crate::exchange::ring::RingSender;
 use crate::metrics::Counter;
 use crate::time::Watermark;
@@ -111,6 +110,25 @@ impl<T> Port<T> {
         from.take("port", &mut self.told);
     }
 
+    /// How much waits that the other side has not taken yet, here and on the way. Looks at what the
+    /// other side writes, so once a batch is often enough.
+    pub fn backlog(&self) -> usize {
+        self.outbox.records.len()
+            + match &self.to {
+                Destination::Here(handover) => handover.borrow().records.len(),
+                Destination::There(ring) => ring.taken_up(),
+            }
+    }
+
+    /// Whether a stage of this shard had no room for all that it was handed over, at any time since
+    /// this was last asked.
+    pub fn take_left_over(&mut self) -> bool {
+        match &self.to {
+            Destination::Here(handover) => std::mem::take(&mut handover.borrow_mut().left_over),
+            Destination::There(_) => false,
+        }
+    }
+
     /// How much room there is.
     #[inline(always)]
     pub fn pressure(&self) -> Pressure {
@@ -132,79 +150,7 @@ fn hand_over<T>(outbox: &mut Outbox<T>, handover: &Handover<T>) -> usize {
     if !there.is_empty() {
         return 0;
     }
-    std::mem::swap(outbox, &mut there);
+    std::mem::swap(&mut outbox.records, &mut there.records);
+    std::mem::swap(&mut outbox.marks, &mut there.marks);
     there.records.len() + there.marks.len()
-}
-
-/// Ends a stage in an edge: each record goes to the port that `route` chooses, watermarks go to
-/// all.
-pub struct Exchange<T, R> {
-    ports: Vec<Port<T>>,
-    /// The port to this shard.
-    here: usize,
-    route: R,
-    watermark: Watermark,
-}
-
-impl<T, R> Exchange<T, R> {
-    /// An exchange over these ports, one per shard, of which `here` is this shard's own.
-    pub fn new(ports: Vec<Port<T>>, here: usize, route: R) -> Self {
-        Self { ports, here, route, watermark: Watermark::START }
-    }
-
-    /// An exchange with one port, to a stage of the same shard.
-    pub fn local(port: Port<T>) -> Exchange<T, To> {
-        Exchange::new(vec![port], 0, To(0))
-    }
-}
-
-impl<T: 'static, R: Route<T>> Operator<T> for Exchange<T, R> {
-    #[inline(always)]
-    fn on_record(&mut self, record: Record<T>, _cx: &mut Context) {
-        // On a shard that is alone a record is pushed without asking where it goes. Among several
-        // no branch may depend on the answer, which nobody can predict: it is an index.
-        if let [port] = &mut self.ports[..] {
-            port.push(record, self.watermark);
-        } else {
-            let shard = self.route.shard(&record.value);
-            self.ports[shard].push(record, self.watermark);
-        }
-    }
-
-    #[inline(always)]
-    fn on_watermark(&mut self, watermark: Watermark, _cx: &mut Context) {
-        self.watermark = watermark;
-    }
-
-    #[inline]
-    fn on_batch_end(&mut self, cx: &mut Context) {
-        // Other shards first: what stays here is not looked at before this step goes on.
-        let count = self.ports.len();
-        for port in (self.here + 1..count).chain(0..=self.here) {
-            self.ports[port].end_batch(self.watermark, cx);
-        }
-    }
-
-    fn resume(&mut self, cx: &mut Context) -> Work {
-        let mut work = Work::NONE;
-        for port in &mut self.ports {
-            work += port.send(cx);
-        }
-        work
-    }
-
-    #[inline]
-    fn pressure(&self) -> Pressure {
-        self.ports.iter().map(Port::pressure).max().unwrap_or(Pressure::Clear)
-    }
-
-    fn save(&self, out: &mut Saved) {
-        out.put("exchange", self.watermark);
-        self.ports.iter().for_each(|port| port.save(out));
-    }
-
-    fn load(&mut self, from: &mut Saved) {
-        from.take("exchange", &mut self.watermark);
-        self.ports.iter_mut().for_each(|port| port.load(from));
-    }
 }

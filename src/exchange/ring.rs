@@ -1,4 +1,4 @@
-//! The ring between two shards. The only file that names rtrb.
+//! The ring between two shards. This file and `pipe.rs` are the only ones that name rtrb.
 
 use std::sync::Arc;
 use std::vec::Drain;
@@ -34,6 +34,11 @@ pub struct RingSender<T> {
 }
 
 impl<T> RingSender<T> {
+    /// How many slots hold what the other shard has not taken yet.
+    pub(super) fn taken_up(&self) -> usize {
+        self.producer.buffer().capacity() - self.producer.slots()
+    }
+
     /// Moves what fits from the outbox into the ring and publishes it at once; returns how many
     /// slots that took.
     #[inline]
@@ -77,7 +82,7 @@ struct Slots<'a, T> {
 
 impl<'a, T> Slots<'a, T> {
     fn of(outbox: &'a mut Outbox<T>, records: usize, marks: usize) -> Self {
-        let Outbox { records: all, marks: positions } = outbox;
+        let Outbox { records: all, marks: positions, .. } = outbox;
         Self { records: all.drain(..records), marks: &positions[..marks], taken: 0 }
     }
 }

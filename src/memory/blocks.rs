@@ -8,7 +8,11 @@ const BLOCK_BYTES: usize = 64 << 10;
 
 /// A list that grows by blocks: no value is ever moved, and adding one takes memory for at most a
 /// block. Only the list of the blocks' addresses is ever copied.
-pub struct Blocks<T>(Vec<Vec<T>>);
+pub struct Blocks<T> {
+    blocks: Vec<Vec<T>>,
+    /// Blocks that hold nothing any more.
+    spare: Vec<Vec<T>>,
+}
 
 impl<T: Clone> Clone for Blocks<T> {
     /// Values keep their numbers, and those of the copy stay where they are as well.
@@ -18,7 +22,7 @@ impl<T: Clone> Clone for Blocks<T> {
             copy.extend_from_slice(block);
             copy
         };
-        Self(self.0.iter().map(copied).collect())
+        Self { blocks: self.blocks.iter().map(copied).collect(), spare: Vec::new() }
     }
 }
 
@@ -39,45 +43,54 @@ impl<T> Blocks<T> {
 
     /// No value yet.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { blocks: Vec::new(), spare: Vec::new() }
     }
 
     /// How many values there are.
     #[inline]
     pub fn len(&self) -> usize {
-        let before = self.0.len().saturating_sub(1) * Self::BLOCK;
-        before + self.0.last().map_or(0, Vec::len)
+        let before = self.blocks.len().saturating_sub(1) * Self::BLOCK;
+        before + self.blocks.last().map_or(0, Vec::len)
     }
 
     /// Adds a value and returns its number.
     pub fn push(&mut self, value: T) -> usize {
         let number = self.len();
-        match self.0.last_mut() {
+        match self.blocks.last_mut() {
             Some(last) if last.len() < Self::BLOCK => last.push(value),
             _ => {
-                let mut block = Vec::with_capacity(Self::BLOCK);
+                let spare = self.spare.pop();
+                let mut block = spare.unwrap_or_else(|| Vec::with_capacity(Self::BLOCK));
                 block.push(value);
-                self.0.push(block);
+                self.blocks.push(block);
             }
         }
         number
     }
 
+    /// Forgets all values and keeps their memory. O(blocks), unless values have something to drop.
+    pub fn clear(&mut self) {
+        while let Some(mut block) = self.blocks.pop() {
+            block.clear();
+            self.spare.push(block);
+        }
+    }
+
     /// All values, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flatten()
+        self.blocks.iter().flatten()
     }
 
     /// The value of this number, if there is one.
     #[inline(always)]
     pub fn get(&self, index: usize) -> Option<&T> {
-        self.0.get(index >> Self::BITS)?.get(index & (Self::BLOCK - 1))
+        self.blocks.get(index >> Self::BITS)?.get(index & (Self::BLOCK - 1))
     }
 
     /// The value of this number, to change it.
     #[inline(always)]
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.0.get_mut(index >> Self::BITS)?.get_mut(index & (Self::BLOCK - 1))
+        self.blocks.get_mut(index >> Self::BITS)?.get_mut(index & (Self::BLOCK - 1))
     }
 }
 
@@ -86,14 +99,14 @@ impl<T> Index<usize> for Blocks<T> {
 
     #[inline(always)]
     fn index(&self, index: usize) -> &T {
-        &self.0[index >> Self::BITS][index & (Self::BLOCK - 1)]
+        &self.blocks[index >> Self::BITS][index & (Self::BLOCK - 1)]
     }
 }
 
 impl<T> IndexMut<usize> for Blocks<T> {
     #[inline(always)]
     fn index_mut(&mut self, index: usize) -> &mut T {
-        &mut self.0[index >> Self::BITS][index & (Self::BLOCK - 1)]
+        &mut self.blocks[index >> Self::BITS][index & (Self::BLOCK - 1)]
     }
 }
 
@@ -124,6 +137,18 @@ mod tests {
         (5..Blocks::<usize>::BLOCK).for_each(|n| _ = copy.push(n));
         assert_eq!((first, list.len()), (std::ptr::from_ref(&copy[0]), 5));
         assert!(copy.iter().copied().eq(0..Blocks::<usize>::BLOCK));
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let most = 3 * Blocks::<usize>::BLOCK;
+        let mut list = Blocks::new();
+        (0..most).for_each(|n| _ = list.push(n));
+        let first = std::ptr::from_ref(&list[0]);
+        list.clear();
+        assert_eq!((list.len(), list.get(0)), (0, None));
+        (0..most).for_each(|n| _ = list.push(n + 1));
+        assert_eq!((first, list.len(), list[0]), (std::ptr::from_ref(&list[0]), most, 1));
     }
 
     #[test]

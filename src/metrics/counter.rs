@@ -59,10 +59,20 @@ catalogue! {
     Late "late" Count "records" "Records that came after their window had closed";
     Ahead "ahead" Count "records" "Records too far ahead to move the watermark";
     Dropped "dropped" Count "records" "Records given up by an overflow policy";
+    PairsDropped "pairs_dropped" Count "pairs" "Pairs of a join beyond the cap of one record";
     DeadLettered "dead_lettered" Count "records" "Records set aside as unreadable or unusable";
     Refused "refused" Count "pushes" "Pushes refused because a queue was full";
     WindowsFired "windows_fired" Count "results" "Window results emitted";
-    Keys "keys" Gauge "keys" "Keys that hold state now";
+    HotKeys "hot_keys" Gauge "keys" "Keys split over the shards they arrive on now";
+    HotRecords "hot_records" Count "records" "Records of hot keys aggregated where they arrived";
+    LookupCalls "lookup_calls" Count "calls" "Calls made to lookups, retries among them";
+    LookupRetries "lookup_retries" Count "calls" "Calls made again after an attempt that failed";
+    LookupTimeouts "lookup_timeouts" Count "calls" "Calls given up because no answer came in time";
+    LookupLate "lookup_late" Count "answers" "Answers that came after their call was given up";
+    LookupFailed "lookup_failed" Count "records" "Records whose lookup failed for good";
+    CacheHits "cache_hits" Count "records" "Records answered out of a lookup's cache";
+    CacheShared "cache_shared" Count "records" "Records that shared a call under way for their key";
+    Keys "keys" Gauge "keys" "Keys that hold state now, in each operator that keeps them";
     Parked "parked" Count "times" "Times the shard gave up its core for want of work";
 }
 
@@ -95,12 +105,6 @@ impl ShardCounters {
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Sets a gauge. For the owning shard only.
-    #[inline]
-    pub fn set(&self, counter: Counter, value: u64) {
-        self.values[counter as usize].store(value, Ordering::Relaxed);
-    }
-
     /// What one counter says now.
     #[inline]
     pub fn get(&self, counter: Counter) -> u64 {
@@ -116,6 +120,28 @@ impl ShardCounters {
 impl Default for ShardCounters {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What one of several contributes to a gauge of its shard, which reads as the sum of them.
+#[derive(Debug)]
+pub struct Share {
+    gauge: Counter,
+    shown: u64,
+}
+
+impl Share {
+    /// Nothing yet.
+    pub const fn of(gauge: Counter) -> Self {
+        Self { gauge, shown: 0 }
+    }
+
+    /// It is so much now. For the owning shard only.
+    #[inline]
+    pub fn show(&mut self, counters: &ShardCounters, now: u64) {
+        // The sum wraps on the way down, as it does on the way up.
+        counters.add(self.gauge, now.wrapping_sub(self.shown));
+        self.shown = now;
     }
 }
 
@@ -204,7 +230,7 @@ mod tests {
         left.add(Counter::RecordsIn, 3);
         left.add(Counter::RecordsIn, 4);
         right.add(Counter::RecordsIn, 5);
-        right.set(Counter::Keys, 2);
+        Share::of(Counter::Keys).show(&right, 2);
         let sum: Counters = [&left, &right].iter().map(|shard| shard.snapshot()).sum();
         assert_eq!(sum.get(Counter::RecordsIn), 12);
         assert_eq!(sum.to_string(), "records_in=12 keys=2");
@@ -214,12 +240,23 @@ mod tests {
     fn a_difference_leaves_gauges_alone() {
         let shard = ShardCounters::new();
         shard.add(Counter::Late, 10);
-        shard.set(Counter::Keys, 7);
+        let mut keys = Share::of(Counter::Keys);
+        keys.show(&shard, 7);
         let before = shard.snapshot();
         shard.add(Counter::Late, 1);
-        shard.set(Counter::Keys, 6);
+        keys.show(&shard, 6);
         let change = shard.snapshot().since(&before);
         assert_eq!((change.get(Counter::Late), change.get(Counter::Keys)), (1, 6));
+    }
+
+    #[test]
+    fn a_gauge_is_the_sum_of_its_shares() {
+        let shard = ShardCounters::new();
+        let mut shares = [Share::of(Counter::Keys), Share::of(Counter::Keys)];
+        for (number, now, sum) in [(0, 5, 5), (1, 9, 14), (0, 2, 11), (1, 0, 2), (0, 0, 0)] {
+            shares[number].show(&shard, now);
+            assert_eq!(shard.get(Counter::Keys), sum);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod counter;
 mod histogram;
 mod series;
 
-pub use counter::{Counter, Counters, Kind, ShardCounters};
+pub use counter::{Counter, Counters, Kind, ShardCounters, Share};
 #[cfg(feature = "cli")]
 pub use histogram::write_log;
 pub use histogram::{Latency, Percentiles};

@@ -76,6 +76,10 @@ impl<'p, S: Stage> Upstream<'p, S::Out> for Partitioned<'p, S> {
     fn local(self: Box<Self>) -> Stream<'p, Edge<S::Out>> {
         self.by_key()
     }
+
+    fn goes_by_hash(&self) -> bool {
+        false
+    }
 }
 
 /// The stage that was keyed, and by what.
@@ -102,7 +106,8 @@ where
     }
 }
 
-struct Column<F>(Rc<F>);
+/// The keys of a batch, by the function that keyed them.
+pub(super) struct Column<F>(pub Rc<F>);
 
 impl<K, T, F: Fn(&T) -> K> KeyColumn<K, T> for Column<F> {
     #[inline]

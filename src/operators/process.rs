@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Saved, Stage, Stream};
+use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Sweep, Table, Ttl};
 use crate::time::{TimerWheel, Watermark, us};
@@ -138,6 +139,9 @@ pub trait Process: Sized + 'static {
     /// What goes out.
     type Out: 'static;
 
+    /// What it is called in the plan, in errors, in snapshots and where its state is shown.
+    const NAME: &'static str = "process";
+
     /// What becomes, at the end of the input, of timers by processing time that are not due.
     const AT_END: AtEnd = AtEnd::Drop;
 
@@ -184,7 +188,7 @@ pub trait Process: Sized + 'static {
     /// }
     /// ```
     fn save(&self, out: &mut Saved) {
-        out.unseen::<Self>("process");
+        out.unseen::<Self>(Self::NAME);
     }
 
     /// Takes what [`save`](Self::save) put in.
@@ -364,7 +368,7 @@ fn processed<'p, P: Process, H>(
 ) -> (Stream<'p, ProcessStage<P>>, H) {
     let Keyed { upstream, keys, .. } = keyed;
     let Stream { pipeline, stage, node, head, partitions } = upstream.by_key();
-    let node = pipeline.node("process", &[node]);
+    let node = pipeline.node(P::NAME, &[node]);
     let mut outputs = Outputs::new(pipeline, node);
     let (process, handed_out) = make(&mut outputs);
     let config = pipeline.config();
@@ -387,6 +391,7 @@ fn processed<'p, P: Process, H>(
         timers_max: config.timers_max,
         emits_max: config.emits_max,
         emitted: 0,
+        late: 0,
         broken: None,
     };
     let table = Table::new(config.hash_seed);
@@ -426,6 +431,7 @@ impl<P: Process> Stage for ProcessStage<P> {
             unpublished: 0,
             budget: settings.fire_max,
             taken: 0,
+            held_keys: Share::of(Counter::Keys),
             next,
         })
     }

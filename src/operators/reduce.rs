@@ -6,6 +6,7 @@ use crate::dataflow::{
     Batch, Context, KeyColumn, Keyed, Operator, Record, Runnable, Saved, Shown, Stage, Stream,
     pass_on,
 };
+use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Cursor, Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
 use crate::time::{Timestamp, Watermark};
@@ -63,6 +64,7 @@ fn reduced<'p, K: Key, T: State, F: FnMut(&mut T, T) + 'static>(
         sweep: Sweep::default(),
         watermark: Watermark::START,
         keys_max: config.keys_max,
+        held_keys: Share::of(Counter::Keys),
     };
     stream.then("reduce", move |stage| ReduceStage { stage, running })
 }
@@ -79,6 +81,7 @@ struct Running<K, T: State, F> {
     sweep: Sweep,
     watermark: Watermark,
     keys_max: usize,
+    held_keys: Share,
 }
 
 struct ReduceStage<S, K, T: State, F> {
@@ -120,6 +123,7 @@ where
         self.on_records(batch.as_slice(), cx);
         cx.reached_state(batch.len() as u64);
         self.running.take_back(batch.len(), cx);
+        self.running.held_keys.show(&cx.counters, self.running.table.len() as u64);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {

@@ -1,12 +1,11 @@
 //! The loop that steps a shard on its core, and what it does when there is nothing to do.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::config::Idle;
 use crate::dataflow::Work;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 use crate::memory::Bell;
 use crate::metrics::{Counter, ShardCounters};
 use crate::runtime::monitor::Monitor;
@@ -121,10 +120,4 @@ impl Driver<'_> {
 pub fn caught<T>(shard: usize, code: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(code))
         .unwrap_or_else(|panic| Err(Error::Panic { shard, message: panic_message(panic.as_ref()) }))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it did not say why".to_owned())
 }

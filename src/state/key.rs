@@ -1,9 +1,13 @@
 //! What a record can be keyed by.
 
+use core::cmp::Reverse;
+
+use crate::time::Timestamp;
+
 /// A key: small, copied, ordered, and hashed the same way on every shard and every run.
 ///
-/// Integers, `bool`, `char`, tuples of up to four keys, arrays of keys and [`Text`](super::Text)
-/// are keys.
+/// Integers, `bool`, `char`, [`Timestamp`], tuples of up to four keys, arrays of keys,
+/// [`Text`](super::Text) and the [`Reverse`] of a key are keys.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "`{Self}` is used as a key here",
@@ -55,6 +59,20 @@ impl Key for i128 {
     #[inline(always)]
     fn mix(self, hash: u64) -> u64 {
         (self as u128).mix(hash)
+    }
+}
+
+impl Key for Timestamp {
+    #[inline(always)]
+    fn mix(self, hash: u64) -> u64 {
+        self.as_nanos().mix(hash)
+    }
+}
+
+impl<K: Key> Key for Reverse<K> {
+    #[inline(always)]
+    fn mix(self, hash: u64) -> u64 {
+        self.0.mix(hash)
     }
 }
 

@@ -1,12 +1,13 @@
 //! What operators remember: keys, and the tables from keys to fixed-size state.
 //!
 //! May not know windows or records. Start with `table.rs`; `chunks.rs` is for state that grows with
-//! a key's records.
+//! a key's records, `sorted.rs` for that in an order of its own.
 
 mod chunks;
 mod key;
 mod panes;
 mod slab;
+mod sorted;
 mod table;
 mod tags;
 mod text;
@@ -16,7 +17,8 @@ mod value;
 pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};
-pub use slab::Slab;
+pub use slab::{NONE, Slab};
+pub use sorted::{Root, Sorted};
 pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};
 pub use ttl::{Lease, Sweep, Term, Ttl};

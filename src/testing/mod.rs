@@ -19,6 +19,7 @@ mod marbles;
 mod output;
 mod probe;
 mod script;
+mod scripted;
 
 pub use contract::{Broken, Case, Tester};
 pub use driver::TestDriver;
@@ -27,3 +28,4 @@ pub use marbles::{Board, FromWord, MarbleError, Marbles, ToWord};
 pub use output::TestOutput;
 pub use probe::{Open, Probe, Seen};
 pub use script::{Said, Script};
+pub use scripted::{Attempt, ScriptedLookup};

@@ -201,6 +201,13 @@ impl Merged {
         self.now
     }
 
+    /// How far one path has come; one that is idle has come as far as all together.
+    #[inline]
+    pub fn reached(&self, path: usize) -> Timestamp {
+        let known = self.paths[path];
+        if known.idle { known.at.max(self.now.at) } else { known.at }
+    }
+
     /// Takes in what one path says; returns the merged watermark if that moved. A path never goes
     /// back, and neither does the result: a path that wakes behind it holds the result where it
     /// is until it has caught up.

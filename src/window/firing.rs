@@ -1,11 +1,11 @@
 //! The keyed window operator: what happens when event time moves on. Windows fire a slice at a
 //! time.
 
+use crate::dataflow::{BETWEEN_LOOKS, Progress};
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
 use crate::state::{Cursor, Key, Panes, State};
 use crate::window::operator::{Settings, WindowOperator, result};
-use crate::window::progress::{BETWEEN_LOOKS, Progress};
 use crate::window::running::Running;
 use crate::window::{Aggregate, Windowed};
 
@@ -238,7 +238,7 @@ where
         self.retire_revisions();
         let told = self.firing.progress.finish();
         self.firing.behind = false;
-        cx.counters.set(Counter::Keys, self.held as u64);
+        self.held_keys.show(&cx.counters, self.held as u64);
         self.late.on_watermark(told);
         self.next.on_watermark(told, cx);
         self.publish(cx);

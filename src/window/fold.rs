@@ -1,6 +1,6 @@
 //! Reducing windows without an aggregate: by one closure.
 
-use crate::dataflow::{Stage, Stream};
+use crate::dataflow::{Edge, Stage, Stream};
 use crate::error::ConfigError;
 use crate::state::{Key, State};
 use crate::time::Timestamp;
@@ -79,13 +79,45 @@ impl<'p, K: Key, T: 'static> WindowedStream<'p, K, T> {
         init: V,
         fold: F,
     ) -> Stream<'p, impl Stage<Out = Windowed<K, V>> + use<'p, K, T, V, F>> {
+        self.without_overlap().aggregate(Fold { init, fold })
+    }
+
+    /// Like [`fold`](Self::fold), and late records go to a stream of their own.
+    ///
+    /// ```
+    /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp, Tumbling};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let readings = [5, 25, 7].map(|n| Record::new(Timestamp::from_millis(n), n));
+    ///     let (sums, late) = p
+    ///         .source(IterSource::new(readings.into_iter()))
+    ///         .key_by(|_| 0u8)
+    ///         .window(Tumbling::of(ms(10)))
+    ///         .fold_with_late(100, |sum, reading| *sum += reading);
+    ///     sums.for_each(|window| assert!([105, 125].contains(&window.value.value)));
+    ///     late.for_each(|record| assert_eq!(record.value, 7));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fold_with_late<V: State, F: Fn(&mut V, &T) + 'static>(
+        self,
+        init: V,
+        fold: F,
+    ) -> (Stream<'p, impl Stage<Out = Windowed<K, V>> + use<'p, K, T, V, F>>, Stream<'p, Edge<T>>)
+    {
+        self.without_overlap().aggregate_with_late(Fold { init, fold })
+    }
+
+    /// The same windows, refused if they share slices.
+    fn without_overlap(self) -> Self {
         let Self { keyed, cut } = self;
         let cuts = cut.cuts.and_then(|cuts| match cuts.is_disjoint() {
             true => Ok(cuts),
             false => Err(ConfigError::setting("window", cuts, CANNOT_FOLD)),
         });
-        let cut = Cut { cuts, ..cut };
-        Self { keyed, cut }.aggregate(Fold { init, fold })
+        Self { keyed, cut: Cut { cuts, ..cut } }
     }
 }
 

@@ -5,7 +5,7 @@
 //! accumulator. A record costs one accumulation however many windows hold it, a slide costs the
 //! same however long the window is, and a window that closes fires some keys a step. Sessions
 //! (`session/`) have no panes: each key has its own. Neither have windows with triggers
-//! (`trigger/`), nor those that count records (`count.rs`).
+//! (`trigger/`), nor those that count records (`count.rs`, `time_or_count.rs`).
 //!
 //! May not know drivers or sources. Start with `cuts.rs` and `shape.rs` (how time is cut), then
 //! `operator.rs` (what happens to a record), `firing.rs` (what happens when event time moves on),
@@ -21,23 +21,21 @@ mod calendar;
 mod count;
 mod cumulative;
 mod cuts;
-mod deadlines;
 mod deferred;
 mod fifo;
 mod firing;
 mod fold;
 mod gaps;
-mod late;
+mod hot;
 mod operator;
-mod pace;
 mod pending;
 mod periods;
 mod precombine;
-mod progress;
 mod rolling;
 mod running;
 mod session;
 mod shape;
+mod time_or_count;
 #[cfg(feature = "calendar")]
 mod trading;
 mod tree;
@@ -53,12 +51,14 @@ pub use count::CountWindow;
 pub use cumulative::Cumulative;
 pub use cuts::{Cuts, Stretch};
 pub use fifo::{Entry, Fifo};
+pub use hot::{HotKeys, SplitStream};
 pub use periods::{Disjoint, Period, Periods};
 pub use precombine::PrecombinedStream;
 pub use rolling::{Rolling, RollingStream};
 pub use running::NESTED;
 pub use session::{FixedGap, Gap, GapBy, Session, SessionStream};
 pub use shape::{Slices, Sliding, Span, Tumbling, Window};
+pub use time_or_count::TimeOrCount;
 #[cfg(feature = "calendar")]
 pub use trading::TradingSessions;
 pub use tree::{Nodes, Tree};

@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
+use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
 use crate::window::deferred::Deferred;
 use crate::window::firing::Firing;
-use crate::window::late::LateRecords;
 use crate::window::{Aggregate, Cuts, Span, Stretch, Timing, Windowed};
 
 /// What a window operator is told.
@@ -78,6 +79,7 @@ pub struct WindowOperator<K: Key, T, A: Aggregate<T>, N> {
     pub(super) late: LateRecords<T>,
     /// A late record makes a result of its own instead.
     late_alone: bool,
+    pub(super) held_keys: Share,
     pub(super) next: N,
 }
 
@@ -116,6 +118,7 @@ where
             gap: Span { start: Timestamp::MIN, end: Timestamp::MIN },
             late: LateRecords::new(late, settings.batch_max),
             late_alone,
+            held_keys: Share::of(Counter::Keys),
             settings,
             next,
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Pipeline, Runnable, Stage, Stream};
 use crate::error::ConfigError;
-use crate::exchange::{self, Side};
+use crate::exchange::Side;
+use crate::exchange::with_late;
 use crate::state::Key;
 use crate::time::{nanos, ns};
 use crate::window::rolling::operator::RollingOperator;
@@ -157,11 +158,7 @@ impl<'p, K: Key, T: 'static> RollingStream<'p, K, T> {
     {
         let Self { keyed: Keyed { upstream, keys, .. }, rolling } = self;
         let stream = upstream.by_key();
-        let pipeline = stream.pipeline;
-        let (port, lane) = exchange::handover(pipeline);
-        let results = rolled(stream, keys, rolling, aggregate, Some(Side::new(port)));
-        let node = pipeline.node("late", &[results.node]);
-        (results, exchange::behind(pipeline, vec![lane], node))
+        with_late(stream, |stream, late| rolled(stream, keys, rolling, aggregate, Some(late)))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Stage, Stream};
+use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Pipeline, Runnable, Stage, Stream};
 use crate::error::ConfigError;
-use crate::exchange::{self, Side};
+use crate::exchange::with_late;
 use crate::state::Key;
 use crate::time::nanos;
 use crate::window::operator::{Late, Settings, WindowOperator};
@@ -132,13 +132,9 @@ impl<'p, K: Key, T: 'static> WindowedStream<'p, K, T> {
     ) -> (Stream<'p, impl Stage<Out = Windowed<K, A::Out>> + use<'p, K, T, A>>, Stream<'p, Edge<T>>)
     {
         let Self { keyed: Keyed { upstream, keys, .. }, cut } = self;
-        let stream = upstream.by_key();
-        let pipeline = stream.pipeline;
-        let (port, lane) = exchange::handover(pipeline);
-        let late = Late::Output(Side::new(port));
-        let results = windowed(stream, keys, aggregate, cut, late);
-        let node = pipeline.node("late", &[results.node]);
-        (results, exchange::behind(pipeline, vec![lane], node))
+        with_late(upstream.by_key(), |stream, late| {
+            windowed(stream, keys, aggregate, cut, Late::Output(late))
+        })
     }
 }
 
@@ -155,22 +151,25 @@ where
     T: 'static,
     A: Aggregate<T>,
 {
-    let pipeline = stream.pipeline;
-    let cuts = cut.cuts.unwrap_or_else(|error| {
-        pipeline.reject(error);
-        Rc::new(Slices::SECOND)
-    });
-    let label = format!("window ({cuts})");
+    let settings = settings_of(stream.pipeline, &cut);
+    if let Err(error) = cut.cuts {
+        stream.pipeline.reject(error);
+    }
+    let label = format!("window ({})", settings.cuts);
+    stream.then(label, |stage| WindowStage { stage, settings, aggregate, keys, late })
+}
+
+/// What an operator is told that cuts time so; in seconds if it cannot be cut.
+pub(super) fn settings_of(pipeline: Pipeline<'_>, cut: &Cut) -> Settings {
     let config = pipeline.config();
-    let settings = Settings {
-        cuts,
+    Settings {
+        cuts: cut.cuts.as_ref().map_or(Rc::new(Slices::SECOND) as Rc<dyn Cuts>, Rc::clone),
         lateness_ns: nanos(cut.lateness),
         fire_max: config.fire_max,
         keys_max: config.keys_max,
         batch_max: config.batch_max,
         hash_seed: config.hash_seed,
-    };
-    stream.then(label, |stage| WindowStage { stage, settings, aggregate, keys, late })
+    }
 }
 
 struct WindowStage<K, T, A> {

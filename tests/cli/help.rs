@@ -31,6 +31,12 @@ const FLAGS: &[&str] = &[
     "--list",
 ];
 
+/// Each of them is listed and has a plan that can be drawn.
+const SCENARIOS: &[&str] = &[
+    "bars", "hop", "window", "closing", "growth", "sliding", "sessions", "process", "timers",
+    "ttl", "fifo", "hotkey", "join",
+];
+
 #[test]
 fn help_names_every_flag_and_teaches() {
     let done = run(&folder("help"), "bench --help");
@@ -54,8 +60,7 @@ fn help_names_every_flag_and_teaches() {
 fn scenarios_are_listed() {
     let done = run(&folder("list"), "bench --list");
     assert_eq!(done.code, Some(0));
-    let event_time = ["sliding", "sessions", "process", "timers", "ttl", "fifo"];
-    for name in ["bars", "hop", "window"].into_iter().chain(event_time) {
+    for name in SCENARIOS {
         assert!(done.stdout.lines().any(|line| line.starts_with(name)), "{}", done.stdout);
     }
 }
@@ -63,8 +68,7 @@ fn scenarios_are_listed() {
 #[test]
 fn plans_are_drawn_and_nothing_runs() {
     let folder = folder("plan");
-    let event_time = ["sliding", "sessions", "process", "timers", "ttl", "fifo"];
-    for scenario in ["bars", "hop", "window"].into_iter().chain(event_time) {
+    for scenario in SCENARIOS {
         let plan = run(&folder, &format!("bench {scenario} --plan --shards 2 --idle adaptive"));
         assert!(plan.code == Some(0) && plan.stdout.contains("source"), "{}", plan.stderr);
     }

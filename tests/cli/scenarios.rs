@@ -7,7 +7,11 @@ use crate::command::{folder, run};
 
 /// Runs a scenario in next to no time and looks for the ratios that it promises.
 fn names(scenario: &str, seconds: f64, ratios: &[&str]) -> Value {
-    let flags = "--keys 500 --shards 1 --json --quiet";
+    names_on("--shards 1", scenario, seconds, ratios)
+}
+
+fn names_on(shards: &str, scenario: &str, seconds: f64, ratios: &[&str]) -> Value {
+    let flags = format!("--keys 500 {shards} --json --quiet");
     let words = format!("bench {scenario} --seconds {seconds} {flags}");
     let json = run(&folder(scenario), &words).json();
     assert_eq!(json["scenario"], *scenario);
@@ -37,6 +41,11 @@ fn sessions() {
 }
 
 #[test]
+fn join() {
+    names("join", 0.2, &["join_vs_hand"]);
+}
+
+#[test]
 fn process() {
     names("process", 0.2, &["process_m_per_s", "process_vs_hand"]);
 }
@@ -49,6 +58,16 @@ fn timers() {
 #[test]
 fn ttl() {
     names("ttl", 0.1, &["ttl_worst_step_us", "ttl_worst_stall_us"]);
+}
+
+/// With one core there is nothing to split.
+#[test]
+fn hotkey() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        let beside = ["hot_split_vs_uniform", "hot_whole_vs_uniform", "uniform_watched_vs_uniform"];
+        let json = names_on("--shards 2", "hotkey", 0.1, &beside);
+        assert!(json["counters"]["hot_records"].as_u64().unwrap() > 100_000, "{json}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use millstream::{
 };
 
 use super::support::Cut;
-use super::support::model::{Row, value_of, watermarks};
+use super::support::model::{Row, value_of, watermarks, windows};
 use super::support::sessions::{Visit, visit};
 use super::support::tester::Tester;
 use super::support::triggers::{Evict, Spec, Triggered, triggered_under};
@@ -66,6 +66,37 @@ fn global_window_with_evictor() {
     });
     let want = model(None, Spec::Count(2), Evict::Count(3), 0);
     Tester::new(steps, said(&rows()), want).by(lane).check();
+}
+
+/// What no window takes goes to a stream of its own where windows keep their records or fold them.
+#[test]
+fn late_output_of_windows_that_apply_and_fold() {
+    const CUT: Cut = Cut { size: 20, slide: 20, offset: 5, lateness: 15 };
+    let applied = case!(Row => (bool, u64, i64), |s| {
+        let keyed = s.event_time(at, disordered(3)).key_by(|row| row.key);
+        let windows = keyed.window(window_of(CUT)).allowed_lateness(ns(15));
+        let windows = windows.trigger(triggers::event_time());
+        let (results, late) = windows.apply_with_late(|_, _, records| {
+            records.map(|record| record.value.value).sum::<i64>()
+        });
+        let results = results.map(|window| (true, window.key, window.value));
+        results.union(late.map(|row| (false, row.key, row.value)))
+    });
+    let folded = case!(Row => (bool, u64, i64), |s| {
+        let keyed = s.event_time(at, disordered(3)).key_by(|row| row.key);
+        let windows = keyed.window(window_of(CUT)).allowed_lateness(ns(15));
+        let (results, late) = windows.fold_with_late(0, |sum: &mut i64, row| *sum += row.value);
+        let results = results.map(|window| (true, window.key, window.value));
+        results.union(late.map(|row| (false, row.key, row.value)))
+    });
+    let answer = windows(&rows(), CUT, 3);
+    assert!(!answer.late.is_empty());
+    let fired = answer.fired.iter().map(|f| (f.end - 1, (true, f.key, f.value.1)));
+    let late = answer.late.iter().map(|row| (row.at, (false, row.key, row.value)));
+    let want: Vec<_> = fired.chain(late).collect();
+    let lane = |(ok, key, _): &(bool, u64, i64)| 2 * key + u64::from(*ok);
+    Tester::new(applied, said(&rows()), want.clone()).by(lane).check();
+    Tester::new(folded, said(&rows()), want).by(lane).check();
 }
 
 /// A pipeline of one window of 100 ns that is fed and asked by hand.

@@ -94,7 +94,7 @@ fn applied<G: Trigger<Row>, E: Evictor<Row>>(
     evictor: impl Fn() -> E,
     evict: Evict,
 ) {
-    let seen = Seen::<Result>::new();
+    let (seen, gone) = (Seen::<Result>::new(), Seen::<Row>::new());
     let world = &case.world;
     world.run(|p| {
         let keyed = timed(p, world, &case.rows, case.disorder).key_by(|row| row.key);
@@ -105,16 +105,19 @@ fn applied<G: Trigger<Row>, E: Evictor<Row>>(
             }
             None => keyed.global_window().trigger(trigger()),
         };
-        let results = windows.evict(evictor()).apply(|_, _, records| {
+        let (results, late) = windows.evict(evictor()).apply_with_late(|_, _, records| {
             let len = records.len();
             let rows: Vec<Row> = records.map(|record| record.value).collect();
             assert_eq!(rows.len(), len);
             value_of(&rows)
         });
         watch(results, &seen, world);
+        watch(late, &gone, world);
         Ok(())
     });
-    compare(case, spec, evict, &seen);
+    let late = compare(case, spec, evict, &seen);
+    let key = |row: &Row| row.key;
+    assert_eq!(grouped(&values(&gone), key), grouped(&late, key));
 }
 
 fn value(row: &Row) -> f64 {

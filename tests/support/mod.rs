@@ -2,10 +2,16 @@
 //! tester, its sources and its sinks are the library's own, in `millstream::testing`.
 #![allow(dead_code, unused_imports)] // Each test binary uses its part of it.
 
+pub mod asof;
+pub mod batch;
+pub mod joins;
+pub mod lookups;
 pub mod machine;
 pub mod model;
 pub mod sessions;
 pub mod sliding;
+pub mod tables;
+pub mod time_or_count;
 pub mod triggers;
 pub mod world;
 

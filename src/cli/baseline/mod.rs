@@ -3,6 +3,7 @@
 //! tools; none is slowed down on purpose.
 
 pub mod exchange;
+pub mod joins;
 pub mod ping_pong;
 pub mod process;
 pub mod sessions;
@@ -30,6 +31,12 @@ impl Checksum {
     #[inline]
     pub fn add_session(&mut self, key: u64, [start, end]: [i64; 2], count: u64, sum: u64) {
         self.add(key ^ (start as u64).rotate_left(31), end, count, sum);
+    }
+
+    /// Takes in a pair of two readings of one key, whichever of them came first.
+    #[inline]
+    pub fn add_pair(&mut self, key: u64, at: i64, one: u32, other: u32) {
+        self.add(key, at, u64::from(one) + u64::from(other), u64::from(one) * u64::from(other));
     }
 
     /// Takes in what another shard or thread found.

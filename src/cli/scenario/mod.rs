@@ -35,6 +35,8 @@ mod closing;
 mod fifo;
 mod growth;
 mod hop;
+mod hotkey;
+mod join;
 mod measured;
 mod process;
 mod sessions;
@@ -61,10 +63,12 @@ pub const ALL: &[Scenario] = &[
     growth::SCENARIO,
     sliding::SCENARIO,
     sessions::SCENARIO,
+    join::SCENARIO,
     process::SCENARIO,
     timers::SCENARIO,
     ttl::SCENARIO,
     fifo::SCENARIO,
+    hotkey::SCENARIO,
 ];
 
 /// Something that can be measured.

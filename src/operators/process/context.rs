@@ -51,6 +51,8 @@ pub struct Shared<P: Process> {
     pub emits_max: usize,
     /// Records that the call in hand has emitted, over all outputs.
     pub emitted: usize,
+    /// Records that the call in hand has found to be late.
+    pub late: u64,
     /// A limit that a call ran into.
     pub broken: Option<Error>,
 }
@@ -61,7 +63,7 @@ impl<P: Process> Shared<P> {
     pub fn breaks(&mut self, what: &'static str, setting: &'static str) {
         let is_emits = setting == "emits_max";
         let limit = if is_emits { self.emits_max } else { self.timers_max };
-        let error = Error::Limit { operator: "process", what, limit, setting };
+        let error = Error::Limit { operator: P::NAME, what, limit, setting };
         self.broken.get_or_insert(error);
     }
 }
@@ -186,6 +188,21 @@ impl<P: Process> KeyContext<'_, P> {
         if self.may_emit() {
             side.push(Record::new(self.at, value));
         }
+    }
+
+    /// Counts the record of this call as late: it came after something that it should have come
+    /// before, and nothing has been made of it.
+    #[inline]
+    pub fn count_late(&mut self) {
+        self.shared.late += 1;
+    }
+
+    /// Notes that the function holds more of something than a setting allows, which stops the
+    /// pipeline.
+    #[cold]
+    pub(crate) fn exceed(&mut self, what: &'static str, limit: usize, setting: &'static str) {
+        let error = Error::Limit { operator: P::NAME, what, limit, setting };
+        self.shared.broken.get_or_insert(error);
     }
 
     /// Counts one record, if there may be one more.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
@@ -56,6 +56,8 @@ pub struct ProcessOperator<P: Process, N> {
     pub budget: usize,
     /// Records shown to the function since their latency was noted.
     pub taken: u64,
+    /// How many keys there are, for all to see.
+    pub held_keys: Share,
     pub next: N,
 }
 
@@ -181,6 +183,9 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     #[inline(always)]
     fn leave(&mut self, key: P::Key, is_vacant: bool, cx: &mut Context) {
         self.shared.emitted = 0;
+        if self.shared.late > 0 {
+            cx.count(Counter::Late, std::mem::take(&mut self.shared.late));
+        }
         if is_vacant {
             self.table.remove(key);
         }
@@ -334,7 +339,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     /// Ends a batch downstream and in the side outputs.
     fn publish(&mut self, cx: &mut Context) {
         self.unpublished = 0;
-        cx.counters.set(Counter::Keys, self.table.len() as u64);
+        self.held_keys.show(&cx.counters, self.table.len() as u64);
         self.outlets.iter().for_each(|outlet| outlet.on_batch_end(cx));
         self.next.on_batch_end(cx);
     }
@@ -350,7 +355,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         }
         if self.table.len() > self.settings.keys_max {
             cx.fail(Error::Limit {
-                operator: "process",
+                operator: P::NAME,
                 what: "keys",
                 limit: self.settings.keys_max,
                 setting: "keys_max",
@@ -431,24 +436,24 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         let watermark = if by_event_time { self.shared.told.at } else { Timestamp::MIN };
         self.table.visit(&mut Cursor::default(), usize::MAX, |key, slot| {
             if let Some(value) = slot.lease.shown(watermark) {
-                each(Shown::value("process", &key, value));
+                each(Shown::value(P::NAME, &key, value));
             }
         });
-        self.shared.timers.visit(|key, at| each(Shown::timer("process", &key, at)));
+        self.shared.timers.visit(|key, at| each(Shown::timer(P::NAME, &key, at)));
         self.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {
         let Shared { timers, watermark, .. } = &self.shared;
-        out.at_rest("process", !self.holds() && self.unpublished == 0, "has something left to do");
+        out.at_rest(P::NAME, !self.holds() && self.unpublished == 0, "has something left to do");
         self.process.save(out);
-        out.put("process", self.table.clone());
-        out.put("process", timers.clone());
-        out.put("process", *watermark);
-        out.put("process", self.sweep.clone());
-        out.put("process", self.early.clone());
+        out.put(P::NAME, self.table.clone());
+        out.put(P::NAME, timers.clone());
+        out.put(P::NAME, *watermark);
+        out.put(P::NAME, self.sweep.clone());
+        out.put(P::NAME, self.early.clone());
         // Or what comes next would be cut into other slices.
-        out.put("process", (self.budget, self.credit));
+        out.put(P::NAME, (self.budget, self.credit));
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
     }
@@ -456,14 +461,14 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn load(&mut self, from: &mut Saved) {
         let Shared { timers, watermark, told, .. } = &mut self.shared;
         self.process.load(from);
-        from.take("process", &mut self.table);
-        from.take("process", timers);
-        from.take("process", watermark);
+        from.take(P::NAME, &mut self.table);
+        from.take(P::NAME, timers);
+        from.take(P::NAME, watermark);
         *told = *watermark;
-        from.take("process", &mut self.sweep);
-        from.take("process", &mut self.early);
+        from.take(P::NAME, &mut self.sweep);
+        from.take(P::NAME, &mut self.early);
         let mut slice = (self.budget, self.credit);
-        from.take("process", &mut slice);
+        from.take(P::NAME, &mut slice);
         (self.budget, self.credit) = slice;
         self.outlets.iter().for_each(|outlet| outlet.load(from));
         self.next.load(from);

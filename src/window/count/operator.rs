@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, State, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::{Aggregate, Span, Timing, Windowed};
@@ -79,6 +79,7 @@ pub struct CountOperator<K, T, A: Aggregate<T>, C: Counting<T, A>, N> {
     spent: Vec<K>,
     table: Table<K, C::State>,
     ending: Option<Ending>,
+    held_keys: Share,
     next: N,
 }
 
@@ -100,8 +101,8 @@ where
     ) -> Self {
         let [column, spent] = [0; 2].map(|_| Vec::with_capacity(settings.batch_max));
         let table = Table::new(settings.hash_seed);
-        let ending = None;
-        Self { settings, counting, aggregate, keys, column, spent, table, ending, next }
+        let (ending, held_keys) = (None, Share::of(Counter::Keys));
+        Self { settings, counting, aggregate, keys, column, spent, table, ending, held_keys, next }
     }
 
     fn take(&mut self, records: &[Record<T>], cx: &mut Context) {
@@ -124,7 +125,7 @@ where
                 table.remove(key);
             }
         }
-        cx.counters.set(Counter::Keys, table.len() as u64);
+        self.held_keys.show(&cx.counters, self.table.len() as u64);
         self.check(cx);
     }
 

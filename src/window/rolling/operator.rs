@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
+use crate::dataflow::Pace;
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::state::Key;
 use crate::time::Watermark;
-use crate::window::late::LateRecords;
-use crate::window::pace::Pace;
 use crate::window::rolling::state::{Did, Due, Held, Settings};
 use crate::window::{Aggregate, Timing, Windowed};
 
@@ -23,6 +23,7 @@ pub struct RollingOperator<K: Key, T, A: Aggregate<T>, N> {
     held: Held<K, A::Acc>,
     pace: Pace,
     late: LateRecords<T>,
+    held_keys: Share,
     next: N,
 }
 
@@ -44,7 +45,8 @@ where
         let column = Vec::with_capacity(settings.batch_max);
         let held = Held::new(&settings);
         let (pace, late) = (Pace::new(), LateRecords::new(late, settings.batch_max));
-        Self { settings, aggregate, keys, column, held, pace, late, next }
+        let held_keys = Share::of(Counter::Keys);
+        Self { settings, aggregate, keys, column, held, pace, late, held_keys, next }
     }
 
     /// Feeds, drops and answers what the watermark has passed, a slice of it, while there is room.
@@ -67,7 +69,7 @@ where
             true
         });
         if !pace.is_pending() && !work.is_none() {
-            cx.counters.set(Counter::Keys, held.keys() as u64);
+            self.held_keys.show(&cx.counters, held.keys() as u64);
             late.on_watermark(watermark);
             late.on_batch_end(cx);
         }

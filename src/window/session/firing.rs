@@ -1,10 +1,10 @@
 //! The session operator: what happens when event time moves on.
 
+use crate::dataflow::{BETWEEN_LOOKS, MOVES};
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
 use crate::state::Key;
-use crate::window::deadlines::Popped;
-use crate::window::progress::{BETWEEN_LOOKS, MOVES};
+use crate::time::Popped;
 use crate::window::session::gap::Gap;
 use crate::window::session::operator::{SessionOperator, result};
 use crate::window::{Aggregate, Timing, Windowed};
@@ -96,7 +96,7 @@ where
     /// Nothing is left to fire: event time has come this far for everybody downstream too.
     fn finish_firing(&mut self, cx: &mut Context) {
         let told = self.firing.finish();
-        cx.counters.set(Counter::Keys, self.held as u64);
+        self.held_keys.show(&cx.counters, self.held as u64);
         self.tell(told, cx);
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Stage, Stream};
 use crate::error::ConfigError;
-use crate::exchange::{self, Side};
+use crate::exchange::Side;
+use crate::exchange::with_late;
 use crate::state::Key;
 use crate::time::nanos;
 use crate::window::session::gap::{Gap, Session};
@@ -150,13 +151,10 @@ impl<'p, K: Key, T: 'static, G: Gap<T>> SessionStream<'p, K, T, G> {
         Stream<'p, Edge<T>>,
     ) {
         let Self { keyed: Keyed { upstream, keys, .. }, gap, lateness, sessions_max } = self;
-        let stream = upstream.by_key();
-        let pipeline = stream.pipeline;
-        let (port, lane) = exchange::handover(pipeline);
-        let (late, bounds) = (Some(Side::new(port)), Bounds { lateness, sessions_max });
-        let results = sessions(stream, keys, gap, aggregate, bounds, late);
-        let node = pipeline.node("late", &[results.node]);
-        (results, exchange::behind(pipeline, vec![lane], node))
+        let bounds = Bounds { lateness, sessions_max };
+        with_late(upstream.by_key(), |stream, late| {
+            sessions(stream, keys, gap, aggregate, bounds, Some(late))
+        })
     }
 }
 

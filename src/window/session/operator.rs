@@ -3,15 +3,15 @@
 use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{Growth, Progress};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Table};
+use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
-use crate::window::deadlines::Deadlines;
 use crate::window::deferred::Deferred;
-use crate::window::late::LateRecords;
-use crate::window::progress::{Growth, Progress};
 use crate::window::session::chain::{Pool, Reach, Session, Sessions};
 use crate::window::session::gap::Gap;
 use crate::window::{Aggregate, Span, Timing, Windowed};
@@ -88,6 +88,7 @@ pub struct SessionOperator<K, T, G, A: Aggregate<T>, N> {
     growth: Growth,
     deferred: Deferred<T>,
     late: LateRecords<T>,
+    pub(super) held_keys: Share,
     pub(super) next: N,
 }
 
@@ -124,6 +125,7 @@ where
             growth: Growth::default(),
             deferred: Deferred::new(settings.batch_max),
             late: LateRecords::new(late, settings.batch_max),
+            held_keys: Share::of(Counter::Keys),
             next,
         }
     }

@@ -1,6 +1,7 @@
 //! Windows that keep their records: lists in blocks that grow.
 
 use crate::dataflow::{Record, Saved, Shown};
+use crate::error::ConfigError;
 use crate::state::Key;
 use crate::window::Span;
 use crate::window::trigger::contents::Contents;
@@ -149,6 +150,14 @@ impl<T, E, F> Buffered<T, E, F> {
     /// Nothing is kept yet.
     pub const fn new(evictor: E, function: F) -> Self {
         Self { buffer: Buffer { blocks: Vec::new(), free: 0, used: 0 }, evictor, function }
+    }
+
+    /// Why there can be no such evictor.
+    pub fn check(&self) -> Result<(), ConfigError>
+    where
+        E: Evictor<T>,
+    {
+        self.evictor.check()
     }
 }
 

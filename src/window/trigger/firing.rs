@@ -1,11 +1,11 @@
 //! The operator of windows with triggers: what happens when time moves on.
 
+use crate::dataflow::{BETWEEN_LOOKS, MOVES};
 use crate::dataflow::{Context, Operator, Pressure, Record, Work};
 use crate::metrics::Counter;
 use crate::state::Key;
+use crate::time::Popped;
 use crate::window::Windowed;
-use crate::window::deadlines::Popped;
-use crate::window::progress::{BETWEEN_LOOKS, MOVES};
 use crate::window::trigger::condition::Trigger;
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::operator::TriggerOperator;
@@ -35,7 +35,7 @@ where
         let (work, is_done) = self.look_at_what_is_due(By::Watermark, cx);
         if is_done {
             let told = self.firing.finish();
-            cx.counters.set(Counter::Keys, self.slots.len() as u64);
+            self.held_keys.show(&cx.counters, self.slots.len() as u64);
             self.tell(told, cx);
         }
         Work(work + 1)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Pipeline, Runnable, Stage, Stream};
 use crate::error::ConfigError;
-use crate::exchange::{self, Side};
+use crate::exchange::Side;
+use crate::exchange::with_late;
 use crate::state::Key;
 use crate::time::nanos;
 use crate::window::trigger::buffer::{Buffered, Records};
@@ -122,9 +123,8 @@ impl<'p, K: Key, T: 'static, G: Trigger<T>> TriggeredStream<'p, K, T, G, KeepAll
         self,
         aggregate: A,
     ) -> Stream<'p, impl Stage<Out = Windowed<K, A::Out>> + use<'p, K, T, G, A>> {
-        let Self { keyed: Keyed { upstream, keys, .. }, shape, trigger, lateness, .. } = self;
-        let parts = Parts { keys, trigger, contents: Aggregated(aggregate), late: None };
-        triggered(upstream.by_key(), shape, lateness, parts)
+        let (stream, parts) = self.parts(|_| Aggregated(aggregate));
+        triggered(stream, parts, None)
     }
 
     /// Like [`aggregate`](Self::aggregate), and late records go to a stream of their own.
@@ -156,15 +156,8 @@ impl<'p, K: Key, T: 'static, G: Trigger<T>> TriggeredStream<'p, K, T, G, KeepAll
         Stream<'p, impl Stage<Out = Windowed<K, A::Out>> + use<'p, K, T, G, A>>,
         Stream<'p, Edge<T>>,
     ) {
-        let Self { keyed: Keyed { upstream, keys, .. }, shape, trigger, lateness, .. } = self;
-        let stream = upstream.by_key();
-        let pipeline = stream.pipeline;
-        let (port, lane) = exchange::handover(pipeline);
-        let (contents, late) = (Aggregated(aggregate), Some(Side::new(port)));
-        let parts = Parts { keys, trigger, contents, late };
-        let results = triggered(stream, shape, lateness, parts);
-        let node = pipeline.node("late", &[results.node]);
-        (results, exchange::behind(pipeline, vec![lane], node))
+        let (stream, parts) = self.parts(|_| Aggregated(aggregate));
+        with_late(stream, |stream, late| triggered(stream, parts, Some(late)))
     }
 
     /// Drops records from a window, for good, before each result; see
@@ -227,28 +220,80 @@ where
         T: Copy,
         F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
     {
-        let Self { keyed, shape, trigger, lateness, evictor } = self;
-        let Keyed { upstream, keys, .. } = keyed;
-        let stream = upstream.by_key();
-        if let Err(error) = evictor.check() {
+        let (stream, parts) = self.buffered(function);
+        triggered(stream, parts, None)
+    }
+
+    /// Like [`apply`](Self::apply), and late records go to a stream of their own.
+    ///
+    /// ```
+    /// use millstream::window::triggers;
+    /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp, Tumbling};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let readings = [5, 25, 7].map(|n| Record::new(Timestamp::from_millis(n), n));
+    ///     let (middles, late) = p
+    ///         .source(IterSource::new(readings.into_iter()))
+    ///         .key_by(|_| 0u8)
+    ///         .window(Tumbling::of(ms(10)))
+    ///         .trigger(triggers::event_time())
+    ///         .apply_with_late(|_key, _span, mut records| {
+    ///             let middle = records.len() / 2;
+    ///             records.nth(middle).map(|record| record.value)
+    ///         });
+    ///     middles.for_each(|window| assert!([Some(5), Some(25)].contains(&window.value.value)));
+    ///     late.for_each(|record| assert_eq!(record.value, 7));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn apply_with_late<R: 'static, F>(
+        self,
+        function: F,
+    ) -> (
+        Stream<'p, impl Stage<Out = Windowed<K, R>> + use<'p, K, T, G, E, R, F>>,
+        Stream<'p, Edge<T>>,
+    )
+    where
+        T: Copy,
+        F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
+    {
+        let (stream, parts) = self.buffered(function);
+        with_late(stream, |stream, late| triggered(stream, parts, Some(late)))
+    }
+
+    /// What an operator is made of that keeps the records.
+    fn buffered<F>(self, function: F) -> (Stream<'p, Edge<T>>, BufferedParts<K, T, G, E, F>) {
+        let (stream, parts) = self.parts(|evictor| Buffered::new(evictor, function));
+        if let Err(error) = parts.contents.check() {
             stream.pipeline.reject(error);
         }
         let because = if E::EVICTS { "the evictor" } else { "`apply`" };
         stream.pipeline.warn(format!(
             "{because} keeps every record of a window until it closes; an aggregate keeps none"
         ));
-        let parts = Parts { keys, trigger, contents: Buffered::new(evictor, function), late: None };
-        triggered(stream, shape, lateness, parts)
+        (stream, parts)
+    }
+
+    /// The edge in front of the operator, and what that is made of.
+    fn parts<C>(self, contents: impl FnOnce(E) -> C) -> (Stream<'p, Edge<T>>, Parts<K, T, G, C>) {
+        let Self { keyed: Keyed { upstream, keys, .. }, shape, trigger, lateness, evictor } = self;
+        let contents = contents(evictor);
+        (upstream.by_key(), Parts { keys, shape, lateness, trigger, contents })
     }
 }
 
 /// What an operator is made of.
 struct Parts<K, T, G, C> {
     keys: Rc<dyn KeyColumn<K, T>>,
+    shape: Result<Shape, ConfigError>,
+    lateness: Duration,
     trigger: G,
     contents: C,
-    late: Option<Side<T>>,
 }
+
+type BufferedParts<K, T, G, E, F> = Parts<K, T, G, Buffered<T, E, F>>;
 
 /// Refuses triggers that cannot be, and warns of those that are probably not meant; says whether
 /// windows fire at their end without being told.
@@ -276,9 +321,8 @@ fn check<T>(pipeline: Pipeline<'_>, shape: &Shape, trigger: &impl Trigger<T>) ->
 /// Puts an operator of windows with triggers behind an edge.
 fn triggered<'p, K, T, G, C>(
     stream: Stream<'p, Edge<T>>,
-    shape: Result<Shape, ConfigError>,
-    lateness: Duration,
     parts: Parts<K, T, G, C>,
+    late: Option<Side<T>>,
 ) -> Stream<'p, impl Stage<Out = Windowed<K, C::Out>> + use<'p, K, T, G, C>>
 where
     K: Key,
@@ -286,12 +330,13 @@ where
     G: Trigger<T>,
     C: Contents<K, T>,
 {
+    let Parts { keys, shape, lateness, trigger, contents } = parts;
     let pipeline = stream.pipeline;
     let shape = shape.unwrap_or_else(|error| {
         pipeline.reject(error);
         Shape::Cuts(Rc::new(Slices::SECOND))
     });
-    let fires_at_end = check(pipeline, &shape, &parts.trigger);
+    let fires_at_end = check(pipeline, &shape, &trigger);
     let label = format!("window ({shape}) with a trigger");
     let config = pipeline.config();
     let settings = Settings {
@@ -303,13 +348,16 @@ where
         batch_max: config.batch_max,
         hash_seed: config.hash_seed,
     };
-    stream.then(label, |stage| TriggerStage { stage, settings, parts })
+    stream.then(label, |stage| TriggerStage { stage, settings, keys, trigger, contents, late })
 }
 
 struct TriggerStage<K, T, G, C> {
     stage: Edge<T>,
     settings: Settings,
-    parts: Parts<K, T, G, C>,
+    keys: Rc<dyn KeyColumn<K, T>>,
+    trigger: G,
+    contents: C,
+    late: Option<Side<T>>,
 }
 
 impl<K, T, G, C> Stage for TriggerStage<K, T, G, C>
@@ -322,7 +370,7 @@ where
     type Out = Windowed<K, C::Out>;
 
     fn close<N: Operator<Self::Out>>(self, next: N) -> Box<dyn Runnable> {
-        let Self { stage, settings, parts: Parts { keys, trigger, contents, late } } = self;
+        let Self { stage, settings, keys, trigger, contents, late } = self;
         stage.close(TriggerOperator::new(settings, trigger, contents, keys, late, next))
     }
 }

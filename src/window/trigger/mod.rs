@@ -19,7 +19,10 @@ mod time;
 pub mod triggers;
 mod wall;
 
+pub(super) use buffer::Buffered;
 pub use buffer::Records;
 pub use condition::{Moment, Trigger, Verdict, Ways};
+pub(super) use contents::{Aggregated, Contents};
 pub use evictors::Evictor;
+pub(super) use evictors::KeepAll;
 pub use grouped::{GlobalStream, TriggeredStream};

@@ -3,16 +3,16 @@
 use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{Growth, Progress};
 use crate::error::Error;
+use crate::exchange::LateRecords;
 use crate::exchange::Side;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Table};
+use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
-use crate::window::deadlines::Deadlines;
 use crate::window::deferred::Deferred;
-use crate::window::late::LateRecords;
-use crate::window::progress::{Growth, Progress};
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::putting::Putting;
@@ -91,6 +91,7 @@ pub struct TriggerOperator<K: Key, T, G: Trigger<T>, C: Contents<K, T>, N> {
     room: usize,
     deferred: Deferred<T>,
     late: LateRecords<T>,
+    pub(super) held_keys: Share,
     pub(super) next: N,
 }
 
@@ -129,6 +130,7 @@ where
             room: 0,
             deferred: Deferred::new(batch_max),
             late: LateRecords::new(late, batch_max),
+            held_keys: Share::of(Counter::Keys),
             next,
         }
     }

@@ -1,9 +1,9 @@
 //! Putting a record into one window of its key.
 
 use crate::dataflow::Record;
+use crate::time::Deadlines;
 use crate::time::Timestamp;
 use crate::window::Windowed;
-use crate::window::deadlines::Deadlines;
 use crate::window::trigger::condition::{Moment, Trigger};
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::operator::Settings;

@@ -3,7 +3,7 @@
 use crate::dataflow::Record;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::window::deadlines::{Deadlines, Popped};
+use crate::time::{Deadlines, Popped};
 use crate::window::trigger::condition::{Moment, Trigger, Verdict};
 use crate::window::trigger::contents::Contents;
 use crate::window::{Timing, Windowed};

@@ -1,8 +1,7 @@
 //! How far an operator is behind the watermark that it was told, and how it catches up.
 
-use crate::dataflow::{Context, Operator, Pressure, Work};
+use crate::dataflow::{BETWEEN_LOOKS, Context, Operator, Pressure, Progress, Work};
 use crate::time::Watermark;
-use crate::window::progress::{BETWEEN_LOOKS, Progress};
 
 /// How many batches are taken while earlier work is still to be done.
 const BEHIND_MAX: u32 = 4;
@@ -11,6 +10,8 @@ const BEHIND_MAX: u32 = 4;
 #[derive(Clone)]
 pub struct Pace {
     progress: Progress,
+    /// Work is due although the watermark stands.
+    owes: bool,
     /// Batches taken since there was last nothing left to do.
     batches: u32,
 }
@@ -18,7 +19,7 @@ pub struct Pace {
 impl Pace {
     /// Nothing is due.
     pub fn new() -> Self {
-        Self { progress: Progress::new(), batches: 0 }
+        Self { progress: Progress::new(), owes: false, batches: 0 }
     }
 
     /// The watermark up to which work is due. What is behind it is late, whether or not that work
@@ -31,13 +32,20 @@ impl Pace {
     /// Whether work is left, or a watermark is still to be told.
     #[inline(always)]
     pub fn is_pending(&self) -> bool {
-        self.progress.is_pending()
+        self.owes || self.progress.is_pending()
     }
 
     /// Event time has come this far.
     #[inline]
     pub fn on_watermark(&mut self, watermark: Watermark, cx: &Context) {
         self.progress.begin(watermark, cx.ingress);
+    }
+
+    /// Event time has come this far, and there may be work whether or not that is news.
+    #[inline]
+    pub fn on_work(&mut self, watermark: Watermark, cx: &Context) {
+        self.on_watermark(watermark, cx);
+        self.owes = true;
     }
 
     /// A batch comes.
@@ -80,7 +88,7 @@ impl Pace {
             let done = (0..slice).take_while(|_| act(next, cx)).count();
             left -= done;
             if done < slice {
-                self.batches = 0;
+                (self.batches, self.owes) = (0, false);
                 next.on_watermark(self.progress.finish(), cx);
                 next.on_batch_end(cx);
                 break;

@@ -1,9 +1,23 @@
 //! Records that no window takes any more.
 
-use crate::dataflow::{Context, Pressure, Record, Saved, Work};
-use crate::exchange::Side;
+use crate::dataflow::{Context, Edge, Pressure, Record, Saved, Stream, Work};
+use crate::exchange::edge;
+use crate::exchange::side::Side;
 use crate::metrics::Counter;
 use crate::time::Watermark;
+
+/// The results of windows that `build` puts behind an edge, with a late output beside them, and the
+/// stream of late records.
+pub fn with_late<'p, T: 'static, S>(
+    stream: Stream<'p, Edge<T>>,
+    build: impl FnOnce(Stream<'p, Edge<T>>, Side<T>) -> Stream<'p, S>,
+) -> (Stream<'p, S>, Stream<'p, Edge<T>>) {
+    let pipeline = stream.pipeline;
+    let (port, lane) = edge::handover(pipeline);
+    let results = build(stream, Side::new(port));
+    let node = pipeline.node("late", &[results.node]);
+    (results, edge::behind(pipeline, vec![lane], node))
+}
 
 /// What becomes of late records: they are counted, and dropped or sent to a stream of their own.
 pub struct LateRecords<T> {

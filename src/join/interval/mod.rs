@@ -1,0 +1,292 @@
+//! Building interval joins on two keyed streams.
+//!
+//! Start with `operator.rs` (what the join does), then `input.rs` (what it does for each of its two
+//! inputs).
+
+mod input;
+mod operator;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::dataflow::{
+    Context, Edge, KeyColumn, Keyed, Meets, Operator, Pipeline, Stage, Stream, TwoInput,
+};
+use crate::error::{ConfigError, Error};
+use crate::exchange::{self, Side};
+use crate::join::bound::{Bound, Interval};
+use crate::state::Key;
+use crate::time::nanos;
+use operator::{IntervalOperator, Settings};
+
+impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
+    /// Pairs each record with the records of another stream that have the same key and are near in
+    /// time. [`between`](JoinBetween::between) must follow.
+    ///
+    /// A pair comes out as soon as its second record has come, whichever that is, with the later of
+    /// the two times. Both streams may be disordered. A record is kept until the watermark of the
+    /// other stream has passed the last time at which a partner could be, and a stretch of time as
+    /// long as the interval more. What is behind the watermark of its own stream is late.
+    ///
+    /// ```
+    /// use millstream::join::{after, before};
+    /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let at = Timestamp::from_millis;
+    ///     let orders = [Record::new(at(10), ("o1", 99)), Record::new(at(20), ("o2", 50))];
+    ///     let trades = [Record::new(at(12), ("o1", 98)), Record::new(at(90), ("o2", 50))];
+    ///     let orders = p.source(IterSource::new(orders.into_iter()));
+    ///     let trades = p.source(IterSource::new(trades.into_iter()));
+    ///     orders
+    ///         .key_by(|order| order.0.as_bytes()[1])
+    ///         .interval_join(trades.key_by(|trade| trade.0.as_bytes()[1]))
+    ///         .between(before(ms(1)), after(ms(50)))
+    ///         .select(|order, trade| order.1 - trade.1)
+    ///         .for_each(|slip| assert_eq!(slip.value, 1));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn interval_join<R: Copy + 'static>(
+        self,
+        right: Keyed<'p, K, R>,
+    ) -> JoinBetween<'p, K, L, R> {
+        let keys = (self.keys, right.keys);
+        JoinBetween { left: self.upstream.by_key(), right: right.upstream.by_key(), keys }
+    }
+}
+
+/// Two keyed streams that want to know how near in time their records must be.
+#[must_use = "a join does nothing until `between`, a selection and a sink follow"]
+pub struct JoinBetween<'p, K, L, R> {
+    left: Stream<'p, Edge<L>>,
+    right: Stream<'p, Edge<R>>,
+    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+}
+
+impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> JoinBetween<'p, K, L, R> {
+    /// Where the right record must be: between two times around that of the left record, both
+    /// included unless made [exclusive](Bound::exclusive). Both may lie on the same side of it.
+    pub fn between(self, from: Bound, to: Bound) -> IntervalJoin<'p, K, L, R> {
+        let Self { left, right, keys } = self;
+        let interval = Interval::new(from, to);
+        let (lateness, fan_out) = (Duration::ZERO, FanOut::Any);
+        IntervalJoin { left, right, keys, interval, lateness, fan_out, late: (None, None) }
+    }
+}
+
+/// How many pairs one record may make when it comes.
+///
+/// A look for partners never stalls a shard, however many there are: it is cut into slices. This is
+/// for what follows, that a hot key must not flood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FanOut {
+    /// As many as there are.
+    Any,
+    /// So many, the oldest arrivals first; the others are counted
+    /// ([`Counter::PairsDropped`](crate::metrics::Counter)) and left out.
+    AtMost(usize),
+    /// So many; one more is an error and stops the pipeline.
+    FailAbove(usize),
+}
+
+impl FanOut {
+    /// Whether the pair of this number may go out.
+    #[inline(always)]
+    fn allows(self, number: usize, cx: &mut Context) -> bool {
+        match self {
+            Self::Any => true,
+            Self::AtMost(limit) => number <= limit,
+            Self::FailAbove(limit) if number > limit => {
+                let (operator, what) = ("interval join", "pairs of one record");
+                cx.fail(Error::Limit { operator, what, limit, setting: "fan_out" });
+                false
+            }
+            Self::FailAbove(_) => true,
+        }
+    }
+}
+
+/// Which pairs come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pairs {
+    All,
+    /// The first of each left record.
+    First,
+    None,
+}
+
+/// What comes out of a join.
+#[derive(Clone, Copy, Debug)]
+struct Rules {
+    pairs: Pairs,
+    /// Whether left records without partner come out.
+    left: bool,
+    /// Whether right records without partner come out.
+    right: bool,
+}
+
+/// Two keyed streams whose records belong together when they are near in time; wants a selection,
+/// which says what kind of join it is.
+///
+/// A record without partner comes out once no partner can come any more, and never before, with its
+/// own time: so the watermark behind a join with such results is later by the longest wait.
+#[must_use = "a join does nothing until a selection and a sink follow"]
+pub struct IntervalJoin<'p, K, L, R> {
+    left: Stream<'p, Edge<L>>,
+    right: Stream<'p, Edge<R>>,
+    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    interval: Interval,
+    lateness: Duration,
+    fan_out: FanOut,
+    late: (Option<Side<L>>, Option<Side<R>>),
+}
+
+impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R> {
+    /// How far behind the watermark of its stream a record may come and still find its partners.
+    /// Everything is kept longer by that, and the watermark behind the join is later by it. Zero
+    /// unless set.
+    pub fn allowed_lateness(self, lateness: Duration) -> Self {
+        Self { lateness, ..self }
+    }
+
+    /// How many pairs one record may make. [`FanOut::Any`] unless set.
+    pub fn fan_out(self, fan_out: FanOut) -> Self {
+        Self { fan_out, ..self }
+    }
+
+    /// Sends late records to streams of their own, the left ones to the first; otherwise they are
+    /// counted and dropped.
+    pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
+        let (left, late_left) = late_output(&self.left);
+        let (right, late_right) = late_output(&self.right);
+        (Self { late: (Some(left), Some(right)), ..self }, late_left, late_right)
+    }
+
+    /// Inner join: every pair.
+    pub fn select<Out: 'static>(
+        self,
+        mut f: impl FnMut(&L, &R) -> Out + 'static,
+    ) -> Stream<'p, impl Stage<Out = Out>> {
+        let rules = Rules { pairs: Pairs::All, left: false, right: false };
+        self.join("inner", rules, move |left, right| Some(f(left?, right?)))
+    }
+
+    /// Left join: every pair, and the left records without partner.
+    pub fn select_left<Out: 'static>(
+        self,
+        mut f: impl FnMut(&L, Option<&R>) -> Out + 'static,
+    ) -> Stream<'p, impl Stage<Out = Out>> {
+        let rules = Rules { pairs: Pairs::All, left: true, right: false };
+        self.join("left", rules, move |left, right| Some(f(left?, right)))
+    }
+
+    /// Right join: every pair, and the right records without partner.
+    pub fn select_right<Out: 'static>(
+        self,
+        mut f: impl FnMut(Option<&L>, &R) -> Out + 'static,
+    ) -> Stream<'p, impl Stage<Out = Out>> {
+        let rules = Rules { pairs: Pairs::All, left: false, right: true };
+        self.join("right", rules, move |left, right| Some(f(left, right?)))
+    }
+
+    /// Full join: every pair, and the records of both streams without partner.
+    pub fn select_full<Out: 'static>(
+        self,
+        mut f: impl FnMut(Option<&L>, Option<&R>) -> Out + 'static,
+    ) -> Stream<'p, impl Stage<Out = Out>> {
+        let rules = Rules { pairs: Pairs::All, left: true, right: true };
+        self.join("full", rules, move |left, right| Some(f(left, right)))
+    }
+
+    /// Semi join: the left records that have a partner, once each, as soon as the first has come.
+    pub fn semi(self) -> Stream<'p, impl Stage<Out = L>> {
+        let rules = Rules { pairs: Pairs::First, left: false, right: false };
+        self.join("semi", rules, |left, _: Option<&R>| left.copied())
+    }
+
+    /// Anti join: the left records that have no partner.
+    pub fn anti(self) -> Stream<'p, impl Stage<Out = L>> {
+        let rules = Rules { pairs: Pairs::None, left: true, right: false };
+        self.join("anti", rules, |left, _: Option<&R>| left.copied())
+    }
+
+    fn join<Out: 'static>(
+        self,
+        kind: &str,
+        rules: Rules,
+        select: impl FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
+    ) -> Stream<'p, impl Stage<Out = Out>> {
+        let Self { left, right, keys, interval, lateness, fan_out, late } = self;
+        check(left.pipeline, kind, interval, fan_out);
+        let config = left.pipeline.config();
+        let settings = Settings {
+            interval,
+            lateness_ns: nanos(lateness),
+            rules,
+            fan_out,
+            fire_max: config.fire_max,
+            batch_max: config.batch_max,
+            records_max: config.records_max,
+            hash_seed: config.hash_seed,
+        };
+        let label = format!("interval join ({kind}, {interval})");
+        left.meet(right, label, Made { settings, keys, late, select })
+    }
+}
+
+/// Rejects what cannot be, and warns of what never ends.
+fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut) {
+    if let Err(error) = interval.check() {
+        pipeline.reject(error);
+    }
+    if let FanOut::AtMost(0) | FanOut::FailAbove(0) = fan_out {
+        let reason = "a join whose records may make no pair does nothing";
+        pipeline.reject(ConfigError::setting("fan_out", 0, reason));
+    }
+    // A century.
+    const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
+    for (kept, beyond) in [("left", interval.to), ("right", interval.from.saturating_neg())] {
+        if beyond > NEVER {
+            pipeline.warn(format!(
+                "interval join ({kind}, {interval}): {kept} records are kept for ever, since the \
+                 interval has no end; they grow up to records_max"
+            ));
+        }
+    }
+}
+
+/// A stream of late records beside an edge.
+pub(super) fn late_output<'p, T: 'static>(
+    stream: &Stream<'p, Edge<T>>,
+) -> (Side<T>, Stream<'p, Edge<T>>) {
+    let (port, lane) = exchange::handover(stream.pipeline);
+    let node = stream.pipeline.node("late", &[stream.node]);
+    (Side::new(port), exchange::behind(stream.pipeline, vec![lane], node))
+}
+
+/// An interval join in the making.
+struct Made<K, L, R, F> {
+    settings: Settings,
+    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    late: (Option<Side<L>>, Option<Side<R>>),
+    select: F,
+}
+
+impl<K, L, R, F, Out> Meets<L, R> for Made<K, L, R, F>
+where
+    K: Key,
+    L: Copy + 'static,
+    R: Copy + 'static,
+    Out: 'static,
+    F: FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
+{
+    type Out = Out;
+
+    fn operator<N: Operator<Out>>(self, next: N) -> impl TwoInput<L, R> {
+        let Self { settings, keys, late, select } = self;
+        IntervalOperator::new(settings, keys, late, select, next)
+    }
+}

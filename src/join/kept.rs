@@ -1,0 +1,307 @@
+//! What one input keeps until no partner can come.
+
+use std::collections::VecDeque;
+
+use crate::join::pane::{Entry, Pane};
+use crate::state::{Cursor, Key, NONE};
+use crate::time::Timestamp;
+
+/// The shortest stretch of time, as a power of two: 1024 ns.
+const SHIFT_MIN: u32 = 10;
+
+/// So many stretches without a record are worth a new pane.
+const GAP_MIN: u64 = 64;
+
+/// The records of one input, by key and by time.
+///
+/// Time is cut into stretches at least as long as the interval of the join, so that a record finds
+/// its partners in two look-ups, however many older records a hot key has. Panes hold many
+/// stretches where records are few, and one where they are many. A pane is dropped whole when its
+/// last record is past: nothing is ever searched for what is old, and its memory serves the next
+/// pane.
+#[derive(Clone)]
+pub struct Kept<K: Key, T: Copy> {
+    /// In the order of time, and never none: the first reaches back to the beginning of time, each
+    /// to where the next begins, and the last to the end.
+    panes: VecDeque<Pane<K, T>>,
+    /// Panes that were dropped and are to be cleaned, from the cursor of the first on.
+    spent: VecDeque<Pane<K, T>>,
+    cursor: Cursor,
+    clean: Vec<Pane<K, T>>,
+    len: usize,
+    seed: u64,
+    /// A stretch is two to the power of this, in nanoseconds.
+    shift: u32,
+    /// So many stretches without a record begin a new pane.
+    gap: u64,
+}
+
+/// Where a record is, as long as nothing is added to or dropped from what its input keeps.
+#[derive(Clone, Copy)]
+pub struct Place {
+    pane: u32,
+    entry: u32,
+}
+
+impl Place {
+    /// The number of the record in its pane, by which [`Kept::entry_at`] finds it at any time.
+    pub fn entry(self) -> u32 {
+        self.entry
+    }
+}
+
+/// A look through the records of one key between two times, which can be cut short anywhere.
+#[derive(Clone, Copy)]
+pub struct Look<K> {
+    key: K,
+    from: Timestamp,
+    to: Timestamp,
+    /// The next stretch, and the last one.
+    stretch: i64,
+    last: i64,
+    /// The next record of the stretch before that.
+    next: Place,
+}
+
+/// What one unit of work found.
+pub enum Seen {
+    /// A record between the two times.
+    Record(Place),
+    /// Nothing yet.
+    Passed,
+    /// There are no more.
+    End,
+}
+
+impl<K: Key, T: Copy + 'static> Kept<K, T> {
+    /// Nothing is kept. Looks will reach over `length` nanoseconds, and records be kept for about
+    /// as long as `reach`.
+    pub fn new(seed: u64, length: u64, reach: u64) -> Self {
+        // A stretch is longer than a look, which so touches two of them at most.
+        let shift = u64::BITS - length.leading_zeros();
+        let shift = shift.clamp(SHIFT_MIN, i64::BITS - 2);
+        let mut panes = VecDeque::with_capacity(16);
+        panes.push_back(Pane::new(seed));
+        Self {
+            panes,
+            spent: VecDeque::with_capacity(16),
+            cursor: Cursor::default(),
+            clean: Vec::with_capacity(16),
+            len: 0,
+            seed,
+            shift,
+            gap: GAP_MIN.max((reach >> shift) / GAP_MIN),
+        }
+    }
+
+    /// How many records are kept.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The stretch of time that holds `at`.
+    #[inline(always)]
+    fn stretch(&self, at: Timestamp) -> i64 {
+        at.0 >> self.shift
+    }
+
+    /// The place of the pane that a stretch belongs to: mostly one of the last.
+    #[inline]
+    fn pane_of(&self, stretch: i64) -> usize {
+        self.panes.iter().rposition(|pane| pane.start <= stretch).unwrap_or(0)
+    }
+
+    /// Starts loading what it takes to look up these keys at these times.
+    #[inline]
+    pub fn warm(&self, looks: impl Iterator<Item = (K, Timestamp)>, runs: &mut Vec<(K, i64)>) {
+        runs.clear();
+        runs.extend(looks.map(|(key, at)| (key, self.stretch(at))));
+        // They are all near each other in time: a pane is warmed for as long as it is the same.
+        let mut rest = &mut runs[..];
+        while let Some(&mut (_, stretch)) = rest.first_mut() {
+            let place = self.pane_of(stretch);
+            let (pane, next) = (&self.panes[place], self.panes.get(place + 1));
+            let is_here = |run: &&(K, i64)| {
+                pane.start <= run.1 && next.is_none_or(|next| run.1 < next.start) || place == 0
+            };
+            let here = rest.iter().take_while(is_here).count().max(1);
+            let (now, later) = rest.split_at_mut(here);
+            pane.warm(now);
+            rest = later;
+        }
+    }
+
+    /// Keeps a record; returns its place.
+    #[inline]
+    pub fn add(&mut self, key: K, at: Timestamp, value: T) -> Place {
+        let stretch = self.stretch(at);
+        let mut place = self.pane_of(stretch);
+        let pane = &self.panes[place];
+        if pane.is_over(stretch, self.gap) {
+            place += 1;
+            self.open(place, stretch, stretch);
+        } else if pane.is_ahead(stretch, self.gap) {
+            let start = pane.start;
+            self.panes[place].begin_later();
+            self.open(place, start, stretch);
+        }
+        let entry = self.panes[place].add(key, stretch, at, value);
+        self.len += 1;
+        Place { pane: place as u32, entry }
+    }
+
+    /// Opens a pane that begins at `start`, for a record of `stretch`.
+    #[cold]
+    fn open(&mut self, place: usize, start: i64, stretch: i64) {
+        let mut pane = self.clean.pop().unwrap_or_else(|| Pane::new(self.seed));
+        pane.open(start, stretch);
+        self.panes.insert(place, pane);
+    }
+
+    /// A record that is kept.
+    #[inline(always)]
+    pub fn entry_mut(&mut self, place: Place) -> &mut Entry<T> {
+        self.panes[place.pane as usize].entry_mut(place.entry)
+    }
+
+    /// The record that was added as number `entry` of the pane that holds its time.
+    #[inline]
+    pub fn entry_at(&mut self, at: Timestamp, entry: u32) -> &mut Entry<T> {
+        let pane = self.pane_of(self.stretch(at));
+        self.panes[pane].entry_mut(entry)
+    }
+
+    /// A look through the records of a key, from one time to another, both included.
+    #[inline]
+    pub fn look(&self, key: K, from: Timestamp, to: Timestamp) -> Look<K> {
+        let (stretch, last) = (self.stretch(from), self.stretch(to));
+        Look { key, from, to, stretch, last, next: Place { pane: 0, entry: NONE } }
+    }
+
+    /// One unit of work of a look.
+    #[inline(always)]
+    pub fn see(&self, look: &mut Look<K>) -> Seen {
+        let Place { pane, entry } = look.next;
+        if entry == NONE {
+            if look.stretch > look.last {
+                return Seen::End;
+            }
+            let pane = self.pane_of(look.stretch);
+            let entry = self.panes[pane].first(look.key, look.stretch);
+            look.next = Place { pane: pane as u32, entry };
+            look.stretch += 1;
+            return Seen::Passed;
+        }
+        let place = look.next;
+        let entry = self.panes[pane as usize].entry(entry);
+        look.next.entry = entry.next;
+        if look.from <= entry.at && entry.at <= look.to {
+            return Seen::Record(place);
+        }
+        Seen::Passed
+    }
+
+    /// One unit of work towards dropping what is not after `past`; says whether there was any.
+    #[inline]
+    pub fn drop_past(&mut self, past: Timestamp) -> bool {
+        if let Some(pane) = self.spent.front_mut() {
+            if pane.clean(&mut self.cursor) {
+                self.cursor = Cursor::default();
+                self.clean.extend(self.spent.pop_front());
+            }
+            return true;
+        }
+        match self.panes.front() {
+            Some(first) if first.is_past(past) => {
+                self.len -= first.len();
+                self.spent.extend(self.panes.pop_front());
+                if self.panes.is_empty() {
+                    self.open(0, i64::MIN, 0);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Shows what is kept, by key.
+    pub fn visit(&self, mut each: impl FnMut(K, &T)) {
+        self.panes.iter().for_each(|pane| pane.visit(&mut each));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a list of all records: sparse and dense stretches, gaps, steps back, and clocks
+    /// that are far ahead.
+    #[test]
+    fn looks_find_what_a_list_holds() {
+        for seed in 0..40 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let length = 1 << rng.u32(1..24);
+            let mut kept = Kept::<u64, u32>::new(seed, length, 8 * length);
+            let mut list: Vec<(u64, i64, u32)> = Vec::new();
+            let (mut now, mut past) = (rng.i64(-1_000_000..1_000_000), i64::MIN);
+            for number in 0..4_000u32 {
+                let far = if rng.u8(..) == 0 { 40 } else { rng.u32(1..14) };
+                let ahead = rng.u16(..) == 0;
+                now += if ahead { 0 } else { rng.i64(0..1 << far) };
+                let at = if ahead { now + (1 << 50) } else { now - rng.i64(0..2 * length as i64) };
+                let key = rng.u64(..3);
+                let place = kept.add(key, Timestamp(at), number);
+                assert_eq!(kept.entry_mut(place).value, number);
+                let found = kept.entry_at(Timestamp(at), place.entry());
+                assert_eq!(found.value, number);
+                list.push((key, at, number));
+                let from = now - rng.i64(0..2 * length as i64);
+                let to = from + rng.i64(0..length as i64);
+                let mut got = Vec::new();
+                let mut look = kept.look(key, Timestamp(from), Timestamp(to));
+                let mut units = 0;
+                loop {
+                    units += 1;
+                    match kept.see(&mut look) {
+                        Seen::Record(place) => got.push(kept.entry_mut(place).value),
+                        Seen::Passed => {}
+                        Seen::End => break,
+                    }
+                }
+                let is_found = |&(k, at, _): &(u64, i64, u32)| k == key && from <= at && at <= to;
+                let held = list.iter().filter(|one| is_found(one) && one.1 > past);
+                got.retain(|number| list[*number as usize].1 > past);
+                let mut want: Vec<u32> = held.map(|one| one.2).collect();
+                got.sort_unstable();
+                want.sort_unstable();
+                assert_eq!(got, want);
+                assert!(units <= list.len() + 4);
+                if rng.u8(..) < 8 {
+                    past = past.max(now - 4 * length as i64);
+                    while kept.drop_past(Timestamp(past)) {}
+                }
+            }
+            past = i64::MAX;
+            while kept.drop_past(Timestamp(past)) {}
+            assert_eq!(kept.len(), 0, "drained to nothing");
+        }
+    }
+
+    /// One record with a clock far ahead keeps nothing else from being dropped.
+    #[test]
+    fn a_clock_that_is_ahead_holds_up_nobody() {
+        for first in [true, false] {
+            let mut kept = Kept::<u64, ()>::new(0, 1_000, 1_000);
+            if !first {
+                (0..10).for_each(|n| _ = kept.add(0, Timestamp(n), ()));
+            }
+            kept.add(0, Timestamp(1 << 50), ());
+            for n in 0..100_000 {
+                kept.add(n as u64 % 7, Timestamp(n * 10), ());
+                while kept.drop_past(Timestamp(n * 10 - 5_000)) {}
+            }
+            assert!(kept.len() < 5_000, "{} are kept", kept.len());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Joins after warm-up: kept, paired, late, left alone, dropped.
+
+use millstream::join::{after, before};
+use millstream::metrics::Counter;
+use millstream::{Config, Shard, Timestamp, Watermarks, us};
+
+use super::{Trade, calls, trades};
+
+fn shard(config: Config) -> Shard {
+    let (shard, ()) = Shard::embed(config, |p| {
+        let trades = p.source(trades(p, 1e6)?);
+        let watermarks = Watermarks::bounded_disorder(us(20));
+        let trades = trades.event_time(|t: &Trade| Timestamp(t.at), watermarks);
+        let (left, right) = trades.split(|trade| trade.qty % 2 == 0);
+        let (left, right) = (left.key_by(|t| t.symbol), right.key_by(|t| t.symbol));
+        let join = left.interval_join(right).between(before(us(300)), after(us(500)));
+        let (join, late_left, late_right) = join.allowed_lateness(us(5)).with_late();
+        join.select_full(|l, r| (l.is_some(), r.is_some())).for_each(drop);
+        late_left.for_each(drop);
+        late_right.for_each(drop);
+        Ok(())
+    })
+    .expect("it builds");
+    shard
+}
+
+/// As-of joins in all directions, two of them with a tolerance.
+fn asof_shard(config: Config) -> Shard {
+    let (shard, ()) = Shard::embed(config, |p| {
+        let halves = || {
+            let trades = p.source(trades(p, 1e6)?);
+            let watermarks = Watermarks::bounded_disorder(us(20));
+            let trades = trades.event_time(|t: &Trade| Timestamp(t.at), watermarks);
+            let (left, right) = trades.split(|trade| trade.qty % 2 == 0);
+            let (left, right) = (left.key_by(|t| t.symbol), right.key_by(|t| t.symbol));
+            Ok::<_, millstream::Error>(left.asof_join(right))
+        };
+        halves()?.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        let forward = halves()?.forward().tolerance(us(50));
+        forward.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        let nearest = halves()?.nearest().tolerance(us(300));
+        nearest.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        Ok(())
+    })
+    .expect("it builds");
+    shard
+}
+
+fn check(mut shard: Shard) {
+    let mut now = 0;
+    let mut run = |steps: i64| {
+        for _ in 0..steps {
+            now += 10_000;
+            shard.step(Timestamp(now));
+        }
+        [Counter::RecordsOut, Counter::Late].map(|counter| shard.counters().get(counter))
+    };
+    let warm = run(30_000);
+    let mut after = warm;
+    assert_eq!(calls(|| after = run(10_000)), 0);
+    assert!(after[0] > warm[0] + 10_000, "records were joined: {warm:?}, {after:?}");
+    assert!(after[1] > warm[1] + 100, "records were late: {warm:?}, {after:?}");
+}
+
+#[test]
+fn joins_do_not_allocate() {
+    check(shard(Config::embedded()));
+}
+
+#[test]
+fn joins_cut_into_slices_do_not_allocate() {
+    check(shard(Config { batch_max: 16, fire_max: 8, ..Config::embedded() }));
+}
+
+#[test]
+fn asof_joins_do_not_allocate() {
+    check(asof_shard(Config::embedded()));
+    check(asof_shard(Config { batch_max: 16, fire_max: 8, ..Config::embedded() }));
+}

@@ -1,0 +1,90 @@
+//! As-of joins in every way in which records may come.
+
+use millstream::{Config, Shard, ns};
+
+use super::support::asof::{AsOf, Direction, answers};
+use super::support::joins::is_left;
+use super::support::model::{Row, watermarks};
+use super::support::tester::Tester;
+use super::support::world::{at, disordered};
+use super::{Said, case, memory, rows, said};
+
+/// The number of a left record and of what it found; 1000 for nothing.
+type Found = (i64, i64);
+
+fn numbers((left, right): (Row, Option<Row>)) -> Found {
+    (left.value, right.map_or(1000, |right| right.value))
+}
+
+/// As-of joins of both halves of one stream; with a disorder below 45 some records are late.
+macro_rules! asof_cases {
+    ($($name:ident: $direction:ident, $strict:expr, $tolerance:expr, $lateness:expr,
+        $disorder:expr, |$join:ident| $built:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let steps = case!(Row => Found, |s| {
+                let (left, right) = s.event_time(at, disordered($disorder)).split(is_left);
+                let right = right.key_by(|row| row.key);
+                let $join = left.key_by(|row| row.key).asof_join(right);
+                let join = $built.allowed_lateness(ns($lateness));
+                let answers = join.select_left(|l, r| (*l, r.copied()));
+                // By the time of the left record, which is not always that of the answer.
+                let answers = answers.map(numbers);
+                answers.event_time(|_| millstream::Timestamp(0), disordered(0))
+            });
+            let direction = Direction::$direction;
+            let (strict, tolerance, lateness) = ($strict, $tolerance, $lateness);
+            let asof = AsOf { direction, strict, tolerance, lateness };
+            let (want, _) = answers(&rows(), &watermarks(&rows(), $disorder), asof);
+            assert!(want.iter().filter(|answer| answer.1.is_some()).count() > 5);
+            let want: Vec<_> = want.into_iter().map(|answer| (0, numbers(answer))).collect();
+            Tester::new(steps, said(&rows()), want).by(|found| found.0 as u64).check();
+        }
+    )*};
+}
+
+asof_cases! {
+    backward: Backward, false, None, 0, 46, |join| join;
+    backward_with_late_records: Backward, false, None, 0, 4, |join| join;
+    backward_with_lateness: Backward, false, None, 30, 4, |join| join;
+    backward_strict: Backward, true, None, 0, 46, |join| join.strict();
+    backward_near: Backward, false, Some(12), 0, 46, |join| join.tolerance(ns(12));
+    forward: Forward, false, None, 0, 46, |join| join.forward();
+    forward_near: Forward, false, Some(20), 3, 9, |join| join.forward().tolerance(ns(20));
+    forward_strict: Forward, true, None, 0, 46, |join| join.forward().strict();
+    nearest: Nearest, false, None, 0, 46, |join| join.nearest();
+    nearest_near: Nearest, false, Some(9), 0, 46, |join| join.nearest().tolerance(ns(9));
+    nearest_strict: Nearest, true, Some(50), 7, 9,
+        |join| join.nearest().strict().tolerance(ns(50));
+}
+
+/// Quotes and trades as in kdb+'s `aj`: the last of equal times counts, one at the very time too.
+#[test]
+fn ties_are_those_of_aj() {
+    let steps = case!((char, i64) => (i64, i64), |s| {
+        let (trades, quotes) = s.split(|row: &(char, i64)| row.0 == 't');
+        let join = trades.key_by(|_| ()).asof_join(quotes.key_by(|_| ()));
+        join.select(|trade, quote| (trade.1, quote.1))
+    });
+    let rows = [(1, 't', 0), (2, 'q', 10), (2, 'q', 11), (2, 't', 1), (2, 'q', 12), (5, 't', 2)];
+    let said = rows.map(|(at, kind, value)| Said::Record(at, (kind, value)));
+    // The trade of time 2 gets the quote that arrived after it, since that has the same time.
+    Tester::new(steps, said, [(2, (1, 12)), (5, (2, 12))]).check();
+}
+
+#[test]
+fn what_is_kept_for_ever_is_warned_of() {
+    let warnings = |near: bool| {
+        let (shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let (left, right) = p.source(memory(&rows())).split(is_left);
+            let join = left.key_by(|row| row.key).asof_join(right.key_by(|row| row.key));
+            let join = if near { join.tolerance(ns(1)) } else { join };
+            join.select(|l, r| l.value + r.value).for_each(drop);
+            Ok(())
+        })
+        .unwrap();
+        shard.plan().warnings().to_vec()
+    };
+    assert!(warnings(true).is_empty());
+    assert!(warnings(false)[0].contains("the latest right record of each key is kept for ever"));
+}

@@ -1,0 +1,181 @@
+//! Interval joins in every way in which records may come, and what is refused.
+
+use millstream::join::{FanOut, after, before, same_time};
+use millstream::{Config, Record, Shard, Simulation, Timestamp, ns};
+
+use super::support::Said;
+use super::support::joins::{Joined, Kind, Near, Pair, is_left, joined};
+use super::support::model::{Row, watermarks};
+use super::support::tester::Tester;
+use super::support::world::{at, disordered};
+use super::{case, rows, said};
+
+fn model(near: Near, disorder: i64) -> Joined {
+    joined(&rows(), &watermarks(&rows(), disorder), near)
+}
+
+/// Pairs come in no order but that of time, where the watermark says so.
+fn lane((left, right): &Pair) -> u64 {
+    let code = |row: &Option<Row>| row.map_or(0, |row| (row.value + 1000) as u64);
+    code(left) << 32 | code(right)
+}
+
+/// Joins of both halves of one stream; with a disorder below 45 some records are late.
+macro_rules! join_cases {
+    ($($name:ident: $kind:ident, $from:expr, $to:expr, $lateness:expr, $disorder:expr,
+        |$join:ident| $select:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let steps = case!(Row => Pair, |s| {
+                let (left, right) = s.event_time(at, disordered($disorder)).split(is_left);
+                let right = right.key_by(|row| row.key);
+                let $join = left.key_by(|row| row.key).interval_join(right);
+                let $join = $join.between(before(ns($from)), after(ns($to)));
+                let $join = $join.allowed_lateness(ns($lateness));
+                $select
+            });
+            let (kind, lateness) = (Kind::$kind, $lateness);
+            let near = Near { kind, from: -$from, to: $to, lateness };
+            let want = model(near, $disorder).pairs;
+            assert!(want.len() > 3, "{want:?}");
+            Tester::new(steps, said(&rows()), want).by(lane).check();
+        }
+    )*};
+}
+
+join_cases! {
+    inner_join: Inner, 20, 30, 0, 46, |join| join.select(|l, r| (Some(*l), Some(*r)));
+    inner_join_with_late_records: Inner, 50, 0, 0, 3,
+        |join| join.select(|l, r| (Some(*l), Some(*r)));
+    left_join: Left, 9, 12, 0, 46, |join| join.select_left(|l, r| (Some(*l), r.copied()));
+    left_join_with_lateness: Left, 9, 12, 30, 5,
+        |join| join.select_left(|l, r| (Some(*l), r.copied()));
+    right_join: Right, 10, 3, 0, 46, |join| join.select_right(|l, r| (l.copied(), Some(*r)));
+    full_join: Full, 7, 7, 0, 46, |join| join.select_full(|l, r| (l.copied(), r.copied()));
+    full_join_with_lateness: Full, 7, 7, 9, 0,
+        |join| join.select_full(|l, r| (l.copied(), r.copied()));
+    semi_join: Semi, 20, 10, 0, 46, |join| join.semi().map(|l| (Some(l), None));
+    anti_join: Anti, 5, 2, 0, 46, |join| join.anti().map(|l| (Some(l), None));
+}
+
+#[test]
+fn late_records_of_joins() {
+    let steps = case!(Row => (i64, i64), |s| {
+        let (left, right) = s.event_time(at, disordered(2)).split(is_left);
+        let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
+        let join = left.interval_join(right).between(before(ns(10)), after(ns(10)));
+        let (join, late_left, late_right) = join.with_late();
+        let pairs = join.select(|l, r| (l.value, r.value));
+        let late_left = late_left.map(|row| (row.value, 0));
+        pairs.union(late_left).union(late_right.map(|row| (0, row.value)))
+    });
+    let near = Near { kind: Kind::Inner, from: -10, to: 10, lateness: 0 };
+    let Joined { pairs, late } = model(near, 2);
+    assert!(late.iter().any(is_left) && !late.iter().all(is_left));
+    let pairs = pairs.iter().filter_map(|(at, (l, r))| Some((*at, ((*l)?.value, (*r)?.value))));
+    let alone = |row: &Row| if is_left(row) { (row.value, 0) } else { (0, row.value) };
+    let late = late.iter().map(|row| (row.at, alone(row)));
+    let want: Vec<_> = pairs.chain(late).collect();
+    let lane = |(l, r): &(i64, i64)| ((l + 1000) << 32 | (r + 1000)) as u64;
+    Tester::new(steps, said(&rows()), want).by(lane).check();
+}
+
+/// Those of the left stream are capital letters.
+fn letters() -> impl Iterator<Item = (i64, char)> {
+    let text = "3A 4a 5B 6b 9C 10c 14d 15D 40E 60F 80f 100g";
+    text.split(' ').filter_map(|word| {
+        let (at, letter) = word.split_at(word.len() - 1);
+        Some((at.parse().ok()?, letter.chars().next()?))
+    })
+}
+
+/// The stream-stream join of Kafka Streams' documentation: one key, 15 s either way.
+#[test]
+fn the_golden_vector_of_kafka_streams() {
+    let steps = case!(char => String, |s| {
+        let (left, right) = s.split(|letter: &char| letter.is_uppercase());
+        let (left, right) = (left.key_by(|_| ()), right.key_by(|_| ()));
+        let join = left.interval_join(right).between(before(ns(15)), after(ns(15)));
+        join.allowed_lateness(ns(5)).select_full(|l, r| {
+            let letter = |half: Option<&char>| half.copied().unwrap_or('-');
+            [letter(l), letter(r)].iter().collect()
+        })
+    });
+    let said: Vec<_> = letters()
+        .flat_map(|(at, letter)| [Said::Record(at, letter), Said::Watermark(at)])
+        .collect();
+    let golden = "4Aa 5Ba 6Ab 6Bb 9Ca 9Cb 10Ac 10Bc 10Cc 14Ad 14Bd 14Cd 15Da 15Db 15Dc 15Dd \
+                  40E- 60F- 80-f 100-g";
+    let want = golden.split(' ').filter_map(|word| {
+        let (at, pair) = word.split_at(word.len() - 2);
+        Some((at.parse().ok()?, pair.to_owned()))
+    });
+    let lane = |pair: &String| pair.bytes().fold(0, |sum, byte| sum * 256 + u64::from(byte));
+    Tester::new(steps, said, want).by(lane).check();
+}
+
+/// Outer results come only once no partner can come: nothing before window and grace are over.
+#[test]
+fn nothing_is_alone_too_soon() {
+    let (mut shard, (mut input, mut output)) = Shard::embed(Config::embedded(), |p| {
+        let (input, stream) = p.input::<char>();
+        let (left, right) = stream.split(|letter| letter.is_uppercase());
+        let (left, right) = (left.key_by(|_| ()), right.key_by(|_| ()));
+        let join = left.interval_join(right).between(before(ns(15)), after(ns(15)));
+        let join = join.allowed_lateness(ns(5));
+        Ok((input, join.select_left(|l, r| (*l, r.copied())).output()))
+    })
+    .unwrap();
+    input.push(Timestamp(40), 'E').unwrap();
+    let mut step = |input: &mut millstream::Input<char>, to: i64| {
+        input.advance_to(Timestamp(to));
+        for _ in 0..9 {
+            shard.step(Timestamp(0));
+        }
+        output.pop().map(|record| (record.at.0, record.value))
+    };
+    assert_eq!(step(&mut input, 60), None, "a partner at 55, late by 5, is still allowed");
+    assert_eq!(step(&mut input, 61), Some((40, ('E', None))));
+}
+
+#[test]
+fn what_is_refused() {
+    let build = |from, to, fan_out| {
+        let run = Simulation::new(1, 0).run(|p| {
+            let (left, right) = p.source(super::memory(&rows())).split(is_left);
+            let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
+            let join = left.interval_join(right).between(from, to).fan_out(fan_out);
+            join.select(|l, r| l.value + r.value).for_each(drop);
+            Ok(())
+        });
+        run.err().map(|error| error.to_string())
+    };
+    let error = build(after(ns(2)), before(ns(1)), FanOut::Any);
+    assert!(error.is_some_and(|error| error.starts_with("between = +2ns to -1ns: ")));
+    assert!(build(same_time().exclusive(), same_time(), FanOut::Any).is_some());
+    assert!(build(before(ns(1)), same_time(), FanOut::AtMost(0)).is_some());
+    assert_eq!(build(before(ns(1)), same_time(), FanOut::Any), None);
+    let error = build(before(ns(500)), after(ns(500)), FanOut::FailAbove(2));
+    let golden = "interval join: 2 pairs of one record is the limit; raise `fan_out` or bound the \
+                  input";
+    assert_eq!(error.as_deref(), Some(golden));
+}
+
+#[test]
+fn what_never_ends_is_warned_of() {
+    let warnings = |from, to| {
+        let (shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let (left, right) = p.source(super::memory(&rows())).split(is_left);
+            let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
+            let join = left.interval_join(right).between(from, to);
+            join.semi().for_each(|_: Record<Row>| ());
+            Ok(())
+        })
+        .unwrap();
+        shard.plan().warnings().to_vec()
+    };
+    assert!(warnings(before(ns(9)), after(ns(9))).is_empty());
+    let for_ever = warnings(before(ns(9)), after(std::time::Duration::MAX));
+    assert_eq!(for_ever.len(), 1, "{for_ever:?}");
+    assert!(for_ever[0].contains("left records are kept for ever"), "{for_ever:?}");
+}

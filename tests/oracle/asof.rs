@@ -1,0 +1,86 @@
+//! As-of joins against a search through all records.
+
+use millstream::Stream;
+use millstream::dataflow::Edge;
+use millstream::join::AsofJoin;
+use millstream::metrics::Counter;
+use millstream::ns;
+use proptest::prelude::*;
+
+use super::support::asof::{Answer, AsOf, DIRECTIONS, Direction, answers};
+use super::support::joins::is_left;
+use super::support::model::watermarks;
+use super::support::world::values;
+use super::support::{Row, Seen, World, watch};
+use super::{cases, rows, timed};
+
+fn asof() -> impl Strategy<Value = AsOf> {
+    let direction = prop::sample::select(&DIRECTIONS[..]);
+    let tolerance = prop_oneof![2 => Just(None), 3 => (0..150i64).prop_map(Some)];
+    let lateness = prop_oneof![3 => Just(0i64), 2 => 1..100i64];
+    (direction, any::<bool>(), tolerance, lateness).prop_map(
+        |(direction, strict, tolerance, lateness)| AsOf { direction, strict, tolerance, lateness },
+    )
+}
+
+fn with<'p>(join: AsofJoin<'p, u64, Row, Row>, asof: AsOf) -> AsofJoin<'p, u64, Row, Row> {
+    let join = match asof.direction {
+        Direction::Backward => join.backward(),
+        Direction::Forward => join.forward(),
+        Direction::Nearest => join.nearest(),
+    };
+    let join = if asof.strict { join.strict() } else { join };
+    let join = match asof.tolerance {
+        Some(tolerance) => join.tolerance(ns(tolerance as u64)),
+        None => join,
+    };
+    join.allowed_lateness(ns(asof.lateness as u64))
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
+
+    /// Each left record has the answer of the search, whichever way the streams interleave; those
+    /// that look back come with their own time, and nothing comes behind the watermark.
+    #[test]
+    fn asof_joins_are_the_models(
+        world in World::any(),
+        rows in rows(100),
+        asof in asof(),
+        disorder in 0..60i64,
+    ) {
+        let (seen, late) = (Seen::<Answer>::new(), Seen::<Row>::new());
+        let ordered = Seen::<Answer>::new();
+        let outcome = world.run(|p| {
+            let join = |late: &dyn Fn(Stream<'_, Edge<Row>>)| {
+                let (left, right) = timed(p, &world, &rows, disorder).split(is_left);
+                let join = left.key_by(|row| row.key).asof_join(right.key_by(|row| row.key));
+                let (join, late_left, late_right) = with(join, asof).with_late();
+                late(late_left.union(late_right));
+                join.select_left(|l, r| (*l, r.copied()))
+            };
+            watch(join(&|gone| watch(gone, &late, &world)), &seen, &world);
+            let again = join(&|gone| gone.for_each(drop));
+            watch(again.ordered(|answer| *answer), &ordered, &world);
+            Ok(())
+        });
+        let (want, want_late) = answers(&rows, &watermarks(&rows, disorder), asof);
+        seen.borrow().check_over();
+        let mut got = seen.borrow().records.clone();
+        if asof.direction == Direction::Backward {
+            prop_assert!(got.iter().all(|(at, answer)| *at == answer.0.at));
+        }
+        prop_assert!(got.iter().all(|(at, answer)| *at >= answer.0.at));
+        got.sort();
+        let one_sequence = ordered.borrow().records.clone();
+        prop_assert_eq!(&got, &one_sequence);
+        let mut got: Vec<Answer> = got.into_iter().map(|(_, answer)| answer).collect();
+        got.sort();
+        prop_assert_eq!(got, want);
+        let (mut late, mut want_late) = (values(&late), want_late);
+        late.sort();
+        want_late.sort();
+        prop_assert_eq!(late.len() as u64 * 2, outcome.counters.get(Counter::Late));
+        prop_assert_eq!(late, want_late);
+    }
+}
