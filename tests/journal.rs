@@ -14,5 +14,7 @@ mod full;
 mod policies;
 #[path = "journal/reading.rs"]
 mod reading;
+#[path = "journal/real.rs"]
+mod real;
 #[path = "journal/world.rs"]
 mod world;

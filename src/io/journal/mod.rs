@@ -11,11 +11,11 @@
 //! |---|---|---|
 //! | it was closed | [`End::Closed`] | everything |
 //! | the writer ended between two writes | [`End::Open`] | everything |
-//! | the writer ended while it was writing | [`End::Torn`] | everything before the tear; the rest is cut off |
-//! | a bit flipped, a block was lost | [`Damaged`](JournalError::Damaged) | everything before it; nothing is cut off |
-//! | a segment's file is gone | [`Missing`](JournalError::Missing) | everything before it |
-//! | a file of another journal, a later format | [`Foreign`](JournalError::Foreign), [`Newer`](JournalError::Newer) | everything before it |
-//! | another process writes it | [`Locked`](JournalError::Locked) | by a [`Reader`] that follows |
+//! | the writer ended while it was writing | [`End::Torn`] | all before; the rest is cut off |
+//! | a bit flipped, a block was lost | [`Damaged`] | all before; nothing is cut off |
+//! | a segment's file is gone | [`Missing`] | all before |
+//! | a file of another journal, a later format | [`Foreign`], [`Newer`] | all before |
+//! | another process writes it | [`Locked`] | by a [`Reader`] that follows |
 //!
 //! A torn tail and damage look alike where they are. They are told apart by what lies behind: each
 //! write says up to where everything had been durable when it began. So a block that should have
@@ -26,8 +26,8 @@
 //! # How it works
 //!
 //! A journal is a directory of segments (`format.rs` has every byte). A record is encoded into the
-//! buffer that will be written; [`poll`](Journal::poll) hands buffers to the disk, several in flight,
-//! and takes in which are done: neither blocks, and neither allocates after warm-up. A write is
+//! buffer that will be written; [`poll`](Journal::poll) hands buffers to the disk, several in
+//! flight, and takes in which are done: neither blocks, and neither allocates after warm-up. A write is
 //! always of whole blocks that were never written with records before, so that no crash can tear a
 //! record that was durable. That costs space: each write takes at least 4 KiB.
 //!
@@ -69,6 +69,10 @@
 //!
 //! [`JournalError`]: crate::error::JournalError
 //! [`Damaged`]: crate::error::JournalError::Damaged
+//! [`Missing`]: crate::error::JournalError::Missing
+//! [`Foreign`]: crate::error::JournalError::Foreign
+//! [`Newer`]: crate::error::JournalError::Newer
+//! [`Locked`]: crate::error::JournalError::Locked
 
 mod catalog;
 mod crc;

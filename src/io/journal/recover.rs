@@ -38,8 +38,8 @@ impl Recovered {
 /// Finds the end of a journal, cuts off what is torn and makes the rest durable: whoever opened it
 /// has read it, so it must not go away again.
 ///
-/// Read is only what no segment's beginning says had been durable: mostly the last one or two, since
-/// what is in flight at any one time fits into half of one. A [`Reader`](super::Reader) checks it
+/// Read is only what no segment's beginning says had been durable: mostly the last one or two,
+/// since what is in flight at any one time fits into half of one. A [`Reader`](super::Reader) checks it
 /// all.
 ///
 /// # Errors
