@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot that cannot be taken or does not fit.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A journal that is damaged, in use, or cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A lookup that got no answer, and whose failure is not to be passed on.
     #[error("lookup: {0}")]
     Lookup(#[from] LookupError),
@@ -78,7 +81,12 @@ impl Error {
         match self {
             Self::Config(_) | Self::Codec(_) | Self::Snapshot(_) | Self::Full => ErrorKind::Caller,
             Self::Query(QueryError::Closed) => ErrorKind::Caller,
+            Self::Journal(JournalError::Locked { .. } | JournalError::Gone { .. }) => {
+                ErrorKind::Caller
+            }
             Self::Io(_) | Self::Lookup(_) | Self::Query(_) => ErrorKind::Restartable,
+            Self::Journal(JournalError::Io(_)) => ErrorKind::Restartable,
+            Self::Journal(_) => ErrorKind::Fatal,
             Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
         }
     }
@@ -211,6 +219,80 @@ pub enum SnapshotError {
         held: String,
         /// The name of the type that it wants.
         wanted: &'static str,
+    },
+}
+
+/// A journal that is damaged, in use, or cannot be written. Every record before the damage can be
+/// read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk or a file failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// What was written is not there any more: a flipped bit, a block of something else. It is no
+    /// torn tail, since what was written later says that it had been durable.
+    #[error("{file}: damaged at byte {offset}, record {sequence}: {reason}")]
+    Damaged {
+        /// The segment.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// The record that should be there; every one before it can be read.
+        sequence: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A segment is not there, and others before and after it are.
+    #[error("{file}: missing; it would begin with record {sequence}")]
+    Missing {
+        /// The segment.
+        file: String,
+        /// The record that it would begin with; every one before it can be read.
+        sequence: u64,
+    },
+    /// A segment of another journal.
+    #[error("{file}: a segment of another journal ({found:016x}, this is {journal:016x})")]
+    Foreign {
+        /// The segment.
+        file: String,
+        /// The journal that it belongs to.
+        found: u64,
+        /// The journal that the segments before it belong to.
+        journal: u64,
+    },
+    /// A segment in a later format.
+    #[error("{file}: version {version} of the format; this program reads up to {known}")]
+    Newer {
+        /// The segment.
+        file: String,
+        /// Its version.
+        version: u32,
+        /// The latest version that is known.
+        known: u32,
+    },
+    /// The journal is open for writing elsewhere.
+    #[error("{directory}: in use by another process, or open in this one")]
+    Locked {
+        /// The journal's directory.
+        directory: String,
+    },
+    /// The first records have been removed by retention, or have not been written yet.
+    #[error("record {wanted} is not in the journal, which holds {first} up to before {end}")]
+    Gone {
+        /// The record that was asked for.
+        wanted: u64,
+        /// The first that there is.
+        first: u64,
+        /// The one behind the last.
+        end: u64,
+    },
+    /// A record is longer than a slot's buffer has room for.
+    #[error("a record of {bytes} bytes, at most {most} fit: raise `slot_bytes`")]
+    TooLong {
+        /// The length of the record.
+        bytes: usize,
+        /// The most that one may have.
+        most: usize,
     },
 }
 

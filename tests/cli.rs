@@ -7,6 +7,8 @@ mod bad_input;
 mod command;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/journal.rs"]
+mod journal;
 #[path = "cli/live.rs"]
 mod live;
 #[path = "cli/recorded.rs"]

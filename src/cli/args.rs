@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::journal::JournalCommand;
 use super::report::Goal;
 use super::values::{self, TradeColumns};
 use crate::config::{Config, Idle, Shards};
@@ -32,6 +33,9 @@ pub enum Command {
         after_help = "`millstream bench --help` has examples and says what the numbers mean."
     )]
     Bench(Box<BenchArgs>),
+    /// Look into a journal: whether it is whole, what is in it.
+    #[command(subcommand)]
+    Journal(JournalCommand),
 }
 
 /// What a shard does when there is nothing to do.

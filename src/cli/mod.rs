@@ -12,6 +12,7 @@ pub mod failure;
 pub mod host;
 pub mod html;
 pub mod interrupt;
+pub mod journal;
 pub mod noise;
 pub mod output;
 pub mod pin;
@@ -50,6 +51,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Bench(args) => bench::run(args),
+        Command::Journal(command) => journal::run(command),
     }
 }
 

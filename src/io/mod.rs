@@ -4,16 +4,21 @@
 //! and `sink.rs`.
 
 pub mod csv;
+mod directory;
 mod generator;
 mod iter;
+pub mod journal;
 mod memory;
 mod replay;
 mod sink;
 mod source;
+mod storage;
 
+pub use directory::Directory;
 pub use generator::Generator;
 pub use iter::IterSource;
 pub use memory::{Callback, MemorySink, MemorySource, callback};
 pub use replay::{Pace, Replay};
 pub use sink::Sink;
 pub use source::{Polled, Source};
+pub use storage::{Done, Files, Storage, Write, is_full};

@@ -2,6 +2,8 @@
 //!
 //! Start with `world.rs`.
 
+mod disk;
 mod world;
 
+pub use disk::{SimDisk, SimStorage};
 pub use world::{Outcome, Simulation};

@@ -1,0 +1,132 @@
+//! A directory of plain files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::io::storage::Files;
+
+/// How many zeros are written at once.
+const CHUNK: usize = 1 << 20;
+
+/// The files of a directory, through the page cache.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// The file that was read last.
+    open: Option<(String, File)>,
+}
+
+impl Directory {
+    /// A directory that is there.
+    ///
+    /// # Errors
+    /// If it is not there, or is none.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        if fs::metadata(&path)?.is_dir() {
+            Ok(Self { path, open: None })
+        } else {
+            Err(ErrorKind::NotADirectory.into())
+        }
+    }
+
+    /// A directory that is created, with those above it, if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        fs::create_dir_all(&path)?;
+        Self::open(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn reading(&mut self, name: &str) -> io::Result<&File> {
+        let is_open = self.open.as_ref().is_some_and(|(open, _)| open == name);
+        let file = match self.open.take().filter(|_| is_open) {
+            Some((_, file)) => file,
+            None => File::open(self.path.join(name))?,
+        };
+        Ok(&self.open.insert((name.to_owned(), file)).1)
+    }
+
+    fn writing(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().write(true).open(self.path.join(name))
+    }
+}
+
+impl Files for Directory {
+    fn list(&mut self) -> io::Result<Vec<(String, u64)>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            // One that is removed while it is listed is none.
+            let length = match entry.metadata() {
+                Ok(found) if found.is_file() => found.len(),
+                Ok(_) => continue,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            all.extend(entry.file_name().into_string().ok().map(|name| (name, length)));
+        }
+        Ok(all)
+    }
+
+    fn read_at(&mut self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = self.reading(name)?;
+        let mut read = 0;
+        while read < into.len() {
+            match file.read_at(&mut into[read..], offset + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn create(&mut self, name: &str, bytes: u64) -> io::Result<()> {
+        self.open = None;
+        let mut file = File::create(self.path.join(name))?;
+        let zeros = vec![0; CHUNK.min(bytes as usize)];
+        let mut left = bytes;
+        while left > 0 {
+            let now = zeros.len().min(left as usize);
+            file.write_all(&zeros[..now])?;
+            left -= now as u64;
+        }
+        Ok(())
+    }
+
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.writing(name)?.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        self.writing(name)?.sync_all()
+    }
+
+    fn truncate(&mut self, name: &str, bytes: u64) -> io::Result<()> {
+        self.writing(name)?.set_len(bytes)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.open = None;
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        self.open = None;
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn sync_directory(&mut self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
