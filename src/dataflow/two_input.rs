@@ -67,7 +67,7 @@ pub trait TwoInput<L, R>: 'static {
     fn load(&mut self, from: &mut Saved);
 }
 
-/// Two edges that lead into one operator. Made by [`Stream::meet`].
+/// Two edges that lead into one operator.
 pub struct Meeting<L, R, F> {
     left: Edge<L>,
     right: Edge<R>,

@@ -27,9 +27,9 @@
 //!
 //! A journal is a directory of segments (`format.rs` has every byte). A record is encoded into the
 //! buffer that will be written; [`poll`](Journal::poll) hands buffers to the disk, several in
-//! flight, and takes in which are done: neither blocks, and neither allocates after warm-up. A write is
-//! always of whole blocks that were never written with records before, so that no crash can tear a
-//! record that was durable. That costs space: each write takes at least 4 KiB.
+//! flight, and takes in which are done: neither blocks, and neither allocates after warm-up. A
+//! write is always of whole blocks that were never written with records before, so that no crash
+//! can tear a record that was durable. That costs space: each write takes at least 4 KiB.
 //!
 //! Segments are made ahead of need, filled with zeros, header and name durable before they are
 //! used. So writing a record changes no metadata, and a full disk is met while there still is room.

@@ -39,8 +39,8 @@ impl Recovered {
 /// has read it, so it must not go away again.
 ///
 /// Read is only what no segment's beginning says had been durable: mostly the last one or two,
-/// since what is in flight at any one time fits into half of one. A [`Reader`](super::Reader) checks it
-/// all.
+/// since what is in flight at any one time fits into half of one. A [`Reader`](super::Reader)
+/// checks it all.
 ///
 /// # Errors
 /// Damage, missing and foreign segments, a later version, what the disk said. Nothing is changed
