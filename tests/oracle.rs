@@ -20,6 +20,8 @@ mod lookup;
 mod partitioning;
 #[path = "oracle/process.rs"]
 mod process;
+#[path = "oracle/recorded_joins.rs"]
+mod recorded_joins;
 #[path = "oracle/recorded_sessions.rs"]
 mod recorded_sessions;
 #[path = "oracle/restored.rs"]
