@@ -34,7 +34,7 @@ const FLAGS: &[&str] = &[
 /// Each of them is listed and has a plan that can be drawn.
 const SCENARIOS: &[&str] = &[
     "bars", "hop", "window", "closing", "growth", "sliding", "sessions", "process", "timers",
-    "ttl", "fifo", "hotkey", "join",
+    "ttl", "fifo", "hotkey", "join", "asof",
 ];
 
 #[test]

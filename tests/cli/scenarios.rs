@@ -46,6 +46,11 @@ fn join() {
 }
 
 #[test]
+fn asof() {
+    names("asof", 0.2, &["asof_vs_sorted_arrays"]);
+}
+
+#[test]
 fn process() {
     names("process", 0.2, &["process_m_per_s", "process_vs_hand"]);
 }

@@ -30,6 +30,7 @@
 //! by `progress.phase(..)`, and cuts short when [`interrupt`](super::interrupt) has been seen.
 //! Repeats, medians, text, JSON and HTML are made from what it returns.
 
+mod asof;
 mod bars;
 mod closing;
 mod fifo;
@@ -64,6 +65,7 @@ pub const ALL: &[Scenario] = &[
     sliding::SCENARIO,
     sessions::SCENARIO,
     join::SCENARIO,
+    asof::SCENARIO,
     process::SCENARIO,
     timers::SCENARIO,
     ttl::SCENARIO,
