@@ -137,16 +137,25 @@ impl<K: Key, L: Copy + 'static, R: Copy + 'static> Keys<K, L, R> {
         if direction == Direction::Forward && self.keys.get(key).is_none() {
             return;
         }
-        let version = self.versions.take(Version { at, right, held: 1 });
+        let new = Version { at, right, held: 1 };
         if direction == Direction::Forward {
             // It answers those that wait and is forgotten.
-            self.open = Some(Open::By(key, version));
+            self.open = Some(Open::By(key, self.versions.take(new)));
             return;
         }
         let known = self.keys.entry(key);
-        let before = std::mem::replace(&mut known.latest, version);
         let has_waiting = !known.waiting.is_empty();
-        self.release(before);
+        let before = known.latest;
+        // One that nobody else holds gives its place to the next.
+        let version = if before != NONE && self.versions[before].held == 1 {
+            self.versions[before] = new;
+            before
+        } else {
+            known.latest = self.versions.take(new);
+            let version = known.latest;
+            self.release(before);
+            version
+        };
         if tolerance_ns < i64::MAX {
             self.due.set(at.saturating_add(tolerance_ns), key);
         }
