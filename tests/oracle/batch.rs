@@ -95,7 +95,8 @@ proptest! {
         }
         let per_shard = grouped(&values(&seen), |(shard, _)| *shard as u64);
         for (shard, rows) in &arrived {
-            let got: Vec<Vec<Row>> = per_shard[&(*shard as u64)].iter().map(|b| b.1.clone()).collect();
+            let batches = &per_shard[&(*shard as u64)];
+            let got: Vec<Vec<Row>> = batches.iter().map(|(_, batch)| batch.clone()).collect();
             prop_assert!(is_cut_of(&got, rows, records, mode), "{mode:?}: {got:?} of {rows:?}");
         }
         prop_assert_eq!(per_shard.len(), arrived.len());

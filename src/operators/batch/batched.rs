@@ -11,11 +11,10 @@ use crate::dataflow::Record;
 ///
 /// ```
 /// use millstream::operators::Batched;
-/// use millstream::Record;
 ///
 /// /// One statement for all of them.
 /// fn insert(orders: &Batched<(u64, f64)>) -> String {
-///     let rows = orders.iter().map(|Record { value: (id, price), .. }| format!("({id}, {price})"));
+///     let rows = orders.iter().map(|order| format!("({}, {})", order.value.0, order.value.1));
 ///     format!("insert into orders values {}", rows.collect::<Vec<_>>().join(", "))
 /// }
 /// ```
