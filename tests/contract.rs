@@ -6,6 +6,8 @@
 mod asof;
 #[path = "contract/batch.rs"]
 mod batch;
+#[path = "contract/connect.rs"]
+mod connect;
 #[path = "contract/join_extremes.rs"]
 mod join_extremes;
 #[path = "contract/joins.rs"]

@@ -8,6 +8,8 @@
 mod asof;
 #[path = "oracle/batch.rs"]
 mod batch;
+#[path = "oracle/connect.rs"]
+mod connect;
 #[path = "oracle/hot_keys.rs"]
 mod hot_keys;
 #[path = "oracle/joins.rs"]

@@ -6,6 +6,7 @@
 
 mod batch;
 mod broadcast;
+mod connect;
 mod deduplicate;
 mod direct;
 mod event_time;
@@ -30,6 +31,7 @@ mod source;
 mod union;
 
 pub use batch::{BatchStream, Batched};
+pub use connect::Either;
 pub use expiring::Expiring;
 pub use process::{
     AtEnd, KeyContext, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,

@@ -1,0 +1,168 @@
+//! Two streams of different types become one.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use crate::dataflow::{Edge, KeyColumn, Keyed, Record, Stage, Stream, Upstream};
+use crate::state::Key;
+
+/// A value of one of two types: what came from the left stream, or from the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Either<L, R> {
+    /// From the left stream.
+    Left(L),
+    /// From the right stream.
+    Right(R),
+}
+
+impl<L, R> Either<L, R> {
+    /// What came from the left stream, if it did.
+    pub fn left(&self) -> Option<&L> {
+        match self {
+            Self::Left(left) => Some(left),
+            Self::Right(_) => None,
+        }
+    }
+
+    /// What came from the right stream, if it did.
+    pub fn right(&self) -> Option<&R> {
+        match self {
+            Self::Left(_) => None,
+            Self::Right(right) => Some(right),
+        }
+    }
+}
+
+impl<'p, S: Stage> Stream<'p, S> {
+    /// Merges a stream of another type into this one: [`union`](Self::union) of both, as
+    /// [`Either`].
+    ///
+    /// ```
+    /// use millstream::operators::Either;
+    /// use millstream::{io::IterSource, Record, Simulation, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let numbers = (0..9).map(|n| Record::new(Timestamp(n), n));
+    ///     let words = ["one", "two"].map(|word| Record::new(Timestamp(5), word));
+    ///     p.source(IterSource::new(numbers))
+    ///         .connect(p.source(IterSource::new(words.into_iter())))
+    ///         .for_each(|record| match record.value {
+    ///             Either::Left(number) => assert_eq!(number, record.at.0),
+    ///             Either::Right(word) => assert_eq!(word.len(), 3),
+    ///         });
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect<R: Stage>(
+        self,
+        other: Stream<'p, R>,
+    ) -> Stream<'p, Edge<Either<S::Out, R::Out>>> {
+        self.map(Either::Left).union(other.map(Either::Right))
+    }
+}
+
+impl<'p, K: Key, L: Clone + 'static> Keyed<'p, K, L> {
+    /// Records of two streams of one key, for whatever takes a keyed stream: a
+    /// [`Process`](crate::Process) whose `In` is [`Either`] is a function of two inputs with state,
+    /// timers and side outputs, an aggregate over [`Either`] in a window is a co-group of both.
+    ///
+    /// Records of each stream and key stay in order; between the two they come as they arrive, but
+    /// to a process function with [`Order::Time`](crate::operators::Order), which has them in one
+    /// order of time. Connected streams can be connected again, for more than two inputs.
+    ///
+    /// ```
+    /// use millstream::operators::{Either, Order};
+    /// use millstream::{io::IterSource, KeyContext, Process, Record, Simulation, Timestamp};
+    ///
+    /// /// Lets those readings pass that are above the limit of their meter at their time.
+    /// struct Alarm;
+    /// impl Process for Alarm {
+    ///     type Key = u32;
+    ///     type In = Either<(u32, i64), (u32, i64)>;
+    ///     type State = Option<i64>;
+    ///     type Out = i64;
+    ///     const ORDER: Order = Order::Time;
+    ///
+    ///     fn on_record(&mut self, record: Self::In, ctx: &mut KeyContext<'_, Self>) {
+    ///         match record {
+    ///             Either::Right((_, limit)) => *ctx.state() = Some(limit),
+    ///             Either::Left((_, value)) => {
+    ///                 if ctx.state().is_some_and(|limit| value > limit) {
+    ///                     ctx.emit(value);
+    ///                 }
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let at = |at, value| Record::new(Timestamp(at), (7, value));
+    ///     let readings = [at(1, 90), at(4, 60), at(8, 70)].into_iter();
+    ///     let limits = [at(2, 50), at(6, 80)].into_iter();
+    ///     let readings = p.source(IterSource::new(readings)).key_by(|reading| reading.0);
+    ///     let limits = p.source(IterSource::new(limits)).key_by(|limit| limit.0);
+    ///     readings.connect(limits).process(Alarm).for_each(|alarm| assert_eq!(alarm.value, 60));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect<R: Clone + 'static>(self, right: Keyed<'p, K, R>) -> Keyed<'p, K, Either<L, R>> {
+        let keys = Rc::new(EitherKeys {
+            left: (self.keys, RefCell::default()),
+            right: (right.keys, RefCell::default()),
+        });
+        let upstream = Box::new(Connected { left: self.upstream, right: right.upstream });
+        Keyed { upstream, keys, types: PhantomData }
+    }
+}
+
+/// Two stages before one [`Keyed`].
+struct Connected<'p, L, R> {
+    left: Box<dyn Upstream<'p, L> + 'p>,
+    right: Box<dyn Upstream<'p, R> + 'p>,
+}
+
+impl<'p, L: 'static, R: 'static> Upstream<'p, Either<L, R>> for Connected<'p, L, R> {
+    fn by_key(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
+        self.left.by_key().connect(self.right.by_key())
+    }
+
+    fn local(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
+        self.left.local().connect(self.right.local())
+    }
+
+    fn goes_by_hash(&self) -> bool {
+        self.left.goes_by_hash() && self.right.goes_by_hash()
+    }
+}
+
+/// The keys of a column, and room for one record and its key.
+type Side<K, T> = (Rc<dyn KeyColumn<K, T>>, RefCell<Vec<K>>);
+
+/// The keys of records of two types.
+struct EitherKeys<K, L, R> {
+    left: Side<K, L>,
+    right: Side<K, R>,
+}
+
+impl<K: Key, L: Clone, R: Clone> KeyColumn<K, Either<L, R>> for EitherKeys<K, L, R> {
+    fn extract(&self, records: &[Record<Either<L, R>>], keys: &mut Vec<K>) {
+        keys.clear();
+        keys.extend(records.iter().filter_map(|record| match &record.value {
+            Either::Left(left) => one(&self.left, Record::new(record.at, left.clone())),
+            Either::Right(right) => one(&self.right, Record::new(record.at, right.clone())),
+        }));
+    }
+}
+
+/// The key of one record; there always is one.
+fn one<K: Key, T>((keys, room): &Side<K, T>, record: Record<T>) -> Option<K> {
+    let mut room = room.borrow_mut();
+    keys.extract(std::slice::from_ref(&record), &mut room);
+    room.first().copied()
+}
