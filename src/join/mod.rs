@@ -10,12 +10,15 @@
 
 mod asof;
 mod bound;
+mod broadcast;
 mod in_order;
 mod interval;
 mod kept;
 mod outlet;
 mod pane;
+mod temporal;
 
 pub use asof::AsofJoin;
 pub use bound::{Bound, after, before, same_time};
 pub use interval::{FanOut, IntervalJoin, JoinBetween};
+pub use temporal::TemporalJoin;

@@ -38,6 +38,65 @@ fn with<'p>(join: AsofJoin<'p, u64, Row, Row>, asof: AsOf) -> AsofJoin<'p, u64, 
 }
 
 proptest! {
+    #![proptest_config(cases(300))]
+
+    /// A control record takes effect between the same two records on all shards.
+    #[test]
+    fn broadcast_state_changes_everywhere_at_once(
+        world in World::any(),
+        rows in rows(100),
+        disorder in 0..60i64,
+    ) {
+        let rows: Vec<Row> = rows.into_iter().map(|row| Row { key: 0, ..row }).collect();
+        let seen = Seen::<Answer>::new();
+        world.run(|p| {
+            let (left, right) = timed(p, &world, &rows, disorder).split(is_left);
+            let join = left.rebalance().with_broadcast(right);
+            watch(join.select_left(|l, r| (*l, r.copied())), &seen, &world);
+            Ok(())
+        });
+        let (direction, strict, tolerance, lateness) = (Direction::Backward, false, None, 0);
+        let asof = AsOf { direction, strict, tolerance, lateness };
+        let (want, _) = answers(&rows, &watermarks(&rows, disorder), asof);
+        let mut got = values(&seen);
+        got.sort();
+        prop_assert_eq!(got, want);
+    }
+
+    /// Versions of a table, some of which say that there is no row.
+    #[test]
+    fn temporal_joins_are_the_models(
+        world in World::any(),
+        rows in rows(100),
+        disorder in 0..60i64,
+        inner in any::<bool>(),
+    ) {
+        let seen = Seen::<Answer>::new();
+        world.run(|p| {
+            let (left, right) = timed(p, &world, &rows, disorder).split(is_left);
+            let versions = right.key_by(|row| row.key);
+            let join = left.key_by(|row| row.key);
+            let join = join.temporal_join(versions, |row| row.value % 3 == 0);
+            if inner {
+                watch(join.select(|l, r| (*l, Some(*r))), &seen, &world);
+            } else {
+                watch(join.select_left(|l, r| (*l, r.copied())), &seen, &world);
+            }
+            Ok(())
+        });
+        let (direction, strict, tolerance, lateness) = (Direction::Backward, false, None, 0);
+        let asof = AsOf { direction, strict, tolerance, lateness };
+        let (mut want, _) = answers(&rows, &watermarks(&rows, disorder), asof);
+        want.iter_mut().for_each(|answer| answer.1 = answer.1.filter(|row| row.value % 3 != 0));
+        want.retain(|answer| !inner || answer.1.is_some());
+        want.sort();
+        let mut got = values(&seen);
+        got.sort();
+        prop_assert_eq!(got, want);
+    }
+}
+
+proptest! {
     #![proptest_config(cases(600))]
 
     /// Each left record has the answer of the search, whichever way the streams interleave; those

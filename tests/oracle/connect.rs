@@ -107,8 +107,8 @@ proptest! {
             let sums = want.entry((row.key, start)).or_default();
             sums[usize::from(!is_left(row))] += row.value;
         }
-        let mut got: Vec<_> =
-            seen.borrow().records.iter().map(|(_, (key, start, sums))| ((*key, *start), *sums)).collect();
+        let group = |(_, (key, start, sums)): &(i64, Group)| ((*key, *start), *sums);
+        let mut got: Vec<_> = seen.borrow().records.iter().map(group).collect();
         got.sort();
         prop_assert_eq!(got, want.into_iter().collect::<Vec<_>>());
     }

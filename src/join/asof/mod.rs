@@ -226,7 +226,7 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AsofJoin<'p, K, L, R> {
         self.join("left", move |left, right| Some(f(left, right)))
     }
 
-    fn join<Out: 'static>(
+    pub(super) fn join<Out: 'static>(
         self,
         kind: &str,
         select: impl FnMut(&L, Option<&R>) -> Option<Out> + 'static,
@@ -243,7 +243,8 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AsofJoin<'p, K, L, R> {
             hash_seed: config.hash_seed,
         };
         let label = format!("as-of join ({kind}, {rules})");
-        if rules.tolerance_ns == i64::MAX {
+        // A key of no size is one key.
+        if rules.tolerance_ns == i64::MAX && size_of::<K>() > 0 {
             let what = match rules.direction {
                 Direction::Forward => "left records whose key never comes again wait",
                 _ => "the latest right record of each key is kept",
