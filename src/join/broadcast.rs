@@ -9,8 +9,8 @@ impl<'p, S: Stage<Out: Copy>> Stream<'p, S> {
     ///
     /// Each control record is the whole state from its time on (fold rules into one value first,
     /// by [`reduce`](crate::Keyed::reduce) say) and goes to all shards. It takes effect between the
-    /// same two records everywhere: those before its time see the state before it, those at its time
-    /// and later see it, whatever the shards' pace. What that costs: a record waits until the
+    /// same two records everywhere: those before its time see the state before it, those at its
+    /// time and later see it, whatever the shards' pace. What that costs: a record waits until the
     /// watermark of the control stream has passed it. One that is idle or has ended holds nothing
     /// back, so let it be [idle](crate::Watermarks::idle_after) after a while, or give it a beat.
     ///

@@ -8,6 +8,8 @@
 //! `kept.rs` (what waits for partners) and `interval/operator.rs` (what happens to a record).
 //! As-of joins are in `asof/`; they look at both inputs in one order of time, `in_order.rs`.
 
+mod around;
+mod arrivals;
 mod asof;
 mod bound;
 mod broadcast;
@@ -18,6 +20,7 @@ mod outlet;
 mod pane;
 mod temporal;
 
+pub use around::{Around, AroundBetween, Rights};
 pub use asof::AsofJoin;
 pub use bound::{Bound, after, before, same_time};
 pub use interval::{FanOut, IntervalJoin, JoinBetween};

@@ -10,10 +10,10 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// Gives each record the row of its key as it was at its time: each version says how a row is
     /// from its time on; one for which `is_deletion` says so, that there is none.
     ///
-    /// It is an [as-of join](Keyed::asof_join) that knows of deletions: exact by event time whatever
-    /// the disorder of both, since records wait until the watermark of the versions has passed
-    /// them. The current version of each key is kept for ever, earlier ones as long as a record may
-    /// want them.
+    /// It is an [as-of join](Keyed::asof_join) that knows of deletions: exact by event time
+    /// whatever the disorder of both, since records wait until the watermark of the versions has
+    /// passed them. The current version of each key is kept for ever, earlier ones as long as a
+    /// record may want them.
     ///
     /// ```
     /// use millstream::{io::IterSource, Record, Simulation, Timestamp};

@@ -38,6 +38,13 @@ fn asof_shard(config: Config) -> Shard {
         halves()?.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
         let forward = halves()?.forward().tolerance(us(50));
         forward.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        let trades = p.source(trades(p, 1e6)?);
+        let watermarks = Watermarks::bounded_disorder(us(20));
+        let trades = trades.event_time(|t: &Trade| Timestamp(t.at), watermarks);
+        let (left, right) = trades.split(|trade| trade.qty % 2 == 0);
+        let around = left.key_by(|t| t.symbol).window_around(right.key_by(|t| t.symbol));
+        let around = around.between(before(us(50)), after(us(50))).prevailing();
+        around.apply(|trade, around| (trade.qty, around.count())).for_each(drop);
         let nearest = halves()?.nearest().tolerance(us(300));
         nearest.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
         Ok(())

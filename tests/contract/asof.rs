@@ -1,8 +1,9 @@
 //! As-of joins in every way in which records may come.
 
+use millstream::join::{Rights, after, before, same_time};
 use millstream::{Config, Shard, ns};
 
-use super::support::asof::{AsOf, Direction, answers};
+use super::support::asof::{Around, AsOf, Direction, answers, around};
 use super::support::joins::is_left;
 use super::support::model::{Row, watermarks};
 use super::support::tester::Tester;
@@ -70,6 +71,40 @@ fn ties_are_those_of_aj() {
     let said = rows.map(|(at, kind, value)| Said::Record(at, (kind, value)));
     // The trade of time 2 gets the quote that arrived after it, since that has the same time.
     Tester::new(steps, said, [(2, (1, 12)), (5, (2, 12))]).check();
+}
+
+/// Windows around records, whose bounds lie behind, around and ahead of them.
+macro_rules! around_cases {
+    ($($name:ident: ($from:expr, $from_ns:expr), ($to:expr, $to_ns:expr), $lateness:expr,
+        $disorder:expr, $prevailing:expr,
+        |$windows:ident| $built:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let steps = case!(Row => Around, |s| {
+                let (left, right) = s.event_time(at, disordered($disorder)).split(is_left);
+                let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
+                let $windows = left.window_around(right).between($from, $to);
+                let windows = $built.allowed_lateness(ns($lateness));
+                let values = |rights: Rights<'_, Row>| rights.map(|right| right.value.value).collect();
+                windows.apply(move |left, rights| (*left, values(rights)))
+            });
+            let bounds = [$from_ns, $to_ns, $lateness];
+            let want = around(&rows(), &watermarks(&rows(), $disorder), bounds, $prevailing);
+            assert!(want.iter().filter(|window| !window.1.is_empty()).count() > 3, "{want:?}");
+            let want: Vec<_> = want.into_iter().map(|window| (window.0.at, window)).collect();
+            Tester::new(steps, said(&rows()), want).by(|window| window.0.value as u64).check();
+        }
+    )*};
+}
+
+around_cases! {
+    window_around: (before(ns(20)), -20), (after(ns(30)), 30), 0, 46, false, |windows| windows;
+    window_before: (before(ns(40)), -40), (same_time(), 0), 5, 3, false, |windows| windows;
+    window_before_and_in_force: (before(ns(30)), -30), (same_time(), 0), 0, 46, true,
+        |windows| windows.prevailing();
+    window_behind: (before(ns(60)), -60), (before(ns(9)), -9), 0, 46, true,
+        |windows| windows.prevailing();
+    window_ahead: (after(ns(5)), 5), (after(ns(50)), 50), 0, 7, false, |windows| windows;
 }
 
 #[test]

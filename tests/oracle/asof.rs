@@ -2,12 +2,12 @@
 
 use millstream::Stream;
 use millstream::dataflow::Edge;
-use millstream::join::AsofJoin;
+use millstream::join::{AsofJoin, Rights, after, before};
 use millstream::metrics::Counter;
 use millstream::ns;
 use proptest::prelude::*;
 
-use super::support::asof::{Answer, AsOf, DIRECTIONS, Direction, answers};
+use super::support::asof::{Answer, Around, AsOf, DIRECTIONS, Direction, answers, around};
 use super::support::joins::is_left;
 use super::support::model::watermarks;
 use super::support::world::values;
@@ -61,6 +61,43 @@ proptest! {
         let mut got = values(&seen);
         got.sort();
         prop_assert_eq!(got, want);
+    }
+
+    /// The right records around each left one, with and without the one in force.
+    #[test]
+    fn windows_around_records_are_the_models(
+        world in World::any(),
+        rows in rows(100),
+        disorder in 0..60i64,
+        (from, length) in (-80..60i64, 0..100i64),
+        lateness in prop_oneof![3 => Just(0i64), 2 => 1..100i64],
+        prevailing in any::<bool>(),
+    ) {
+        let (seen, ordered) = (Seen::<Around>::new(), Seen::<Around>::new());
+        let bound = |at: i64| {
+            let distance = ns(at.unsigned_abs());
+            if at < 0 { before(distance) } else { after(distance) }
+        };
+        world.run(|p| {
+            let windows = || {
+                let (left, right) = timed(p, &world, &rows, disorder).split(is_left);
+                let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
+                let windows = left.window_around(right).between(bound(from), bound(from + length));
+                let windows = if prevailing { windows.prevailing() } else { windows };
+                let windows = windows.allowed_lateness(ns(lateness as u64));
+                let values = |rights: Rights<'_, Row>| rights.map(|right| right.value.value).collect();
+                windows.apply(move |left, rights| (*left, values(rights)))
+            };
+            watch(windows(), &seen, &world);
+            watch(windows().ordered(|window: &Around| window.clone()), &ordered, &world);
+            Ok(())
+        });
+        let bounds = [from, from + length, lateness];
+        let want = around(&rows, &watermarks(&rows, disorder), bounds, prevailing);
+        let mut got = values(&seen);
+        got.sort();
+        prop_assert_eq!(&got, &want);
+        prop_assert_eq!(values(&ordered), want);
     }
 
     /// Versions of a table, some of which say that there is no row.

@@ -60,3 +60,33 @@ fn partner(left: &Row, right: &[Row], asof: AsOf) -> Option<Row> {
     };
     found.map(|r| r.1)
 }
+
+/// A left record and the values of the right ones around it, in order of time and arrival.
+pub type Around = (Row, Vec<i64>);
+
+/// Every left record that is not late, with the right ones from `from` to `to` around it, and the
+/// latest before them if there is none at their very beginning.
+pub fn around(
+    rows: &[Row],
+    before: &[i64],
+    [from, to, lateness]: [i64; 3],
+    prevailing: bool,
+) -> Vec<Around> {
+    let on_time = |(row, before): &(&Row, &i64)| row.at >= before.saturating_sub(lateness);
+    let taken = rows.iter().zip(before).filter(on_time).map(|(row, _)| *row);
+    let (left, mut right): (Vec<Row>, Vec<Row>) = taken.partition(is_left);
+    right.sort_by_key(|row| row.at);
+    let values = |left: Row| {
+        let of_key = right.iter().filter(|row| row.key == left.key);
+        let inside = |row: &&Row| left.at + from <= row.at && row.at <= left.at + to;
+        let mut found: Vec<Row> = of_key.clone().filter(inside).copied().collect();
+        if prevailing && found.first().is_none_or(|first| first.at > left.at + from) {
+            let in_force = of_key.clone().rfind(|row| row.at < left.at + from);
+            found.splice(..0, in_force.copied());
+        }
+        (left, found.iter().map(|row| row.value).collect())
+    };
+    let mut all: Vec<Around> = left.into_iter().map(values).collect();
+    all.sort();
+    all
+}

@@ -7,7 +7,8 @@ use crate::dataflow::{
     Work,
 };
 use crate::error::Error;
-use crate::exchange::{LateRecords, Side};
+use crate::exchange::Side;
+use crate::join::arrivals::Arrivals;
 use crate::join::asof::Rules;
 use crate::join::asof::known::{Answer, Keys};
 use crate::join::in_order::{InOrder, Next};
@@ -26,41 +27,6 @@ pub struct Settings {
     pub hash_seed: u64,
 }
 
-/// One input: how it is keyed, and what becomes of its late records.
-struct Input<K, T> {
-    keys: Rc<dyn KeyColumn<K, T>>,
-    /// The keys of the batch in hand.
-    column: Vec<K>,
-    late: LateRecords<T>,
-    /// Nothing before this is taken any more.
-    reached: Timestamp,
-}
-
-impl<K: Key, T: Copy> Input<K, T> {
-    fn new(keys: Rc<dyn KeyColumn<K, T>>, late: Option<Side<T>>, batch_max: usize) -> Self {
-        let late = LateRecords::new(late, batch_max);
-        Self { keys, column: Vec::with_capacity(batch_max), late, reached: Timestamp::MIN }
-    }
-
-    /// Calls `each` with the records of a batch that are not late.
-    #[inline]
-    fn take(
-        &mut self,
-        batch: Batch<'_, T>,
-        cx: &mut Context,
-        mut each: impl FnMut(Timestamp, (K, T)),
-    ) {
-        self.keys.extract(batch.as_slice(), &mut self.column);
-        for (&key, record) in self.column.iter().zip(batch) {
-            if record.at < self.reached {
-                self.late.count_and_send(record, cx);
-            } else {
-                each(record.at, (key, record.value));
-            }
-        }
-    }
-}
-
 /// Gives each left record the right one that belongs to it.
 ///
 /// Records of both inputs wait until the watermarks have passed them, and are looked at in one
@@ -68,8 +34,8 @@ impl<K: Key, T: Copy> Input<K, T> {
 /// and what comes out depends on nothing but the records.
 pub struct AsofOperator<K: Key, L: Copy, R: Copy, F, N> {
     settings: Settings,
-    left: Input<K, L>,
-    right: Input<K, R>,
+    left: Arrivals<K, L>,
+    right: Arrivals<K, R>,
     order: InOrder<(K, L), (K, R)>,
     known: Keys<K, L, R>,
     /// Everything before this has been looked at, or is about to be.
@@ -96,8 +62,8 @@ where
         let Settings { rules, batch_max, hash_seed, .. } = settings;
         Self {
             settings,
-            left: Input::new(keys.0, late.0, batch_max),
-            right: Input::new(keys.1, late.1, batch_max),
+            left: Arrivals::new(keys.0, late.0, batch_max),
+            right: Arrivals::new(keys.1, late.1, batch_max),
             order: InOrder::new(rules.left_first()),
             known: Keys::new(rules, hash_seed),
             passed: Watermark::START,
