@@ -85,7 +85,7 @@ macro_rules! around_cases {
                 let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
                 let $windows = left.window_around(right).between($from, $to);
                 let windows = $built.allowed_lateness(ns($lateness));
-                let values = |rights: Rights<'_, Row>| rights.map(|right| right.value.value).collect();
+                let values = |rights: Rights<'_, Row>| rights.map(|r| r.value.value).collect();
                 windows.apply(move |left, rights| (*left, values(rights)))
             });
             let bounds = [$from_ns, $to_ns, $lateness];

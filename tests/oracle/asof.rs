@@ -85,7 +85,7 @@ proptest! {
                 let windows = left.window_around(right).between(bound(from), bound(from + length));
                 let windows = if prevailing { windows.prevailing() } else { windows };
                 let windows = windows.allowed_lateness(ns(lateness as u64));
-                let values = |rights: Rights<'_, Row>| rights.map(|right| right.value.value).collect();
+                let values = |rights: Rights<'_, Row>| rights.map(|r| r.value.value).collect();
                 windows.apply(move |left, rights| (*left, values(rights)))
             };
             watch(windows(), &seen, &world);
