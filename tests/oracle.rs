@@ -36,6 +36,8 @@ mod shapes;
 #[path = "oracle/sliding.rs"]
 mod sliding;
 mod support;
+#[path = "oracle/table_joins.rs"]
+mod table_joins;
 #[path = "oracle/tables.rs"]
 mod tables;
 #[path = "oracle/time_or_count.rs"]

@@ -22,6 +22,8 @@
 //! | `top_n(n, by)` | `top.rs` | all rows of each group, in order |
 //! | `suppress(s)` | `suppress.rs` | the first and the last row of what is held back |
 //! | `until_closed(l)` | `closed.rs` | the last result of each open window |
+//! | `join(table)` | `join/tables.rs` | the rows of both tables by key |
+//! | `keyed.join_table(t)` | `join/stream.rs` | a row by key |
 //! | `view(v)` | `view/` | a copy of the rows, to be read from outside |
 //!
 //! What keeps rows is a process function (`operators/process.rs`), so batches, timers, room,
@@ -35,6 +37,7 @@ mod distinct;
 mod filter_map;
 mod fold;
 mod group;
+mod join;
 mod suppress;
 mod top;
 mod view;
@@ -42,5 +45,6 @@ mod view;
 pub use changes::Changes;
 pub use fold::Versions;
 pub use group::Grouped;
+pub use join::{TableJoin, WithTable};
 pub use suppress::{Suppress, WhenFull};
 pub use view::{Answer, Asked, Part, View};

@@ -42,6 +42,9 @@ fn everything(p: Pipeline<'_>) -> Result<()> {
     table()?.suppress(Suppress::after(us(70))).to_changes().for_each(drop);
     let calm = Suppress::after(us(70)).processing_time().at_most(50, WhenFull::EmitEarly);
     table()?.suppress(calm).to_changes().for_each(drop);
+    let join = table()?.join(table()?.filter(|_, qty| qty % 3 > 0));
+    join.select_full(|l, r| (l.copied(), r.copied())).to_changes().for_each(drop);
+    keyed()?.join_table(table()?).select(|trade, qty| trade.qty + qty).for_each(drop);
     let windows = keyed()?.window(Tumbling::of(us(50))).allowed_lateness(us(50));
     windows.aggregate(count()).until_closed(us(50)).for_each(drop);
     Ok(())

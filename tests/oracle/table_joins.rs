@@ -1,0 +1,140 @@
+//! Tables joined with tables and streams, against plain maps.
+
+use std::collections::BTreeMap;
+
+use millstream::testing::TestDriver;
+use millstream::{Change, Timestamp};
+use proptest::prelude::*;
+
+use super::support::joins::is_left;
+use super::support::tables::upsert;
+use super::support::{Row, Seen, World, watch};
+use super::{cases, rows, timed};
+
+/// What a join makes of the rows of a key.
+type Joined = (Option<i64>, Option<i64>);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Inner,
+    Left,
+    Full,
+}
+
+/// The rows that a table has in the end.
+fn table(rows: &[Row], side: bool) -> BTreeMap<u64, i64> {
+    let mut table = BTreeMap::new();
+    for row in rows.iter().filter(|row| is_left(row) == side) {
+        match upsert(row) {
+            Some(value) => table.insert(row.key, value),
+            None => table.remove(&row.key),
+        };
+    }
+    table
+}
+
+fn joined(rows: &[Row], kind: Kind) -> BTreeMap<u64, Joined> {
+    let (left, right) = (table(rows, true), table(rows, false));
+    let keys: std::collections::BTreeSet<u64> = left.keys().chain(right.keys()).copied().collect();
+    let row = |key: u64| (key, (left.get(&key).copied(), right.get(&key).copied()));
+    let is_there = |(_, (left, right)): &(u64, Joined)| match kind {
+        Kind::Inner => left.is_some() && right.is_some(),
+        Kind::Left => left.is_some(),
+        Kind::Full => true,
+    };
+    keys.into_iter().map(row).filter(is_there).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(400))]
+
+    /// Whatever the interleaving: each change starts from the row that there was, is visible, and
+    /// in the end the joined table is the join of both.
+    #[test]
+    fn joins_of_tables_are_the_models(
+        world in World::any(),
+        rows in rows(120),
+        kind in prop_oneof![Just(Kind::Inner), Just(Kind::Left), Just(Kind::Full)],
+    ) {
+        let seen = Seen::<(u64, Change<Joined>)>::new();
+        world.run(|p| {
+            let (left, right) = timed(p, &world, &rows, 0).split(is_left);
+            let left = left.key_by(|row| row.key).table(upsert);
+            let join = left.join(right.key_by(|row| row.key).table(upsert));
+            let pair = |l: Option<&i64>, r: Option<&i64>| (l.copied(), r.copied());
+            match kind {
+                Kind::Inner => {
+                    let table = join.select(move |l, r| pair(Some(l), Some(r)));
+                    watch(table.to_changes(), &seen, &world);
+                }
+                Kind::Left => {
+                    let table = join.select_left(move |l, r| pair(Some(l), r));
+                    watch(table.to_changes(), &seen, &world);
+                }
+                Kind::Full => watch(join.select_full(pair).to_changes(), &seen, &world),
+            }
+            Ok(())
+        });
+        let mut held = BTreeMap::new();
+        for (_, (key, change)) in &seen.borrow().records {
+            prop_assert!(change.is_visible(), "{:?}", change);
+            prop_assert_eq!(held.remove(key), change.before().copied());
+            held.extend(change.after().map(|row| (*key, *row)));
+        }
+        prop_assert_eq!(held, joined(&rows, kind));
+    }
+
+    /// Each record comes out once, with a row that its key had at some time, or with none.
+    #[test]
+    fn records_meet_a_row_there_was(world in World::any(), rows in rows(100)) {
+        let seen = Seen::<(Row, Option<i64>)>::new();
+        world.run(|p| {
+            let (left, right) = timed(p, &world, &rows, 0).split(is_left);
+            let table = right.key_by(|row| row.key).table(upsert);
+            let join = left.key_by(|row| row.key).join_table(table);
+            watch(join.select_left(|row, found| (*row, found.copied())), &seen, &world);
+            Ok(())
+        });
+        let mut records: Vec<Row> = Vec::new();
+        for (_, (row, found)) in &seen.borrow().records {
+            records.push(*row);
+            let versions = rows.iter().filter(|other| !is_left(other) && other.key == row.key);
+            let is_version = versions.map(upsert).any(|version| version == *found);
+            prop_assert!(found.is_none() || is_version, "{:?} for {:?}", found, row);
+        }
+        let mut want: Vec<Row> = rows.iter().filter(|row| is_left(row)).copied().collect();
+        records.sort();
+        want.sort();
+        prop_assert_eq!(records, want);
+    }
+}
+
+/// Only records lead to results, with the row as it is when they come; tombstones lead to nothing.
+#[test]
+fn only_the_stream_asks() {
+    let (mut driver, (orders, prices, totals)) = TestDriver::new(|p| {
+        let (orders, placed) = p.test_input::<(u64, i64)>();
+        let (prices, quoted) = p.test_input::<(u64, Option<i64>)>();
+        let table = quoted.key_by(|quote| quote.0).table(|quote| quote.1);
+        let join = placed.key_by(|order| order.0).join_table(table);
+        let totals = join.select_left(|order, price| (order.1, price.copied()));
+        Ok((orders, prices, totals.test_output()))
+    })
+    .unwrap();
+    let mut ask = |price: Option<Option<i64>>, order: i64| {
+        if let Some(price) = price {
+            prices.push(Timestamp(0), (7, price));
+        } else {
+            prices.watermark(Timestamp(0));
+        }
+        driver.settle().unwrap();
+        assert!(totals.take().is_empty());
+        orders.push(Timestamp(0), (7, order));
+        driver.settle().unwrap();
+        totals.take_values()
+    };
+    assert_eq!(ask(None, 1), [(1, None)]);
+    assert_eq!(ask(Some(Some(10)), 2), [(2, Some(10))]);
+    assert_eq!(ask(Some(Some(11)), 3), [(3, Some(11))]);
+    assert_eq!(ask(Some(None), 4), [(4, None)]);
+}
