@@ -33,8 +33,21 @@ const FLAGS: &[&str] = &[
 
 /// Each of them is listed and has a plan that can be drawn.
 const SCENARIOS: &[&str] = &[
-    "bars", "hop", "window", "closing", "growth", "sliding", "sessions", "process", "timers",
-    "ttl", "fifo", "hotkey", "join", "asof",
+    "bars",
+    "hop",
+    "window",
+    "closing",
+    "growth",
+    "sliding",
+    "sessions",
+    "process",
+    "timers",
+    "ttl",
+    "fifo",
+    "hotkey",
+    "join",
+    "asof",
+    "tablejoin",
 ];
 
 #[test]

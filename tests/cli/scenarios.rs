@@ -51,6 +51,11 @@ fn asof() {
 }
 
 #[test]
+fn tablejoin() {
+    names("tablejoin", 0.2, &["tablejoin_vs_hand"]);
+}
+
+#[test]
 fn process() {
     names("process", 0.2, &["process_m_per_s", "process_vs_hand"]);
 }

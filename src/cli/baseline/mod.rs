@@ -9,6 +9,7 @@ pub mod ping_pong;
 pub mod process;
 pub mod sessions;
 pub mod sliding;
+pub mod tables;
 pub mod window;
 
 /// What a keyed count and sum came to, in a form that does not depend on the order of results.
@@ -38,6 +39,16 @@ impl Checksum {
     #[inline]
     pub fn add_pair(&mut self, key: u64, at: i64, one: u32, other: u32) {
         self.add(key, at, u64::from(one) + u64::from(other), u64::from(one) * u64::from(other));
+    }
+
+    /// Takes in what happened to a row. What it comes to is that of the rows that are left, whatever
+    /// they were before.
+    #[inline]
+    pub fn change(&mut self, key: u64, before: Option<u64>, after: Option<u64>) {
+        let hash = |row| super::workload::mix(key ^ super::workload::mix(row));
+        let (old, new) = (before.map_or(0, hash), after.map_or(0, hash));
+        self.hash = self.hash.wrapping_add(new).wrapping_sub(old);
+        self.results = self.results + u64::from(after.is_some()) - u64::from(before.is_some());
     }
 
     /// Takes in what another shard or thread found.

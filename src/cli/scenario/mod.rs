@@ -42,6 +42,7 @@ mod measured;
 mod process;
 mod sessions;
 mod sliding;
+mod tablejoin;
 mod timers;
 mod trial;
 mod ttl;
@@ -66,6 +67,7 @@ pub const ALL: &[Scenario] = &[
     sessions::SCENARIO,
     join::SCENARIO,
     asof::SCENARIO,
+    tablejoin::SCENARIO,
     process::SCENARIO,
     timers::SCENARIO,
     ttl::SCENARIO,

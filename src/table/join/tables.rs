@@ -14,8 +14,8 @@ impl<'p, K: Key, L: State, S: Stage<Out = (K, Change<L>)>> Changes<'p, K, L, S> 
     ///
     /// Each change of either table leads to at most one change of the joined one, from what the
     /// joined row was to what it is: no row without partner is shown but by
-    /// [`select_left`](TableJoin::select_left) and [`select_full`](TableJoin::select_full), where it
-    /// becomes another when its partner comes. Changes of both are taken as they arrive, so what
+    /// [`select_left`](TableJoin::select_left) and [`select_full`](TableJoin::select_full), where
+    /// it becomes another when its partner comes. Changes of both are taken as they arrive, so what
     /// the joined table was on its way depends on that; what it comes to does not.
     ///
     /// ```
