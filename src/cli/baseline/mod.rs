@@ -41,8 +41,8 @@ impl Checksum {
         self.add(key, at, u64::from(one) + u64::from(other), u64::from(one) * u64::from(other));
     }
 
-    /// Takes in what happened to a row. What it comes to is that of the rows that are left, whatever
-    /// they were before.
+    /// Takes in what happened to a row. What it comes to is that of the rows that are left,
+    /// whatever they were before.
     #[inline]
     pub fn change(&mut self, key: u64, before: Option<u64>, after: Option<u64>) {
         let hash = |row| super::workload::mix(key ^ super::workload::mix(row));
