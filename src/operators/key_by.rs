@@ -65,6 +65,28 @@ impl<'p, S: Stage> Stream<'p, S> {
     }
 }
 
+impl<'p, T: 'static> Stream<'p, Edge<T>> {
+    /// Gives each record a key where an edge is already, behind which records are where they
+    /// belong: without another edge.
+    pub(crate) fn keyed_here<K: Key>(self, key: impl Fn(&T) -> K + 'static) -> Keyed<'p, K, T> {
+        let keys = Rc::new(Column(Rc::new(key)));
+        Keyed { upstream: Box::new(AtEdge(self)), keys, types: PhantomData }
+    }
+}
+
+/// An edge behind which records are where they belong.
+struct AtEdge<'p, T>(Stream<'p, Edge<T>>);
+
+impl<'p, T: 'static> Upstream<'p, T> for AtEdge<'p, T> {
+    fn by_key(self: Box<Self>) -> Stream<'p, Edge<T>> {
+        self.0
+    }
+
+    fn local(self: Box<Self>) -> Stream<'p, Edge<T>> {
+        self.0
+    }
+}
+
 /// The stage whose records are where they belong.
 struct Partitioned<'p, S>(Stream<'p, S>);
 

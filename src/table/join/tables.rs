@@ -6,7 +6,7 @@ use crate::dataflow::{Change, Stage};
 use crate::operators::{Either, KeyContext, Process};
 use crate::state::{Key, State};
 use crate::table::Changes;
-use crate::table::join::keyed;
+use crate::table::join::connected;
 
 impl<'p, K: Key, L: State, S: Stage<Out = (K, Change<L>)>> Changes<'p, K, L, S> {
     /// Joins the rows of two tables by key. A selection must follow, which says what kind of join
@@ -93,7 +93,7 @@ where
         self,
         select: impl Fn(Option<&L>, Option<&R>) -> Option<V> + 'static,
     ) -> Changes<'p, K, V, impl Stage<Out = (K, Change<V>)>> {
-        let both = keyed(self.left).connect(keyed(self.right));
+        let both = connected(self.left, self.right);
         Changes::new(both.process(Join { select, types: PhantomData }), true)
     }
 }
