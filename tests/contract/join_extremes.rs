@@ -66,6 +66,29 @@ fn an_input_that_ends_first_leaves_the_other_alone() {
     assert!(driver.holds().is_empty(), "drained to nothing: {:?}", driver.holds());
 }
 
+/// A partner at the very watermark is still on time, on either side.
+#[test]
+fn the_last_partner_that_can_come_is_waited_for() {
+    for is_left_first in [true, false] {
+        let (mut driver, (left, right, pairs)) = joined();
+        let (first, second) = if is_left_first { (&left, &right) } else { (&right, &left) };
+        first.push(t(100), 1);
+        first.watermark(t(110));
+        second.watermark(t(110));
+        driver.settle().unwrap();
+        assert!(pairs.take().is_empty(), "a partner at 110 may come");
+        second.push(t(110), 2);
+        driver.settle().unwrap();
+        let pair = if is_left_first { (Some(1), Some(2)) } else { (Some(2), Some(1)) };
+        assert_eq!(pairs.take_values(), [pair]);
+        first.push(t(110), 3);
+        second.watermark(t(121));
+        driver.settle().unwrap();
+        let pair = if is_left_first { (Some(3), Some(2)) } else { (Some(2), Some(3)) };
+        assert_eq!(pairs.take_values(), [pair], "and neither is ever alone");
+    }
+}
+
 #[test]
 fn an_empty_input_is_no_partner() {
     let (mut driver, (left, right, pairs)) = joined();

@@ -109,6 +109,29 @@ proptest! {
     }
 }
 
+/// What makes no difference to the joined row is no change of it.
+#[test]
+fn only_what_is_visible_is_a_change() {
+    let (mut driver, (prices, stocks, dozens)) = TestDriver::new(|p| {
+        let (prices, priced) = p.test_input::<i64>();
+        let (stocks, stocked) = p.test_input::<i64>();
+        let table = priced.key_by(|_| ()).table(|price| Some(*price));
+        let join = table.join(stocked.key_by(|_| ()).table(|stock| Some(*stock)));
+        let dozens = join.select(|price, stock| price * (stock / 12));
+        Ok((prices, stocks, dozens.to_changes().test_output()))
+    })
+    .unwrap();
+    prices.push(Timestamp(0), 5);
+    let mut stock = |count| {
+        stocks.push(Timestamp(0), count);
+        driver.settle().unwrap();
+        dozens.take_values()
+    };
+    assert_eq!(stock(24), [((), Change::Insert(10))]);
+    assert_eq!(stock(30), []);
+    assert_eq!(stock(36), [((), Change::Update { old: 10, new: 15 })]);
+}
+
 /// Only records lead to results, with the row as it is when they come; tombstones lead to nothing.
 #[test]
 fn only_the_stream_asks() {
