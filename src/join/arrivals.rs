@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::dataflow::{Batch, Context, KeyColumn};
 use crate::exchange::{LateRecords, Side};
 use crate::state::Key;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Watermark};
 
 /// One input: how it is keyed, and what becomes of its late records.
 pub struct Arrivals<K, T> {
@@ -22,6 +22,12 @@ impl<K: Key, T: Copy> Arrivals<K, T> {
     pub fn new(keys: Rc<dyn KeyColumn<K, T>>, late: Option<Side<T>>, batch_max: usize) -> Self {
         let late = LateRecords::new(late, batch_max);
         Self { keys, column: Vec::with_capacity(batch_max), late, reached: Timestamp::MIN }
+    }
+
+    /// Lets the late output know how far event time has come.
+    pub fn tell(&mut self, watermark: Watermark, cx: &mut Context) {
+        self.late.on_watermark(watermark);
+        self.late.on_batch_end(cx);
     }
 
     /// Calls `each` with the records of a batch that are not late.

@@ -4,9 +4,14 @@
 //! there are does not depend on which input happened to be read first, and what one input has left
 //! behind can go as soon as the other has passed it.
 //!
-//! May not know windows, which have joins of their own. Start with `bound.rs` (what may meet), then
-//! `kept.rs` (what waits for partners) and `interval/operator.rs` (what happens to a record).
-//! As-of joins are in `asof/`; they look at both inputs in one order of time, `in_order.rs`.
+//! | join | room | how it looks at its inputs |
+//! |---|---|---|
+//! | `interval_join` | `interval/`, `kept.rs`, `pane.rs` | as they come: each looks for partners |
+//! | `asof_join`, `temporal_join`, `with_broadcast` | `asof/` | in order of time, `in_turn.rs` |
+//! | `window_around` | `around/` | in order of time, `in_turn.rs` |
+//!
+//! May not know windows. Start with `sides.rs` (what all joins say of their inputs) and `bound.rs`
+//! (what may meet), then `interval/operator.rs` or `in_turn.rs` (what happens to a record).
 
 mod around;
 mod arrivals;
@@ -14,10 +19,12 @@ mod asof;
 mod bound;
 mod broadcast;
 mod in_order;
+mod in_turn;
 mod interval;
 mod kept;
 mod outlet;
 mod pane;
+mod sides;
 mod temporal;
 
 pub use around::{Around, AroundBetween, Rights};

@@ -1,20 +1,18 @@
 //! Building windows around records: the records of another stream near each of one.
 //!
-//! Start with `operator.rs` (what happens to a record), then `held.rs` (what is looked back on).
+//! Start with `in_turn.rs` beside this room (how records get their turn), then `turns.rs` (what
+//! happens then) and `held.rs` (what is looked back on).
 
 mod held;
-mod operator;
+mod turns;
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Meets, Operator, Stage, Stream, TwoInput};
-use crate::exchange::Side;
+use crate::dataflow::{Edge, Keyed, Stage, Stream};
 use crate::join::bound::{Bound, Interval};
-use crate::join::interval::late_output;
+use crate::join::in_turn::MakeInTurn;
+use crate::join::sides::Sides;
 use crate::state::Key;
-use crate::time::nanos;
-use operator::{AroundOperator, Settings};
 
 pub use held::Rights;
 
@@ -53,39 +51,30 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
         self,
         right: Keyed<'p, K, R>,
     ) -> AroundBetween<'p, K, L, R> {
-        let keys = (self.keys, right.keys);
-        AroundBetween { left: self.upstream.by_key(), right: right.upstream.by_key(), keys }
+        AroundBetween { sides: Sides::of(self, right) }
     }
 }
 
 /// Two keyed streams that want to know how far around a record the window reaches.
 #[must_use = "a window does nothing until `between`, a function and a sink follow"]
 pub struct AroundBetween<'p, K, L, R> {
-    left: Stream<'p, Edge<L>>,
-    right: Stream<'p, Edge<R>>,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    sides: Sides<'p, K, L, R>,
 }
 
 impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AroundBetween<'p, K, L, R> {
     /// From when to when around the time of the left record, both included unless made
     /// [exclusive](Bound::exclusive).
     pub fn between(self, from: Bound, to: Bound) -> Around<'p, K, L, R> {
-        let Self { left, right, keys } = self;
-        let (interval, lateness) = (Interval::new(from, to), Duration::ZERO);
-        Around { left, right, keys, interval, prevailing: false, lateness, late: (None, None) }
+        Around { sides: self.sides, interval: Interval::new(from, to), prevailing: false }
     }
 }
 
 /// A stream with windows of another around its records; wants a function of both.
 #[must_use = "a window does nothing until a function and a sink follow"]
 pub struct Around<'p, K, L, R> {
-    left: Stream<'p, Edge<L>>,
-    right: Stream<'p, Edge<R>>,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    sides: Sides<'p, K, L, R>,
     interval: Interval,
     prevailing: bool,
-    lateness: Duration,
-    late: (Option<Side<L>>, Option<Side<R>>),
 }
 
 impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> Around<'p, K, L, R> {
@@ -98,15 +87,14 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> Around<'p, K, L, R> {
     /// How far behind the watermark of its stream a record may come and still count. Every result
     /// waits longer by that. Zero unless set.
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
-        Self { lateness, ..self }
+        Self { sides: self.sides.allowed_lateness(lateness), ..self }
     }
 
     /// Sends late records to streams of their own, the left ones to the first; otherwise they are
     /// counted and dropped.
     pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
-        let (left, late_left) = late_output(&self.left);
-        let (right, late_right) = late_output(&self.right);
-        (Self { late: (Some(left), Some(right)), ..self }, late_left, late_right)
+        let (sides, left, right) = self.sides.with_late();
+        (Self { sides, ..self }, left, right)
     }
 
     /// Calls a function with each left record and the right ones around it, none perhaps. The
@@ -118,47 +106,15 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> Around<'p, K, L, R> {
         self,
         apply: impl FnMut(&L, Rights<'_, R>) -> Out + 'static,
     ) -> Stream<'p, impl Stage<Out = Out>> {
-        let Self { left, right, keys, interval, prevailing, lateness, late } = self;
+        let Self { sides, interval, prevailing } = self;
+        let pipeline = sides.pipeline();
         if let Err(error) = interval.check() {
-            left.pipeline.reject(error);
+            pipeline.reject(error);
         }
-        let config = left.pipeline.config();
-        let settings = Settings {
-            interval,
-            prevailing,
-            lateness_ns: nanos(lateness),
-            fire_max: config.fire_max,
-            batch_max: config.batch_max,
-            keys_max: config.keys_max,
-            records_max: config.records_max,
-            hash_seed: config.hash_seed,
-        };
+        let config = pipeline.config();
+        let join = turns::Around::new(interval, prevailing, config.hash_seed, apply);
         let in_force = if prevailing { ", and the one in force" } else { "" };
         let label = format!("window around ({interval}{in_force})");
-        left.meet(right, label, Made { settings, keys, late, apply })
-    }
-}
-
-/// A window around records in the making.
-struct Made<K, L, R, F> {
-    settings: Settings,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
-    late: (Option<Side<L>>, Option<Side<R>>),
-    apply: F,
-}
-
-impl<K, L, R, F, Out> Meets<L, R> for Made<K, L, R, F>
-where
-    K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
-    Out: 'static,
-    F: FnMut(&L, Rights<'_, R>) -> Out + 'static,
-{
-    type Out = Out;
-
-    fn operator<N: Operator<Out>>(self, next: N) -> impl TwoInput<L, R> {
-        let Self { settings, keys, late, apply } = self;
-        AroundOperator::new(settings, keys, late, apply, next)
+        sides.meet(label, |inputs| MakeInTurn::new(inputs, join, &config))
     }
 }

@@ -1,20 +1,20 @@
 //! Building as-of joins on two keyed streams.
 //!
-//! Start with `operator.rs` (what happens to a record), then `known.rs` (what is known of a key).
+//! Start with `in_turn.rs` beside this room (how records get their turn), then `turns.rs` (what
+//! happens then) and `known.rs` (what is known of a key).
 
 mod known;
-mod operator;
+mod turns;
 
 use std::fmt;
-use std::rc::Rc;
 use std::time::Duration;
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Meets, Operator, Stage, Stream, TwoInput};
-use crate::exchange::Side;
-use crate::join::interval::late_output;
+use crate::dataflow::{Edge, Keyed, Stage, Stream};
+use crate::join::in_turn::MakeInTurn;
+use crate::join::sides::Sides;
 use crate::state::Key;
 use crate::time::nanos;
-use operator::{AsofOperator, Settings};
+use turns::Asof;
 
 /// Where an as-of join looks for the right record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,28 +101,17 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # }
     /// ```
     pub fn asof_join<R: Copy + 'static>(self, right: Keyed<'p, K, R>) -> AsofJoin<'p, K, L, R> {
-        let keys = (self.keys, right.keys);
         let (direction, strict) = (Direction::Backward, false);
-        AsofJoin {
-            left: self.upstream.by_key(),
-            right: right.upstream.by_key(),
-            keys,
-            rules: Rules { direction, strict, tolerance_ns: i64::MAX },
-            lateness: Duration::ZERO,
-            late: (None, None),
-        }
+        let rules = Rules { direction, strict, tolerance_ns: i64::MAX };
+        AsofJoin { sides: Sides::of(self, right), rules }
     }
 }
 
 /// Two keyed streams of which one looks up the other as of its own times; wants a selection.
 #[must_use = "a join does nothing until a selection and a sink follow"]
 pub struct AsofJoin<'p, K, L, R> {
-    left: Stream<'p, Edge<L>>,
-    right: Stream<'p, Edge<R>>,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    sides: Sides<'p, K, L, R>,
     rules: Rules,
-    lateness: Duration,
-    late: (Option<Side<L>>, Option<Side<R>>),
 }
 
 impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AsofJoin<'p, K, L, R> {
@@ -199,15 +188,14 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AsofJoin<'p, K, L, R> {
     /// How far behind the watermark of its stream a record may come and still count. Every answer
     /// waits longer by that. Zero unless set.
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
-        Self { lateness, ..self }
+        Self { sides: self.sides.allowed_lateness(lateness), ..self }
     }
 
     /// Sends late records to streams of their own, the left ones to the first; otherwise they are
     /// counted and dropped.
     pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
-        let (left, late_left) = late_output(&self.left);
-        let (right, late_right) = late_output(&self.right);
-        (Self { late: (Some(left), Some(right)), ..self }, late_left, late_right)
+        let (sides, left, right) = self.sides.with_late();
+        (Self { sides, ..self }, left, right)
     }
 
     /// Inner join: the left records that have a right one.
@@ -231,50 +219,18 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AsofJoin<'p, K, L, R> {
         kind: &str,
         select: impl FnMut(&L, Option<&R>) -> Option<Out> + 'static,
     ) -> Stream<'p, impl Stage<Out = Out>> {
-        let Self { left, right, keys, rules, lateness, late } = self;
-        let config = left.pipeline.config();
-        let settings = Settings {
-            rules,
-            lateness_ns: nanos(lateness),
-            fire_max: config.fire_max,
-            batch_max: config.batch_max,
-            keys_max: config.keys_max,
-            records_max: config.records_max,
-            hash_seed: config.hash_seed,
-        };
-        let label = format!("as-of join ({kind}, {rules})");
+        let Self { sides, rules } = self;
+        let (pipeline, label) = (sides.pipeline(), format!("as-of join ({kind}, {rules})"));
         // A key of no size is one key.
         if rules.tolerance_ns == i64::MAX && size_of::<K>() > 0 {
             let what = match rules.direction {
                 Direction::Forward => "left records whose key never comes again wait",
                 _ => "the latest right record of each key is kept",
             };
-            left.pipeline.warn(format!("{label}: without a tolerance {what} for ever"));
+            pipeline.warn(format!("{label}: without a tolerance {what} for ever"));
         }
-        left.meet(right, label, Made { settings, keys, late, select })
-    }
-}
-
-/// An as-of join in the making.
-struct Made<K, L, R, F> {
-    settings: Settings,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
-    late: (Option<Side<L>>, Option<Side<R>>),
-    select: F,
-}
-
-impl<K, L, R, F, Out> Meets<L, R> for Made<K, L, R, F>
-where
-    K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
-    Out: 'static,
-    F: FnMut(&L, Option<&R>) -> Option<Out> + 'static,
-{
-    type Out = Out;
-
-    fn operator<N: Operator<Out>>(self, next: N) -> impl TwoInput<L, R> {
-        let Self { settings, keys, late, select } = self;
-        AsofOperator::new(settings, keys, late, select, next)
+        let config = pipeline.config();
+        let join = Asof::new(rules, config.hash_seed, select);
+        sides.meet(label, |inputs| MakeInTurn::new(inputs, join, &config))
     }
 }

@@ -64,12 +64,13 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
     pub fn new(
         settings: &Settings,
         part: Part,
+        lateness_ns: i64,
         keys: Rc<dyn KeyColumn<K, T>>,
         late: Option<Side<T>>,
     ) -> Self {
         Self {
             part,
-            lateness_ns: settings.lateness_ns,
+            lateness_ns,
             fan_out: settings.fan_out,
             keys,
             column: Vec::with_capacity(settings.batch_max),

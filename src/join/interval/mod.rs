@@ -6,17 +6,13 @@
 mod input;
 mod operator;
 
-use std::rc::Rc;
 use std::time::Duration;
 
-use crate::dataflow::{
-    Context, Edge, KeyColumn, Keyed, Meets, Operator, Pipeline, Stage, Stream, TwoInput,
-};
+use crate::dataflow::{Context, Edge, Keyed, Meets, Operator, Pipeline, Stage, Stream, TwoInput};
 use crate::error::{ConfigError, Error};
-use crate::exchange::{self, Side};
 use crate::join::bound::{Bound, Interval};
+use crate::join::sides::{Inputs, Sides};
 use crate::state::Key;
-use crate::time::nanos;
 use operator::{IntervalOperator, Settings};
 
 impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
@@ -53,27 +49,22 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
         self,
         right: Keyed<'p, K, R>,
     ) -> JoinBetween<'p, K, L, R> {
-        let keys = (self.keys, right.keys);
-        JoinBetween { left: self.upstream.by_key(), right: right.upstream.by_key(), keys }
+        JoinBetween { sides: Sides::of(self, right) }
     }
 }
 
 /// Two keyed streams that want to know how near in time their records must be.
 #[must_use = "a join does nothing until `between`, a selection and a sink follow"]
 pub struct JoinBetween<'p, K, L, R> {
-    left: Stream<'p, Edge<L>>,
-    right: Stream<'p, Edge<R>>,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    sides: Sides<'p, K, L, R>,
 }
 
 impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> JoinBetween<'p, K, L, R> {
     /// Where the right record must be: between two times around that of the left record, both
     /// included unless made [exclusive](Bound::exclusive). Both may lie on the same side of it.
     pub fn between(self, from: Bound, to: Bound) -> IntervalJoin<'p, K, L, R> {
-        let Self { left, right, keys } = self;
         let interval = Interval::new(from, to);
-        let (lateness, fan_out) = (Duration::ZERO, FanOut::Any);
-        IntervalJoin { left, right, keys, interval, lateness, fan_out, late: (None, None) }
+        IntervalJoin { sides: self.sides, interval, fan_out: FanOut::Any }
     }
 }
 
@@ -135,13 +126,9 @@ struct Rules {
 /// own time: so the watermark behind a join with such results is later by the longest wait.
 #[must_use = "a join does nothing until a selection and a sink follow"]
 pub struct IntervalJoin<'p, K, L, R> {
-    left: Stream<'p, Edge<L>>,
-    right: Stream<'p, Edge<R>>,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
+    sides: Sides<'p, K, L, R>,
     interval: Interval,
-    lateness: Duration,
     fan_out: FanOut,
-    late: (Option<Side<L>>, Option<Side<R>>),
 }
 
 impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R> {
@@ -149,7 +136,7 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R>
     /// Everything is kept longer by that, and the watermark behind the join is later by it. Zero
     /// unless set.
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
-        Self { lateness, ..self }
+        Self { sides: self.sides.allowed_lateness(lateness), ..self }
     }
 
     /// How many pairs one record may make. [`FanOut::Any`] unless set.
@@ -160,9 +147,8 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R>
     /// Sends late records to streams of their own, the left ones to the first; otherwise they are
     /// counted and dropped.
     pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
-        let (left, late_left) = late_output(&self.left);
-        let (right, late_right) = late_output(&self.right);
-        (Self { late: (Some(left), Some(right)), ..self }, late_left, late_right)
+        let (sides, left, right) = self.sides.with_late();
+        (Self { sides, ..self }, left, right)
     }
 
     /// Inner join: every pair.
@@ -219,12 +205,12 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R>
         rules: Rules,
         select: impl FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
     ) -> Stream<'p, impl Stage<Out = Out>> {
-        let Self { left, right, keys, interval, lateness, fan_out, late } = self;
-        check(left.pipeline, kind, interval, fan_out);
-        let config = left.pipeline.config();
+        let Self { sides, interval, fan_out } = self;
+        let pipeline = sides.pipeline();
+        check(pipeline, kind, interval, fan_out);
+        let config = pipeline.config();
         let settings = Settings {
             interval,
-            lateness_ns: nanos(lateness),
             rules,
             fan_out,
             fire_max: config.fire_max,
@@ -233,7 +219,7 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R>
             hash_seed: config.hash_seed,
         };
         let label = format!("interval join ({kind}, {interval})");
-        left.meet(right, label, Made { settings, keys, late, select })
+        sides.meet(label, |inputs| Made { settings, inputs, select })
     }
 }
 
@@ -258,20 +244,10 @@ fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut
     }
 }
 
-/// A stream of late records beside an edge.
-pub(super) fn late_output<'p, T: 'static>(
-    stream: &Stream<'p, Edge<T>>,
-) -> (Side<T>, Stream<'p, Edge<T>>) {
-    let (port, lane) = exchange::handover(stream.pipeline);
-    let node = stream.pipeline.node("late", &[stream.node]);
-    (Side::new(port), exchange::behind(stream.pipeline, vec![lane], node))
-}
-
 /// An interval join in the making.
 struct Made<K, L, R, F> {
     settings: Settings,
-    keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
-    late: (Option<Side<L>>, Option<Side<R>>),
+    inputs: Inputs<K, L, R>,
     select: F,
 }
 
@@ -286,7 +262,6 @@ where
     type Out = Out;
 
     fn operator<N: Operator<Out>>(self, next: N) -> impl TwoInput<L, R> {
-        let Self { settings, keys, late, select } = self;
-        IntervalOperator::new(settings, keys, late, select, next)
+        IntervalOperator::new(self.settings, self.inputs, self.select, next)
     }
 }

@@ -1,18 +1,15 @@
 //! The operator behind an interval join.
 
-use std::rc::Rc;
-
 use crate::dataflow::{
-    Batch, Context, KeyColumn, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput,
-    Work,
+    Batch, Context, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput, Work,
 };
 use crate::error::Error;
-use crate::exchange::Side;
 use crate::join::bound::Interval;
 use crate::join::interval::input::{Input, Part};
 use crate::join::interval::{FanOut, Pairs, Rules};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
+use crate::join::sides::Inputs;
 use crate::state::Key;
 use crate::time::{Timestamp, Watermark};
 
@@ -20,7 +17,6 @@ use crate::time::{Timestamp, Watermark};
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     pub interval: Interval,
-    pub lateness_ns: i64,
     pub rules: Rules,
     pub fan_out: FanOut,
     pub fire_max: usize,
@@ -39,6 +35,7 @@ const UNITS: usize = 8;
 /// stops where it is, and what is behind it waits.
 pub struct IntervalOperator<K: Key, L: Copy, R: Copy, F, N> {
     settings: Settings,
+    lateness_ns: i64,
     left: Input<K, L>,
     right: Input<K, R>,
     select: F,
@@ -79,21 +76,17 @@ where
     R: Copy + 'static,
 {
     /// An operator that keeps nothing yet.
-    pub fn new(
-        settings: Settings,
-        keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
-        late: (Option<Side<L>>, Option<Side<R>>),
-        select: F,
-        next: N,
-    ) -> Self {
+    pub fn new(settings: Settings, inputs: Inputs<K, L, R>, select: F, next: N) -> Self {
+        let Inputs { keys, late, lateness_ns } = inputs;
         let Settings { interval, rules: Rules { pairs, left, right }, .. } = settings;
         let one_is_enough = pairs != Pairs::All;
         let left = Part { partners: interval, alone: left, one_is_enough };
         let right =
             Part { partners: interval.seen_from_right(), alone: right, one_is_enough: false };
         Self {
-            left: Input::new(&settings, left, keys.0, late.0),
-            right: Input::new(&settings, right, keys.1, late.1),
+            left: Input::new(&settings, left, lateness_ns, keys.0, late.0),
+            right: Input::new(&settings, right, lateness_ns, keys.1, late.1),
+            lateness_ns,
             settings,
             select,
             reached: Reached::START,
@@ -127,7 +120,7 @@ where
     /// Nothing before this will be emitted any more.
     fn watermark(&mut self) -> Watermark {
         let Reached { left, right, both } = self.reached;
-        let Settings { lateness_ns, rules, .. } = self.settings;
+        let rules = self.settings.rules;
         let (left, right) = (self.left.other_reached(right), self.right.other_reached(left));
         if both.is_end() {
             return both;
@@ -135,7 +128,7 @@ where
         let mut at = both.at;
         // A pair is as late as the later of the two, which may come as late as is allowed.
         if at != Timestamp::MIN {
-            at = at.offset(-lateness_ns);
+            at = at.offset(-self.lateness_ns);
         }
         if rules.left || rules.pairs == Pairs::First {
             at = at.min(left);
