@@ -205,7 +205,15 @@ pub enum SnapshotError {
         /// The name of its type.
         step: String,
         /// Why not.
-        reason: &'static str,
+        reason: String,
+    },
+    /// The bytes of a part are not what that part is made of.
+    #[error("the snapshot's part of `{operator}` is damaged: {reason}")]
+    Damaged {
+        /// The operator that is to be restored.
+        operator: &'static str,
+        /// What is wrong with them.
+        reason: String,
     },
     /// It was taken of another pipeline.
     #[error("a snapshot of another pipeline: {0}")]

@@ -51,7 +51,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("tokio", &["lookup/postgres.rs"]),
     ("redis", &["lookup/redis.rs", "lookup/mod.rs"]),
     ("clap", &["cli/", "main.rs"]),
-    ("serde", &["cli/"]),
+    ("postcard", &["dataflow/saved.rs"]),
     ("serde_json", &["cli/"]),
     ("indicatif", &["cli/"]),
     ("ctrlc", &["cli/", "main.rs"]),

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{
     Batch, Context, Edge, Operator, Pressure, Record, Runnable, Saved, Shown, Stage, Stream, Work,
 };
@@ -13,7 +15,7 @@ use crate::time::{Merged, Timestamp, Watermark};
 ///
 /// An input that is idle has come as far as the other: nothing waits for it. One that has ended has
 /// come to the end of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
     /// No record of the left input will follow that is before this.
     pub left: Timestamp,
@@ -201,8 +203,8 @@ where
     fn save(&self, out: &mut Saved) {
         if self.input == LEFT {
             let joint = self.joint.borrow();
-            out.put("two inputs", joint.merged.clone());
-            out.put("two inputs", joint.reached);
+            out.put("two inputs", &joint.merged);
+            out.put("two inputs", &joint.reached);
             joint.operator.save(out);
         }
     }

@@ -223,9 +223,9 @@ impl<T: 'static> Runnable for Inlet<T> {
         let is_empty = |there: &There<T>| there.ring.is_empty() && there.inbox.is_empty();
         let is_at_rest = here && self.there.iter().all(is_empty);
         out.at_rest("inlet", is_at_rest, "has not taken in what arrived");
-        out.put("inlet", self.merged.clone());
-        out.put("inlet", self.started);
-        out.put("inlet", self.settled);
+        out.put("inlet", &self.merged);
+        out.put("inlet", &self.started);
+        out.put("inlet", &self.settled);
         self.operator.save(out);
     }
 

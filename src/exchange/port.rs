@@ -102,7 +102,7 @@ impl<T> Port<T> {
     /// Puts into a snapshot what the other side was told; nothing may wait to be sent.
     pub fn save(&self, out: &mut Saved) {
         out.at_rest("port", self.outbox.is_empty(), "has not sent all it was given");
-        out.put("port", self.told);
+        out.put("port", &self.told);
     }
 
     /// Takes it from a snapshot.

@@ -80,7 +80,7 @@ impl<T> Ports<T> {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("exchange", self.watermark);
+        out.put("exchange", &self.watermark);
         self.ports.iter().for_each(|port| port.save(out));
     }
 

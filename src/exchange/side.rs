@@ -41,7 +41,7 @@ impl<V> Side<V> {
 
     /// Puts into a snapshot what the side was told; nothing may wait to be sent.
     pub fn save(&self, out: &mut Saved) {
-        out.put("side", self.watermark);
+        out.put("side", &self.watermark);
         self.port.save(out);
     }
 

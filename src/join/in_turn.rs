@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::join::arrivals::Arrivals;
 use crate::join::in_order::{InOrder, Next};
 use crate::join::sides::Inputs;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What a join does with records whose turn has come: those of both inputs in one order of time.
@@ -88,8 +88,8 @@ impl<K, L, R, J> MakeInTurn<K, L, R, J> {
 impl<K, L, R, J> Meets<L, R> for MakeInTurn<K, L, R, J>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     J: InTurn<K, L, R>,
 {
     type Out = J::Out;
@@ -134,8 +134,8 @@ fn moved(at: Timestamp, by: i64) -> Timestamp {
 impl<K, L, R, J, N> InTurnOperator<K, L, R, J, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     J: InTurn<K, L, R>,
     N: Operator<J::Out>,
 {
@@ -199,8 +199,8 @@ fn act<K: Key, L: Copy, R: Copy, J: InTurn<K, L, R>>(
 impl<K, L, R, J, N> TwoInput<L, R> for InTurnOperator<K, L, R, J, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     J: InTurn<K, L, R>,
     N: Operator<J::Out>,
 {
@@ -260,9 +260,9 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest(J::NAME, !self.pace.is_pending(), "has records whose turn has come");
-        out.put(J::NAME, self.order.clone());
-        out.put(J::NAME, [self.left.reached, self.right.reached, self.passed]);
-        out.put(J::NAME, self.pace.clone());
+        out.put(J::NAME, &self.order);
+        out.put(J::NAME, &[self.left.reached, self.right.reached, self.passed]);
+        out.put(J::NAME, &self.pace);
         self.join.save(out);
         self.left.late.save(out);
         self.right.late.save(out);

@@ -144,9 +144,9 @@ where
     fn save(&self, out: &mut Saved) {
         let Running { table, sweep, watermark, .. } = &self.running;
         out.unseen::<F>("reduce");
-        out.put("reduce", table.clone());
-        out.put("reduce", sweep.clone());
-        out.put("reduce", *watermark);
+        out.put("reduce", table);
+        out.put("reduce", sweep);
+        out.put("reduce", watermark);
         self.next.save(out);
     }
 

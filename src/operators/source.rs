@@ -15,6 +15,8 @@
 
 use std::hint::cold_path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{
     Context, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage, Stream, Work,
 };
@@ -61,7 +63,7 @@ impl<S: Source> Stage for SourceHead<S> {
 }
 
 /// What is known of one partition.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Partition {
     /// The latest timestamp so far.
     furthest: Timestamp,
@@ -236,11 +238,11 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn save(&self, out: &mut Saved) {
         self.source.save(out);
-        out.put("source", self.partitions.clone());
-        out.put("source", self.turn);
-        out.put("source", self.merged.clone());
-        out.put("source", self.ended);
-        out.put("source", self.settled);
+        out.put("source", &self.partitions);
+        out.put("source", &self.turn);
+        out.put("source", &self.merged);
+        out.put("source", &self.ended);
+        out.put("source", &self.settled);
         self.next.save(out);
     }
 

@@ -225,8 +225,8 @@ impl<T: 'static, N: Operator<T>> Runnable for TestStage<T, N> {
     fn save(&self, out: &mut Saved) {
         let queue = self.head.queue.borrow();
         out.at_rest("test input", queue.waiting.is_empty(), "has not taken all it was told");
-        out.put("test input", (queue.watermark, queue.closed));
-        out.put("test input", (self.watermark, self.heard_at, self.told_silent_ns));
+        out.put("test input", &(queue.watermark, queue.closed));
+        out.put("test input", &(self.watermark, self.heard_at, self.told_silent_ns));
         self.next.save(out);
     }
 

@@ -380,11 +380,11 @@ where
     fn save(&self, out: &mut Saved) {
         let waits = self.again.is_some() || !self.deferred.is_empty();
         out.at_rest("window", !waits && !self.firing.is_pending(), "fires");
-        out.put("window", self.panes.clone());
-        out.put("window", self.held);
-        out.put("window", self.watermark);
-        out.put("window", self.firing.clone());
-        out.put("window", self.revisions.clone());
+        out.put("window", &self.panes);
+        out.put("window", &self.held);
+        out.put("window", &self.watermark);
+        out.put("window", &self.firing);
+        out.put("window", &self.revisions);
         self.late.save(out);
         self.next.save(out);
     }

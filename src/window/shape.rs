@@ -4,13 +4,15 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ConfigError;
 use crate::time::{Timestamp, nanos};
 use crate::window::gaps::Gapped;
 use crate::window::{Cuts, Disjoint};
 
 /// A stretch of time: `start` is in it, `end` is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The first instant in it.
     pub start: Timestamp,

@@ -12,10 +12,10 @@ use crate::dataflow::{Context, Edge, Keyed, Meets, Operator, Pipeline, Stage, St
 use crate::error::{ConfigError, Error};
 use crate::join::bound::{Bound, Interval};
 use crate::join::sides::{Inputs, Sides};
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use operator::{IntervalOperator, Settings};
 
-impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
+impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     /// Pairs each record with the records of another stream that have the same key and are near in
     /// time. [`between`](JoinBetween::between) must follow.
     ///
@@ -30,13 +30,13 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # fn main() -> millstream::Result<()> {
     /// Simulation::new(1, 0).run(|p| {
     ///     let at = Timestamp::from_millis;
-    ///     let orders = [Record::new(at(10), ("o1", 99)), Record::new(at(20), ("o2", 50))];
-    ///     let trades = [Record::new(at(12), ("o1", 98)), Record::new(at(90), ("o2", 50))];
+    ///     let orders = [Record::new(at(10), (1, 99)), Record::new(at(20), (2, 50))];
+    ///     let trades = [Record::new(at(12), (1, 98)), Record::new(at(90), (2, 50))];
     ///     let orders = p.source(IterSource::new(orders.into_iter()));
     ///     let trades = p.source(IterSource::new(trades.into_iter()));
     ///     orders
-    ///         .key_by(|order| order.0.as_bytes()[1])
-    ///         .interval_join(trades.key_by(|trade| trade.0.as_bytes()[1]))
+    ///         .key_by(|order| order.0)
+    ///         .interval_join(trades.key_by(|trade| trade.0))
     ///         .between(before(ms(1)), after(ms(50)))
     ///         .select(|order, trade| order.1 - trade.1)
     ///         .for_each(|slip| assert_eq!(slip.value, 1));
@@ -45,7 +45,7 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn interval_join<R: Copy + 'static>(
+    pub fn interval_join<R: Copy + Stored>(
         self,
         right: Keyed<'p, K, R>,
     ) -> JoinBetween<'p, K, L, R> {
@@ -59,7 +59,7 @@ pub struct JoinBetween<'p, K, L, R> {
     sides: Sides<'p, K, L, R>,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> JoinBetween<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinBetween<'p, K, L, R> {
     /// Where the right record must be: between two times around that of the left record, both
     /// included unless made [exclusive](Bound::exclusive). Both may lie on the same side of it.
     pub fn between(self, from: Bound, to: Bound) -> IntervalJoin<'p, K, L, R> {
@@ -131,7 +131,7 @@ pub struct IntervalJoin<'p, K, L, R> {
     fan_out: FanOut,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> IntervalJoin<'p, K, L, R> {
     /// How far behind the watermark of its stream a record may come and still find its partners.
     /// Everything is kept longer by that, and the watermark behind the join is later by it. Zero
     /// unless set.
@@ -254,8 +254,8 @@ struct Made<K, L, R, F> {
 impl<K, L, R, F, Out> Meets<L, R> for Made<K, L, R, F>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     Out: 'static,
     F: FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
 {

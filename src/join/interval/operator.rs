@@ -10,7 +10,7 @@ use crate::join::interval::{FanOut, Pairs, Rules};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
 use crate::join::sides::Inputs;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -72,8 +72,8 @@ fn meet<L, R, Out>(
 impl<K, L, R, F, N> IntervalOperator<K, L, R, F, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
 {
     /// An operator that keeps nothing yet.
     pub fn new(settings: Settings, inputs: Inputs<K, L, R>, select: F, next: N) -> Self {
@@ -158,8 +158,8 @@ where
 impl<K, L, R, F, Out, N> IntervalOperator<K, L, R, F, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     F: FnMut(Option<&L>, Option<&R>) -> Option<Out>,
     N: Operator<Out>,
 {
@@ -217,8 +217,8 @@ where
 impl<K, L, R, F, Out, N> TwoInput<L, R> for IntervalOperator<K, L, R, F, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     Out: 'static,
     F: FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
     N: Operator<Out>,
@@ -285,8 +285,8 @@ where
     fn save(&self, out: &mut Saved) {
         out.at_rest("interval join", !self.pace.is_pending(), "fires");
         out.unseen::<F>("interval join");
-        out.put("interval join", self.reached);
-        out.put("interval join", self.pace.clone());
+        out.put("interval join", &self.reached);
+        out.put("interval join", &self.pace);
         self.left.save(out);
         self.right.save(out);
         self.out.next.save(out);

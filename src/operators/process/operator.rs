@@ -447,13 +447,13 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         let Shared { timers, watermark, .. } = &self.shared;
         out.at_rest(P::NAME, !self.holds() && self.unpublished == 0, "has something left to do");
         self.process.save(out);
-        out.put(P::NAME, self.table.clone());
-        out.put(P::NAME, timers.clone());
-        out.put(P::NAME, *watermark);
-        out.put(P::NAME, self.sweep.clone());
-        out.put(P::NAME, self.early.clone());
+        out.put(P::NAME, &self.table);
+        out.put(P::NAME, timers);
+        out.put(P::NAME, watermark);
+        out.put(P::NAME, &self.sweep);
+        out.put(P::NAME, &self.early);
         // Or what comes next would be cut into other slices.
-        out.put(P::NAME, (self.budget, self.credit));
+        out.put(P::NAME, &(self.budget, self.credit));
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
     }

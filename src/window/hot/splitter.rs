@@ -255,11 +255,11 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest("hot keys", !self.progress.is_pending(), "sends parts");
-        out.put("hot keys", self.detector.clone());
-        out.put("hot keys", self.parts.clone());
-        out.put("hot keys", self.held);
-        out.put("hot keys", self.watermark);
-        out.put("hot keys", self.progress.clone());
+        out.put("hot keys", &self.detector);
+        out.put("hot keys", &self.parts);
+        out.put("hot keys", &self.held);
+        out.put("hot keys", &self.watermark);
+        out.put("hot keys", &self.progress);
         self.next.save(out);
     }
 

@@ -152,8 +152,8 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest("rolling", !self.pace.is_pending(), "fires");
-        out.put("rolling", self.held.clone());
-        out.put("rolling", self.pace.clone());
+        out.put("rolling", &self.held);
+        out.put("rolling", &self.pace);
         self.late.save(out);
         self.next.save(out);
     }

@@ -376,12 +376,12 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest("session", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
-        out.put("session", self.table.clone());
-        out.put("session", self.pool.clone());
-        out.put("session", self.deadlines.clone());
-        out.put("session", self.held);
-        out.put("session", self.watermark);
-        out.put("session", self.firing.clone());
+        out.put("session", &self.table);
+        out.put("session", &self.pool);
+        out.put("session", &self.deadlines);
+        out.put("session", &self.held);
+        out.put("session", &self.watermark);
+        out.put("session", &self.firing);
         self.late.save(out);
         self.next.save(out);
     }

@@ -249,10 +249,10 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest("time_or_count", !self.pace.is_pending(), "fires");
-        out.put("time_or_count", self.table.clone());
+        out.put("time_or_count", &self.table);
         self.contents.save(out);
-        out.put("time_or_count", self.deadlines.clone());
-        out.put("time_or_count", self.pace.clone());
+        out.put("time_or_count", &self.deadlines);
+        out.put("time_or_count", &self.pace);
         self.late.save(out);
         self.next.save(out);
     }

@@ -406,12 +406,12 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest("window", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
-        out.put("window", self.slots.clone());
+        out.put("window", &self.slots);
         self.contents.save(out);
-        out.put("window", self.ends.clone());
-        out.put("window", self.wall.clone());
-        out.put("window", self.watermark);
-        out.put("window", self.firing.clone());
+        out.put("window", &self.ends);
+        out.put("window", &self.wall);
+        out.put("window", &self.watermark);
+        out.put("window", &self.firing);
         self.late.save(out);
         self.next.save(out);
     }
