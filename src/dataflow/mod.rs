@@ -5,6 +5,7 @@
 //! `operator.rs`, then `stage.rs`.
 
 mod change;
+mod checkpoint;
 mod context;
 mod fabric;
 mod operator;
@@ -20,6 +21,7 @@ mod stream;
 mod two_input;
 
 pub use change::Change;
+pub use checkpoint::{Checkpoint, Epoch};
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
 pub(crate) use operator::pass_on;

@@ -1,6 +1,6 @@
 //! An output beside the main one.
 
-use crate::dataflow::{Context, Pressure, Record, Saved, Work};
+use crate::dataflow::{Checkpoint, Context, Pressure, Record, Saved, Work};
 use crate::exchange::port::Port;
 use crate::time::Watermark;
 
@@ -37,6 +37,11 @@ impl<V> Side<V> {
     /// Sends what did not fit before.
     pub fn resume(&mut self, cx: &mut Context) -> Work {
         self.port.send(cx)
+    }
+
+    /// See [`Operator::on_checkpoint`](crate::dataflow::Operator::on_checkpoint).
+    pub fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.port.on_checkpoint(checkpoint, cx);
     }
 
     /// Puts into a snapshot what the side was told; nothing may wait to be sent.

@@ -5,6 +5,7 @@
 
 pub mod csv;
 mod directory;
+mod gate;
 mod generator;
 mod iter;
 pub mod journal;
@@ -15,6 +16,7 @@ mod source;
 mod storage;
 
 pub use directory::Directory;
+pub use gate::{AtCheckpoint, Commit, MemoryCommits};
 pub use generator::Generator;
 pub use iter::IterSource;
 pub use memory::{Callback, MemorySink, MemorySource, callback};

@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::dataflow::{
-    Batch, Context, Meets, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput, Work,
+    Batch, Checkpoint, Context, Meets, Operator, Pace, Pressure, Reached, Record, Saved, Shown,
+    TwoInput, Work,
 };
 use crate::error::Error;
 use crate::join::arrivals::Arrivals;
@@ -251,6 +252,12 @@ where
     fn pressure(&self) -> Pressure {
         let late = self.left.late.pressure().max(self.right.late.pressure());
         self.pace.pressure().max(late).max(self.next.pressure())
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.left.late.on_checkpoint(checkpoint, cx);
+        self.right.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Batch, Context, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{Batch, Checkpoint, Context, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::lookup::cache::Memo;
 use crate::lookup::calls::Calls;
 use crate::lookup::line::{Line, NOWHERE};
@@ -414,6 +414,10 @@ where
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.calls.memo().inspect(each);
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     /// Records that wait are kept as records, whatever has become of their calls: after a restore

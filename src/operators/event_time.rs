@@ -157,5 +157,5 @@ where
         self.next.load(from);
     }
 
-    pass_on!(next: room, inspect);
+    pass_on!(next: room, checkpoint, inspect);
 }

@@ -238,5 +238,5 @@ where
         self.next.load(from);
     }
 
-    pass_on!(next: inspect);
+    pass_on!(next: checkpoint, inspect);
 }

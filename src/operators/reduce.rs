@@ -158,7 +158,7 @@ where
         self.next.load(from);
     }
 
-    pass_on!(next: batch_end, room);
+    pass_on!(next: batch_end, room, checkpoint);
 }
 
 impl<K, T, F, N> Reduce<K, T, F, N>

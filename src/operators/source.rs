@@ -18,7 +18,8 @@ use std::hint::cold_path;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{
-    Context, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage, Stream, Work,
+    Checkpoint, Context, Epoch, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage,
+    Stream, Work,
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
@@ -230,6 +231,19 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn is_done(&self) -> bool {
         self.ended && self.next.pressure() == Pressure::Clear
+    }
+
+    /// It is told of a barrier, nothing brings it one.
+    fn is_at(&self, _barrier: Epoch) -> bool {
+        self.next.pressure() == Pressure::Clear
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.settled = false;
+        if let Checkpoint::Complete(epoch) = checkpoint {
+            self.source.on_complete(epoch);
+        }
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Context, Operator, Pipeline, Pressure, Record, Runnable, Saved, Shown, Stage, Stream, Work,
+    Checkpoint, Context, Epoch, Operator, Pipeline, Pressure, Record, Runnable, Saved, Shown,
+    Stage, Stream, Work,
 };
 use crate::metrics::Counter;
 use crate::time::{Timestamp, Watermark};
@@ -216,6 +217,14 @@ impl<T: 'static, N: Operator<T>> Runnable for TestStage<T, N> {
 
     fn is_done(&self) -> bool {
         self.watermark.is_end() && self.next.pressure() == Pressure::Clear
+    }
+
+    fn is_at(&self, _barrier: Epoch) -> bool {
+        self.next.pressure() == Pressure::Clear
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {

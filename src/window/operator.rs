@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
@@ -375,6 +377,11 @@ where
             });
         }
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

@@ -1,7 +1,8 @@
 //! The operator behind an interval join.
 
 use crate::dataflow::{
-    Batch, Context, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput, Work,
+    Batch, Checkpoint, Context, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput,
+    Work,
 };
 use crate::error::Error;
 use crate::join::bound::Interval;
@@ -274,6 +275,12 @@ where
         }
         let late = self.left.late.pressure().max(self.right.late.pressure());
         self.pace.pressure().max(late).max(self.out.next.pressure())
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.left.late.on_checkpoint(checkpoint, cx);
+        self.right.late.on_checkpoint(checkpoint, cx);
+        self.out.next.on_checkpoint(checkpoint, cx);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {

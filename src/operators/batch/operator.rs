@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Batch, Context, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{Batch, Checkpoint, Context, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::operators::batch::batched::{Batched, Pool};
 use crate::operators::batch::gather::Gather;
 use crate::state::Stored;
@@ -230,6 +230,10 @@ where
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.gather.inspect(each);
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

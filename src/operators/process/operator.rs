@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{KeyContext, Shared, Slot};
@@ -441,6 +443,11 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         });
         self.shared.timers.visit(|key, at| each(Shown::timer(P::NAME, &key, at)));
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.outlets.iter().for_each(|outlet| outlet.on_checkpoint(checkpoint, cx));
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::dataflow::{
-    Change, Context, Operator, Pressure, Record, Runnable, Saved, Shown, Stage, Work,
+    Change, Checkpoint, Context, Operator, Pressure, Record, Runnable, Saved, Shown, Stage, Work,
 };
 use crate::error::Error;
 use crate::state::{Key, Root, Sorted, State, Table};
@@ -251,6 +251,10 @@ where
             true
         });
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

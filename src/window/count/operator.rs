@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, State, Stored, Table};
@@ -224,6 +226,10 @@ where
             }
         });
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

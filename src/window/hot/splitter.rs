@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{BETWEEN_LOOKS, Progress};
+use crate::dataflow::{BETWEEN_LOOKS, Checkpoint, Progress};
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Panes};
@@ -251,6 +251,10 @@ where
             });
         }
         self.next.inspect(each);
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {
