@@ -84,10 +84,12 @@ impl Error {
             Self::Journal(JournalError::Locked { .. } | JournalError::Gone { .. }) => {
                 ErrorKind::Caller
             }
-            Self::Io(_) | Self::Lookup(_) | Self::Query(_) => ErrorKind::Restartable,
+            Self::Io(_) | Self::Lookup(_) | Self::Query(_) | Self::Panic { .. } => {
+                ErrorKind::Restartable
+            }
             Self::Journal(JournalError::Io(_)) => ErrorKind::Restartable,
             Self::Journal(_) => ErrorKind::Fatal,
-            Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } => ErrorKind::Fatal,
         }
     }
 }

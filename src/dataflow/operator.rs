@@ -111,7 +111,9 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
 /// holds what follows.
 macro_rules! pass_on {
     ($next:ident) => {
-        $crate::dataflow::pass_on!($next: watermark, batch_end, room, checkpoint, inspect, save, load);
+        $crate::dataflow::pass_on!(
+            $next: watermark, batch_end, room, checkpoint, inspect, save, load
+        );
     };
     ($next:ident: $($what:ident),+) => {
         $($crate::dataflow::pass_on!(@$what $next);)+

@@ -42,7 +42,7 @@ pub trait Commit<T>: 'static {
 /// let outcome = Simulation::new(2, 7).crashing(3).run(move |p| {
 ///     let numbers = (0..100).map(|n| Record::new(Timestamp(n), n));
 ///     let here = numbers.filter(|n| n.value as usize % p.shards() == p.shard());
-///     p.source(MemorySource::new(here.collect()))
+///     p.source(MemorySource::new(here.collect::<Vec<_>>()))
 ///         .key_by(|n| n % 10)
 ///         .reduce(|sum, n| *sum += n)
 ///         .sink(AtCheckpoint::new(commits.of(p.shard()), 1_000));

@@ -12,7 +12,10 @@ pub struct Monitor(Arc<Shared>);
 
 struct Shared {
     counters: Vec<Arc<ShardCounters>>,
+    /// The shards are to stop, for whatever reason.
     stop: AtomicBool,
+    /// Somebody has asked for it.
+    asked: AtomicBool,
     /// Shards that have built their pipelines, or failed to.
     built: AtomicUsize,
     failure: Mutex<Option<Error>>,
@@ -23,6 +26,7 @@ impl Monitor {
         Self(Arc::new(Shared {
             counters: (0..shards).map(|_| Arc::default()).collect(),
             stop: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             built: AtomicUsize::new(0),
             failure: Mutex::new(None),
         }))
@@ -31,7 +35,27 @@ impl Monitor {
     /// Asks all shards to stop at the end of their step. What they have done so far is reported as
     /// usual.
     pub fn stop(&self) {
+        self.0.asked.store(true, Ordering::Release);
         self.0.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody has asked for it, and it is not just that a shard has failed.
+    pub(super) fn was_asked_to_stop(&self) -> bool {
+        self.0.asked.load(Ordering::Acquire)
+    }
+
+    /// No shard runs any more.
+    pub(super) fn over(&self) {
+        self.0.stop.store(true, Ordering::Release);
+    }
+
+    /// Forgets that shards have failed, before they are built anew.
+    pub(super) fn begin_again(&self) {
+        self.0.built.store(0, Ordering::Release);
+        self.0.stop.store(false, Ordering::Release);
+        if self.was_asked_to_stop() {
+            self.0.stop.store(true, Ordering::Release);
+        }
     }
 
     /// Whether the shards have been asked to stop.
@@ -58,7 +82,7 @@ impl Monitor {
     /// Stops the engine because of an error; the first one is kept.
     pub(super) fn fail(&self, error: Error) {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.stop();
+        self.0.stop.store(true, Ordering::Release);
     }
 
     pub(super) fn take_failure(&self) -> Option<Error> {

@@ -45,12 +45,12 @@ impl Shard {
     ///
     /// ```
     /// use millstream::dataflow::Epoch;
-    /// use millstream::{io::{IterSource, MemorySink, MemorySource}, Config, Record, Shard, Timestamp};
+    /// use millstream::{io::MemorySource, Config, Record, Shard, Timestamp};
     /// # fn main() -> millstream::Result<()> {
     /// let build = || {
     ///     Shard::embed(Config::embedded(), |p| {
-    ///         let numbers = (1..=100).map(|n| Record::new(Timestamp(n), n)).collect();
-    ///         let numbers = p.source(MemorySource::new(numbers));
+    ///         let numbers = (1..=100).map(|n| Record::new(Timestamp(n), n));
+    ///         let numbers = p.source(MemorySource::new(numbers.collect::<Vec<_>>()));
     ///         Ok(numbers.key_by(|_| 0u8).reduce(|sum, n| *sum += n).output())
     ///     })
     /// };

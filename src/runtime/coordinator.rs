@@ -1,0 +1,216 @@
+//! Checkpoints of a running engine: who begins them, and who keeps what the shards bring.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::dataflow::Epoch;
+use crate::error::Result;
+use crate::runtime::monitor::Monitor;
+use crate::shard::{Shard, Snapshot};
+
+/// Where complete checkpoints are kept. Asked on a thread of its own, which may block.
+pub trait Keep: Send {
+    /// Keeps what each shard has brought, in the order of shards. When it returns the checkpoint is
+    /// complete: it will be found after a crash.
+    fn keep(&mut self, epoch: Epoch, shards: Vec<Snapshot>) -> Result<()>;
+
+    /// The newest checkpoint that is complete.
+    fn newest(&mut self) -> Result<Option<(Epoch, Vec<Snapshot>)>>;
+}
+
+/// Keeps the last checkpoint in memory: enough to go on after an operator has panicked, and gone
+/// with the process.
+#[derive(Debug, Default)]
+pub struct InMemory(Option<(Epoch, Vec<Snapshot>)>);
+
+impl Keep for InMemory {
+    fn keep(&mut self, epoch: Epoch, shards: Vec<Snapshot>) -> Result<()> {
+        self.0 = Some((epoch, shards));
+        Ok(())
+    }
+
+    fn newest(&mut self) -> Result<Option<(Epoch, Vec<Snapshot>)>> {
+        Ok(self.0.clone())
+    }
+}
+
+/// How often checkpoints are taken, and where they are kept.
+#[derive(Clone)]
+pub struct Checkpoints {
+    every: Duration,
+    keep: Arc<Mutex<dyn Keep>>,
+}
+
+impl Checkpoints {
+    /// One begins so long after the one before was complete.
+    pub fn every(every: Duration, keep: impl Keep + 'static) -> Self {
+        Self { every, keep: Arc::new(Mutex::new(keep)) }
+    }
+
+    /// The newest checkpoint that is complete.
+    pub(super) fn newest(&self) -> Result<Option<(Epoch, Vec<Snapshot>)>> {
+        self.keep.lock().unwrap_or_else(PoisonError::into_inner).newest()
+    }
+}
+
+/// Told to all shards by the coordinator; the line of memory is written twice a checkpoint.
+#[derive(Default)]
+struct Told {
+    /// The checkpoint to begin.
+    begin: AtomicU64,
+    /// The last one that is complete.
+    complete: AtomicU64,
+    /// All shards were done before the last one began: there will be no other.
+    is_over: AtomicBool,
+    /// Shards that have nothing more to do but for checkpoints.
+    done: AtomicUsize,
+}
+
+/// What a shard has brought.
+type Brought = (usize, Epoch, Result<Snapshot>);
+
+/// The thread that asks for checkpoints, as the shards see it.
+pub struct Coordinator {
+    checkpoints: Checkpoints,
+    monitor: Monitor,
+    told: Arc<Told>,
+    brought: Receiver<Brought>,
+    epoch: u64,
+}
+
+/// How long the coordinator sleeps between two looks at whether the engine has stopped.
+const LOOK: Duration = Duration::from_millis(1);
+
+impl Coordinator {
+    /// One for an engine whose last checkpoint was `from`, and the desk of each shard.
+    pub fn new(
+        checkpoints: Checkpoints,
+        monitor: Monitor,
+        from: Option<Epoch>,
+    ) -> (Self, Vec<Desk>) {
+        let (told, epoch) = (Arc::new(Told::default()), from.map_or(0, |epoch| epoch.0));
+        told.begin.store(epoch, Ordering::Relaxed);
+        told.complete.store(epoch, Ordering::Relaxed);
+        let (sender, brought) = channel();
+        let desk = |shard| Desk {
+            shard,
+            told: told.clone(),
+            brought: sender.clone(),
+            begun: epoch,
+            completed: epoch,
+            is_done: false,
+        };
+        let desks = (0..monitor.shards()).map(desk).collect();
+        (Self { checkpoints, monitor, told, brought, epoch }, desks)
+    }
+
+    /// Takes checkpoints until the engine stops, or all shards are done and the last one is
+    /// complete.
+    pub fn run(mut self) {
+        loop {
+            if !self.pause() {
+                return;
+            }
+            let is_last = self.told.done.load(Ordering::Acquire) == self.monitor.shards();
+            match self.take() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return self.monitor.fail(error),
+            }
+            if is_last {
+                return self.told.is_over.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Waits for the time of the next checkpoint, or until all shards are done. Returns whether the
+    /// engine still runs.
+    fn pause(&self) -> bool {
+        let begun = Instant::now(); // tidy: on a thread of its own
+        loop {
+            if self.monitor.is_stopped() {
+                return false;
+            }
+            let is_done = self.told.done.load(Ordering::Acquire) == self.monitor.shards();
+            let left = self.checkpoints.every.saturating_sub(begun.elapsed());
+            if is_done || left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+    }
+
+    /// Takes one checkpoint. Returns whether the engine still runs.
+    fn take(&mut self) -> Result<bool> {
+        self.epoch += 1;
+        self.told.begin.store(self.epoch, Ordering::Release);
+        let mut shards: Vec<Option<Snapshot>> = (0..self.monitor.shards()).map(|_| None).collect();
+        while shards.iter().any(Option::is_none) {
+            match self.brought.recv_timeout(LOOK) {
+                Ok((shard, Epoch(epoch), snapshot)) if epoch == self.epoch => {
+                    shards[shard] = Some(snapshot?);
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            }
+            if self.monitor.is_stopped() {
+                return Ok(false);
+            }
+        }
+        let shards = shards.into_iter().flatten().collect();
+        let mut keep = self.checkpoints.keep.lock().unwrap_or_else(PoisonError::into_inner);
+        keep.keep(Epoch(self.epoch), shards)?;
+        self.told.complete.store(self.epoch, Ordering::Release);
+        Ok(true)
+    }
+}
+
+/// Where a shard hears of checkpoints and brings what it holds.
+pub struct Desk {
+    shard: usize,
+    told: Arc<Told>,
+    brought: Sender<Brought>,
+    begun: u64,
+    completed: u64,
+    is_done: bool,
+}
+
+impl Desk {
+    /// Looks at what was told, which costs two loads of a line that hardly ever changes, and lets
+    /// the shard do it. Once a step.
+    #[inline(always)]
+    pub fn look(&mut self, shard: &mut Shard) {
+        let begin = self.told.begin.load(Ordering::Relaxed);
+        let complete = self.told.complete.load(Ordering::Relaxed);
+        if begin > self.completed || complete > self.completed {
+            self.attend(begin, complete, shard);
+        }
+    }
+
+    #[cold]
+    fn attend(&mut self, begin: u64, complete: u64, shard: &mut Shard) {
+        if begin > self.begun {
+            self.begun = begin;
+            shard.begin_checkpoint(Epoch(begin));
+        }
+        if let Some((epoch, snapshot)) = shard.take_checkpoint() {
+            // Nobody listens any more once the engine has stopped.
+            let _ = self.brought.send((self.shard, epoch, snapshot));
+        }
+        if complete > self.completed {
+            self.completed = complete;
+            shard.complete_checkpoint(Epoch(complete));
+        }
+    }
+
+    /// Whether the shard, which is done, has nothing more to bring either.
+    pub fn is_over(&mut self) -> bool {
+        if !std::mem::replace(&mut self.is_done, true) {
+            self.told.done.fetch_add(1, Ordering::AcqRel);
+        }
+        self.told.is_over.load(Ordering::Acquire)
+            && self.completed == self.told.complete.load(Ordering::Acquire)
+    }
+}
