@@ -36,6 +36,7 @@
 //! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
 //! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
+//! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
@@ -116,6 +117,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod commit;
 pub mod config;
 pub mod dataflow;
 pub mod disk;

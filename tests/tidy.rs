@@ -23,7 +23,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (10, &["state"]),
     (20, &["dataflow"]),
     (30, &["exchange", "io"]),
-    (40, &["operators", "window", "lookup", "join", "cep", "checkpoint", "net", "disk"]),
+    (40, &["operators", "window", "lookup", "join", "commit", "cep", "checkpoint", "net", "disk"]),
     // Made of process functions and aggregates: above them, and below the shard like them.
     (41, &["table"]),
     (50, &["shard"]),
