@@ -36,6 +36,7 @@
 //! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
 //! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
+//! | 4 | [`checkpoint`] | where checkpoints are kept, and found again |
 //! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
@@ -115,6 +116,7 @@
 //! - **A new bench scenario**: one file in `cli/scenario/`.
 //! - **A house rule**: `tests/tidy.rs`, where the rules are tests.
 
+pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod commit;

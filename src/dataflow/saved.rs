@@ -4,6 +4,7 @@
 use std::any::type_name;
 
 use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
 
 use crate::error::SnapshotError;
 use crate::state::Stored;
@@ -46,18 +47,39 @@ pub struct Saved {
 }
 
 /// One thing that an operator holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Part {
-    operator: String,
-    type_name: String,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The operator that has put it in.
+    pub operator: String,
+    /// The type of what it is, as the compiler names it.
+    #[serde(rename = "type")]
+    pub type_name: String,
     /// Where its bytes end; they begin where those of the part before it end.
-    end: usize,
+    pub end: usize,
 }
 
 impl Saved {
     /// Nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What was put in before, perhaps by another process. `None` if the parts do not end where the
+    /// bytes end.
+    pub(crate) fn of(bytes: Vec<u8>, parts: Vec<Part>) -> Option<Self> {
+        let ends = || parts.iter().map(|part| part.end);
+        let fits = ends().is_sorted() && ends().next_back().unwrap_or(0) == bytes.len();
+        fits.then(|| Self { bytes, parts, ..Self::default() })
+    }
+
+    /// The contents of all parts, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the bytes are.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Puts in what an operator holds.

@@ -1,23 +1,32 @@
 //! Checkpoints of a running engine: who begins them, and who keeps what the shards bring.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::dataflow::Epoch;
-use crate::error::Result;
+use crate::checkpoint::{self, Manifest, Store, Taken};
+use crate::config::Config;
+use crate::dataflow::{Epoch, Plan};
+use crate::error::Error;
+use crate::io::Files;
 use crate::runtime::monitor::Monitor;
 use crate::shard::{Shard, Snapshot};
+use crate::time::{Clock, SystemClock};
 
 /// Where complete checkpoints are kept. Asked on a thread of its own, which may block.
 pub trait Keep: Send {
     /// Keeps what each shard has brought, in the order of shards. When it returns the checkpoint is
     /// complete: it will be found after a crash.
-    fn keep(&mut self, epoch: Epoch, shards: Vec<Snapshot>) -> Result<()>;
+    fn keep(&mut self, epoch: Epoch, hash_seed: u64, shards: Vec<Snapshot>) -> Result<(), Error>;
 
-    /// The newest checkpoint that is complete.
-    fn newest(&mut self) -> Result<Option<(Epoch, Vec<Snapshot>)>>;
+    /// The newest checkpoint that is complete. `fits` says what is wrong with one for
+    /// the pipeline that is to go on from it.
+    fn newest(
+        &mut self,
+        fits: &dyn Fn(&Manifest) -> Result<(), String>,
+    ) -> Result<Option<(Epoch, Vec<Snapshot>)>, Error>;
 }
 
 /// Keeps the last checkpoint in memory: enough to go on after an operator has panicked, and gone
@@ -26,13 +35,36 @@ pub trait Keep: Send {
 pub struct InMemory(Option<(Epoch, Vec<Snapshot>)>);
 
 impl Keep for InMemory {
-    fn keep(&mut self, epoch: Epoch, shards: Vec<Snapshot>) -> Result<()> {
+    fn keep(&mut self, epoch: Epoch, _hash_seed: u64, shards: Vec<Snapshot>) -> Result<(), Error> {
         self.0 = Some((epoch, shards));
         Ok(())
     }
 
-    fn newest(&mut self) -> Result<Option<(Epoch, Vec<Snapshot>)>> {
+    /// It is always of the same engine.
+    fn newest(
+        &mut self,
+        _fits: &dyn Fn(&Manifest) -> Result<(), String>,
+    ) -> Result<Option<(Epoch, Vec<Snapshot>)>, Error> {
         Ok(self.0.clone())
+    }
+}
+
+impl<F: Files + Send> Keep for Store<F> {
+    fn keep(&mut self, epoch: Epoch, hash_seed: u64, shards: Vec<Snapshot>) -> Result<(), Error> {
+        let shards = shards.into_iter().map(Snapshot::into).collect();
+        let complete_at = SystemClock::new().now();
+        Self::keep(self, &Taken { epoch, name: None, hash_seed, complete_at, shards })?;
+        Ok(())
+    }
+
+    fn newest(
+        &mut self,
+        fits: &dyn Fn(&Manifest) -> Result<(), String>,
+    ) -> Result<Option<(Epoch, Vec<Snapshot>)>, Error> {
+        let newest = Self::newest(self, fits)?;
+        Ok(newest.map(|(manifest, states)| {
+            (manifest.epoch, states.into_iter().map(Into::into).collect())
+        }))
     }
 }
 
@@ -49,9 +81,32 @@ impl Checkpoints {
         Self { every, keep: Arc::new(Mutex::new(keep)) }
     }
 
-    /// The newest checkpoint that is complete.
-    pub(super) fn newest(&self) -> Result<Option<(Epoch, Vec<Snapshot>)>> {
-        self.keep.lock().unwrap_or_else(PoisonError::into_inner).newest()
+    /// Kept in a directory, the newest three of them, where another run will find them.
+    ///
+    /// # Errors
+    /// If the directory cannot be created, or another process writes checkpoints there.
+    pub fn in_directory(path: impl AsRef<Path>, every: Duration) -> Result<Self, Error> {
+        Ok(Self::every(every, checkpoint::open(path, 3)?))
+    }
+
+    /// The newest checkpoint that is complete, for this pipeline.
+    pub(super) fn newest(
+        &self,
+        config: &Config,
+        plan: &Plan,
+    ) -> Result<Option<(Epoch, Vec<Snapshot>)>, Error> {
+        let (hash_seed, count) = (config.hash_seed, config.shards.count());
+        let fits = |Manifest { hash_seed: seed, shards, .. }: &Manifest| {
+            if *seed != hash_seed {
+                return Err(format!("keys were hashed by seed {seed}, not {hash_seed}"));
+            }
+            if shards.len() != count {
+                return Err(format!("it was taken of {} shards, not {count}", shards.len()));
+            }
+            let difference = shards.first().and_then(|first| plan.difference(&first.plan));
+            difference.map_or(Ok(()), |it| Err(format!("it was taken of another pipeline: {it}")))
+        };
+        self.keep.lock().unwrap_or_else(PoisonError::into_inner).newest(&fits)
     }
 }
 
@@ -69,7 +124,7 @@ struct Told {
 }
 
 /// What a shard has brought.
-type Brought = (usize, Epoch, Result<Snapshot>);
+type Brought = (usize, Epoch, Result<Snapshot, Error>);
 
 /// The thread that asks for checkpoints, as the shards see it.
 pub struct Coordinator {
@@ -78,6 +133,7 @@ pub struct Coordinator {
     told: Arc<Told>,
     brought: Receiver<Brought>,
     epoch: u64,
+    hash_seed: u64,
 }
 
 /// How long the coordinator sleeps between two looks at whether the engine has stopped.
@@ -89,6 +145,7 @@ impl Coordinator {
         checkpoints: Checkpoints,
         monitor: Monitor,
         from: Option<Epoch>,
+        hash_seed: u64,
     ) -> (Self, Vec<Desk>) {
         let (told, epoch) = (Arc::new(Told::default()), from.map_or(0, |epoch| epoch.0));
         told.begin.store(epoch, Ordering::Relaxed);
@@ -103,7 +160,7 @@ impl Coordinator {
             is_done: false,
         };
         let desks = (0..monitor.shards()).map(desk).collect();
-        (Self { checkpoints, monitor, told, brought, epoch }, desks)
+        (Self { checkpoints, monitor, told, brought, epoch, hash_seed }, desks)
     }
 
     /// Takes checkpoints until the engine stops, or all shards are done and the last one is
@@ -143,7 +200,7 @@ impl Coordinator {
     }
 
     /// Takes one checkpoint. Returns whether the engine still runs.
-    fn take(&mut self) -> Result<bool> {
+    fn take(&mut self) -> Result<bool, Error> {
         self.epoch += 1;
         self.told.begin.store(self.epoch, Ordering::Release);
         let mut shards: Vec<Option<Snapshot>> = (0..self.monitor.shards()).map(|_| None).collect();
@@ -161,7 +218,7 @@ impl Coordinator {
         }
         let shards = shards.into_iter().flatten().collect();
         let mut keep = self.checkpoints.keep.lock().unwrap_or_else(PoisonError::into_inner);
-        keep.keep(Epoch(self.epoch), shards)?;
+        keep.keep(Epoch(self.epoch), self.hash_seed, shards)?;
         self.told.complete.store(self.epoch, Ordering::Release);
         Ok(true)
     }

@@ -8,7 +8,7 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 use crate::config::Config;
 use crate::dataflow::{Epoch, Fabric, Pipeline, Plan, build};
-use crate::error::{Error, ErrorKind, IoError, Result, SnapshotError};
+use crate::error::{Error, ErrorKind, IoError, Result};
 use crate::metrics::{Counters, ShardCounters};
 use crate::runtime::coordinator::{Checkpoints, Coordinator, Desk};
 use crate::runtime::drive::{Driver, caught};
@@ -151,7 +151,7 @@ impl Engine {
         let mut restarts = self.restart.begin(self.config.hash_seed);
         let (begun, mut count) = (Instant::now(), 0); // tidy: once a run
         loop {
-            match self.attempt(&build_pipeline) {
+            match self.attempt(&build_pipeline, &plan) {
                 Ok(results) => return Ok(self.summary(results, plan, count)),
                 Err(error) if error.kind() != ErrorKind::Restartable => return Err(error),
                 Err(error) => match restarts.after_failure(begun.elapsed()) {
@@ -174,22 +174,20 @@ impl Engine {
 
     /// Builds and runs all shards, from the newest checkpoint on, until they are done or one has
     /// failed.
-    fn attempt(&self, build_pipeline: &Build) -> Result<Vec<Finished>> {
+    fn attempt(&self, build_pipeline: &Build, plan: &Plan) -> Result<Vec<Finished>> {
         let from = match &self.checkpoints {
-            Some(checkpoints) => checkpoints.newest()?,
+            Some(checkpoints) => checkpoints.newest(&self.config, plan)?,
             None => None,
         };
         let (epoch, snapshots) = match from {
-            Some((epoch, shards)) if shards.len() == self.cpus.len() => {
+            Some((epoch, shards)) => {
                 (Some(epoch), shards.into_iter().map(|shard| Some((epoch, shard))).collect())
             }
-            Some((_, shards)) => return Err(self.other_shards(shards.len())),
             None => (None, vec![None; self.cpus.len()]),
         };
-        let coordinator = self
-            .checkpoints
-            .clone()
-            .map(|checkpoints| Coordinator::new(checkpoints, self.monitor.clone(), epoch));
+        let coordinator = self.checkpoints.clone().map(|checkpoints| {
+            Coordinator::new(checkpoints, self.monitor.clone(), epoch, self.config.hash_seed)
+        });
         let (coordinator, desks) = match coordinator {
             Some((coordinator, desks)) => {
                 (Some(coordinator), desks.into_iter().map(Some).collect::<Vec<_>>())
@@ -205,11 +203,6 @@ impl Engine {
             let _ = control.join();
         }
         results
-    }
-
-    fn other_shards(&self, kept: usize) -> Error {
-        let what = format!("it was taken of {kept} shards, and here are {}", self.cpus.len());
-        SnapshotError::OtherPipeline(what).into()
     }
 
     fn start(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::checkpoint::ShardState;
 use crate::dataflow::{Plan, Saved};
 use crate::error::{Result, SnapshotError};
 use crate::shard::Shard;
@@ -35,6 +36,18 @@ impl Snapshot {
     /// more than settings, what comes after a restore is not what would have come.
     pub fn unseen_steps(&self) -> impl Iterator<Item = &str> {
         self.stages.iter().flat_map(Saved::unseen_steps)
+    }
+}
+
+impl From<Snapshot> for ShardState {
+    fn from(Snapshot { plan, now, stages }: Snapshot) -> Self {
+        Self { plan, now, stages }
+    }
+}
+
+impl From<ShardState> for Snapshot {
+    fn from(ShardState { plan, now, stages }: ShardState) -> Self {
+        Self { plan, now, stages }
     }
 }
 
