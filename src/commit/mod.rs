@@ -7,6 +7,10 @@
 
 mod elsewhere;
 mod parts;
+#[cfg(feature = "postgres")]
+mod postgres;
 
 pub use elsewhere::Elsewhere;
 pub use parts::Parts;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresRows, PostgresValue};

@@ -34,7 +34,8 @@ const RECORDS_MAX: usize = 1 << 24;
 ///         .key_by(|n| n % 10)
 ///         .reduce(|sum, n| *sum += n)
 ///         .sink(parts.sink(p.shard(), |record: &Record<(i64, i64)>, out: &mut Vec<u8>| {
-///             out.extend_from_slice(format!("{} {}\n", record.value.0, record.value.1).as_bytes());
+///             let (key, sum) = record.value;
+///             out.extend_from_slice(format!("{key} {sum}\n").as_bytes());
 ///         }));
 ///     Ok(())
 /// })?;
