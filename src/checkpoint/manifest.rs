@@ -61,13 +61,19 @@ impl Manifest {
         self.shards.iter().map(|shard| shard.bytes).sum()
     }
 
+    /// The page as people read it.
+    pub fn to_json(&self) -> String {
+        // Never the default: it has no map with keys that are no text.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
     /// The text of the file.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| error.to_string())?;
-        text.push(b'\n');
-        let sum = format!("{SUM}{:08x}\n", crc(0, &text));
-        text.extend_from_slice(sum.as_bytes());
-        Ok(text)
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut text = self.to_json();
+        text.push('\n');
+        let sum = crc(0, text.as_bytes());
+        text.push_str(&format!("{SUM}{sum:08x}\n"));
+        text.into_bytes()
     }
 
     /// What a file says, or what is wrong with it.

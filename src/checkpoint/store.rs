@@ -107,8 +107,7 @@ impl<F: Files> Store<F> {
     }
 
     fn write_manifest(&mut self, name: &str, manifest: &Manifest) -> Result<(), CheckpointError> {
-        let damaged = |reason| CheckpointError::Damaged { file: name.to_owned(), reason };
-        let text = manifest.encode().map_err(damaged)?;
+        let text = manifest.encode();
         let unfinished = format!("{name}{UNFINISHED}");
         let written = (|| {
             // The names of the state files must be durable before the one that names them.
@@ -119,6 +118,24 @@ impl<F: Files> Store<F> {
             self.files.sync_directory()
         })();
         written.map_err(failed("write", name))
+    }
+
+    /// Copies a checkpoint from another store, under the names that it has there.
+    ///
+    /// # Errors
+    /// A file that cannot be read there or written here; it does not count here then.
+    pub fn copy<G: Files>(
+        &mut self,
+        from: &mut Store<G>,
+        name: &str,
+        manifest: &Manifest,
+    ) -> Result<(), CheckpointError> {
+        for ShardFile { file, .. } in &manifest.shards {
+            let bytes = from.read_file(file)?;
+            let written = self.files.write(file, &bytes).and_then(|()| self.files.sync(file));
+            written.map_err(failed("write", file))?;
+        }
+        self.write_manifest(name, manifest)
     }
 
     /// Removes checkpoints beyond those that are kept, manifests first, and then whatever file no

@@ -22,7 +22,6 @@ struct Node {
 pub struct Plan {
     nodes: Vec<Node>,
     /// Bytes that the bounded queues of one shard take.
-    #[serde(skip)]
     pub(crate) queue_bytes: usize,
     #[serde(skip)]
     pub(crate) warnings: Vec<String>,
