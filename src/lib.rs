@@ -35,6 +35,7 @@
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
 //! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
+//! | 4 | [`window_join`] | two streams meet in windows |
 //! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
 //! | 4 | [`checkpoint`] | where checkpoints are kept, and found again |
 //! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
@@ -140,6 +141,7 @@ pub mod table;
 pub mod testing;
 pub mod time;
 pub mod window;
+pub mod window_join;
 
 pub use config::{Config, Idle, Shards};
 pub use dataflow::{Change, Keyed, Pipeline, Plan, Record, Stage, Stream, Work};

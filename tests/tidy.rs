@@ -24,8 +24,8 @@ const FLOORS: &[(u32, &[&str])] = &[
     (20, &["dataflow"]),
     (30, &["exchange", "io"]),
     (40, &["operators", "window", "lookup", "join", "commit", "cep", "checkpoint", "net", "disk"]),
-    // Made of process functions and aggregates: above them, and below the shard like them.
-    (41, &["table"]),
+    // Made of what is in several of them: above them, and below the shard like them.
+    (41, &["table", "window_join"]),
     (50, &["shard"]),
     (60, &["runtime", "sim"]),
     (70, &["control", "testing"]),

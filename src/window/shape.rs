@@ -145,7 +145,7 @@ impl Slices {
 
     /// One-second windows, end to end: what stands in for slices that were refused, until the
     /// pipeline is refused.
-    pub(super) const SECOND: Self =
+    pub(crate) const SECOND: Self =
         Self { size: 1_000_000_000, slide: 1_000_000_000, slice: 1_000_000_000, offset: 0 };
 
     /// Whether windows lie end to end, so that each slice is one.

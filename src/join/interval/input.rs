@@ -211,7 +211,7 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
                 Seen::Record(place) => {
                     if let Some(pair) = meet(own, other.kept.entry_mut(place)) {
                         open.pairs += 1;
-                        match self.fan_out.allows(open.pairs, cx) {
+                        match self.fan_out.allows("interval join", open.pairs, cx) {
                             true => out.emit(pair, cx),
                             false => cx.count(Counter::PairsDropped, 1),
                         }

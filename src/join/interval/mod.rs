@@ -68,7 +68,8 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinBetween<'p, K, L, R> {
     }
 }
 
-/// How many pairs one record may make when it comes.
+/// How many pairs one record may make: in an interval join when it comes, in a window join in one
+/// window.
 ///
 /// A look for partners never stalls a shard, however many there are: it is cut into slices. This is
 /// for what follows, that a hot key must not flood.
@@ -86,16 +87,24 @@ pub enum FanOut {
 impl FanOut {
     /// Whether the pair of this number may go out.
     #[inline(always)]
-    fn allows(self, number: usize, cx: &mut Context) -> bool {
+    pub(crate) fn allows(self, operator: &'static str, number: usize, cx: &mut Context) -> bool {
         match self {
             Self::Any => true,
             Self::AtMost(limit) => number <= limit,
             Self::FailAbove(limit) if number > limit => {
-                let (operator, what) = ("interval join", "pairs of one record");
+                let what = "pairs of one record";
                 cx.fail(Error::Limit { operator, what, limit, setting: "fan_out" });
                 false
             }
             Self::FailAbove(_) => true,
+        }
+    }
+
+    /// Rejects a pipeline in which no pair may be made.
+    pub(crate) fn check(self, pipeline: Pipeline<'_>) {
+        if let Self::AtMost(0) | Self::FailAbove(0) = self {
+            let reason = "a join whose records may make no pair does nothing";
+            pipeline.reject(ConfigError::setting("fan_out", 0, reason));
         }
     }
 }
@@ -228,10 +237,7 @@ fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut
     if let Err(error) = interval.check() {
         pipeline.reject(error);
     }
-    if let FanOut::AtMost(0) | FanOut::FailAbove(0) = fan_out {
-        let reason = "a join whose records may make no pair does nothing";
-        pipeline.reject(ConfigError::setting("fan_out", 0, reason));
-    }
+    fan_out.check(pipeline);
     // A century.
     const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
     for (kept, beyond) in [("left", interval.to), ("right", interval.from.saturating_neg())] {
