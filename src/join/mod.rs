@@ -6,7 +6,7 @@
 //!
 //! | join | room | how it looks at its inputs |
 //! |---|---|---|
-//! | `interval_join`, `cross_join` | `interval/`, `kept.rs`, `pane.rs` | as they come: each looks for partners |
+//! | `interval_join`, `cross_join` | `interval/`, `kept.rs`, `pane.rs` | as they come: each looks |
 //! | `asof_join`, `temporal_join`, `with_broadcast` | `asof/` | in order of time, `in_turn.rs` |
 //! | `window_around` | `around/` | in order of time, `in_turn.rs` |
 //!
