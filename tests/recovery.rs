@@ -141,3 +141,29 @@ fn asking_to_stop_ends_the_waiting_for_a_restart() {
     assert!(matches!(result.err(), Some(Error::Panic { .. })));
     stopper.join().unwrap();
 }
+
+#[test]
+fn a_savepoint_is_taken_when_somebody_asks() {
+    let _alone = alone();
+    let folder = std::env::temp_dir().join(format!("millstream-saved-{}", std::process::id()));
+    let checkpoints = Checkpoints::in_directory(&folder, Duration::from_secs(600)).unwrap();
+    let engine = Engine::new(config(1)).unwrap().checkpoints(checkpoints);
+    let monitor = engine.monitor();
+    assert!(monitor.savepoint("no/path").is_err());
+    monitor.savepoint("before-lunch").unwrap();
+    let (result, all) = sums(engine, 0);
+    result.unwrap();
+    assert_eq!(all, want());
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().collect();
+    names.sort_by_key(|file| file.file_name());
+    let names: Vec<_> = names.iter().map(|file| file.file_name().into_string().unwrap()).collect();
+    let golden = [
+        "checkpoint-000000000002-000.state",
+        "checkpoint-000000000002.json",
+        "checkpoint.lock",
+        "savepoint-before-lunch-000.state",
+        "savepoint-before-lunch.json",
+    ];
+    assert_eq!(names, golden);
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -17,6 +17,18 @@ mod directory;
 mod manifest;
 mod store;
 
+use crate::error::CheckpointError;
 pub use directory::{LOCK, open};
 pub use manifest::{Manifest, ShardFile};
 pub use store::{ShardState, Store, Taken};
+
+/// Whether a savepoint can have this name.
+///
+/// # Errors
+/// [`CheckpointError::Name`] if it cannot.
+pub fn check_name(name: &str) -> Result<(), CheckpointError> {
+    match store::is_plain(name) {
+        true => Ok(()),
+        false => Err(CheckpointError::Name(name.to_owned())),
+    }
+}

@@ -289,7 +289,7 @@ fn failed(action: &'static str, name: &str) -> impl FnOnce(io::Error) -> Checkpo
 }
 
 /// Whether a name can be that of a file, on every system and in every shell.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(plain)
 }

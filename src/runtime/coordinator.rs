@@ -15,11 +15,23 @@ use crate::runtime::monitor::Monitor;
 use crate::shard::{Shard, Snapshot};
 use crate::time::{Clock, SystemClock};
 
+/// A checkpoint, whole.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Its number.
+    pub epoch: Epoch,
+    /// Makes it a savepoint.
+    pub name: Option<String>,
+    /// The engine's [`Config::hash_seed`].
+    pub hash_seed: u64,
+    /// What each shard has brought, in the order of shards.
+    pub shards: Vec<Snapshot>,
+}
+
 /// Where complete checkpoints are kept. Asked on a thread of its own, which may block.
 pub trait Keep: Send {
-    /// Keeps what each shard has brought, in the order of shards. When it returns the checkpoint is
-    /// complete: it will be found after a crash.
-    fn keep(&mut self, epoch: Epoch, hash_seed: u64, shards: Vec<Snapshot>) -> Result<(), Error>;
+    /// Keeps a checkpoint. When it returns that is complete: it will be found after a crash.
+    fn keep(&mut self, kept: Kept) -> Result<(), Error>;
 
     /// The newest checkpoint that is complete. `fits` says what is wrong with one for
     /// the pipeline that is to go on from it.
@@ -35,7 +47,7 @@ pub trait Keep: Send {
 pub struct InMemory(Option<(Epoch, Vec<Snapshot>)>);
 
 impl Keep for InMemory {
-    fn keep(&mut self, epoch: Epoch, _hash_seed: u64, shards: Vec<Snapshot>) -> Result<(), Error> {
+    fn keep(&mut self, Kept { epoch, shards, .. }: Kept) -> Result<(), Error> {
         self.0 = Some((epoch, shards));
         Ok(())
     }
@@ -50,10 +62,11 @@ impl Keep for InMemory {
 }
 
 impl<F: Files + Send> Keep for Store<F> {
-    fn keep(&mut self, epoch: Epoch, hash_seed: u64, shards: Vec<Snapshot>) -> Result<(), Error> {
+    fn keep(&mut self, kept: Kept) -> Result<(), Error> {
+        let Kept { epoch, name, hash_seed, shards } = kept;
         let shards = shards.into_iter().map(Snapshot::into).collect();
         let complete_at = SystemClock::new().now();
-        Self::keep(self, &Taken { epoch, name: None, hash_seed, complete_at, shards })?;
+        Self::keep(self, &Taken { epoch, name, hash_seed, complete_at, shards })?;
         Ok(())
     }
 
@@ -171,7 +184,9 @@ impl Coordinator {
                 return;
             }
             let is_last = self.told.done.load(Ordering::Acquire) == self.monitor.shards();
-            match self.take() {
+            // The last one is no savepoint: whoever goes on from the newest must find it.
+            let name = if is_last { None } else { self.monitor.savepoints().pop_front() };
+            match self.take(name) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => return self.monitor.fail(error),
@@ -192,15 +207,15 @@ impl Coordinator {
             }
             let is_done = self.told.done.load(Ordering::Acquire) == self.monitor.shards();
             let left = self.checkpoints.every.saturating_sub(begun.elapsed());
-            if is_done || left.is_zero() {
+            if is_done || left.is_zero() || !self.monitor.savepoints().is_empty() {
                 return true;
             }
             std::thread::sleep(left.min(LOOK));
         }
     }
 
-    /// Takes one checkpoint. Returns whether the engine still runs.
-    fn take(&mut self) -> Result<bool, Error> {
+    /// Takes one checkpoint, or a savepoint of this name. Returns whether the engine still runs.
+    fn take(&mut self, name: Option<String>) -> Result<bool, Error> {
         self.epoch += 1;
         self.told.begin.store(self.epoch, Ordering::Release);
         let mut shards: Vec<Option<Snapshot>> = (0..self.monitor.shards()).map(|_| None).collect();
@@ -218,7 +233,8 @@ impl Coordinator {
         }
         let shards = shards.into_iter().flatten().collect();
         let mut keep = self.checkpoints.keep.lock().unwrap_or_else(PoisonError::into_inner);
-        keep.keep(Epoch(self.epoch), self.hash_seed, shards)?;
+        let (epoch, hash_seed) = (Epoch(self.epoch), self.hash_seed);
+        keep.keep(Kept { epoch, name, hash_seed, shards })?;
         self.told.complete.store(self.epoch, Ordering::Release);
         Ok(true)
     }

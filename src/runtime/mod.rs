@@ -15,7 +15,7 @@ mod monitor;
 mod placement;
 mod restart;
 
-pub use coordinator::{Checkpoints, InMemory, Keep};
+pub use coordinator::{Checkpoints, InMemory, Keep, Kept};
 pub use engine::{Engine, Summary};
 pub use monitor::Monitor;
 pub use restart::Restart;

@@ -1,9 +1,11 @@
 //! What other threads can see of a running engine, and the one thing they can tell it: to stop.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Error;
+use crate::checkpoint;
+use crate::error::{CheckpointError, Error};
 use crate::metrics::{Counters, ShardCounters};
 
 /// A window into a running engine. Clones see the same engine.
@@ -19,6 +21,8 @@ struct Shared {
     /// Shards that have built their pipelines, or failed to.
     built: AtomicUsize,
     failure: Mutex<Option<Error>>,
+    /// Names of savepoints that were asked for.
+    savepoints: Mutex<VecDeque<String>>,
 }
 
 impl Monitor {
@@ -29,6 +33,7 @@ impl Monitor {
             asked: AtomicBool::new(false),
             built: AtomicUsize::new(0),
             failure: Mutex::new(None),
+            savepoints: Mutex::default(),
         }))
     }
 
@@ -62,6 +67,23 @@ impl Monitor {
     #[inline(always)]
     pub fn is_stopped(&self) -> bool {
         self.0.stop.load(Ordering::Acquire)
+    }
+
+    /// Asks for a savepoint: a checkpoint that keeps this name and stays until somebody removes it.
+    /// It is taken as soon as no other checkpoint is under way; nothing comes of it in an engine
+    /// without checkpoints, or once all inputs have ended.
+    ///
+    /// # Errors
+    /// If it cannot have this name.
+    pub fn savepoint(&self, name: &str) -> Result<(), CheckpointError> {
+        checkpoint::check_name(name)?;
+        self.savepoints().push_back(name.to_owned());
+        Ok(())
+    }
+
+    /// Names of savepoints that were asked for, the oldest first.
+    pub(super) fn savepoints(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.0.savepoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counters of all shards, summed. They are read while the shards run: each is right, and they
