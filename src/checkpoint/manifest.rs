@@ -71,8 +71,7 @@ impl Manifest {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut text = self.to_json();
         text.push('\n');
-        let sum = crc(0, text.as_bytes());
-        text.push_str(&format!("{SUM}{sum:08x}\n"));
+        text.push_str(&line_of_sum(text.as_bytes()));
         text.into_bytes()
     }
 
@@ -82,9 +81,10 @@ impl Manifest {
         let last = bytes.strip_suffix(b"\n").ok_or_else(torn)?;
         let end = last.iter().rposition(|byte| *byte == b'\n').ok_or_else(torn)? + 1;
         let (text, sum) = bytes.split_at(end);
-        let sum = std::str::from_utf8(sum).ok().and_then(|line| line.trim_end().strip_prefix(SUM));
-        let sum = sum.and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or_else(torn)?;
-        if crc(0, text) != sum {
+        if !sum.starts_with(SUM.as_bytes()) {
+            return Err(torn());
+        }
+        if sum != line_of_sum(text).as_bytes() {
             return Err("its check sum is wrong".to_owned());
         }
         // A newer version may have other fields, but says which it is.
@@ -98,4 +98,9 @@ impl Manifest {
         }
         serde_json::from_slice(text).map_err(|error| error.to_string())
     }
+}
+
+/// The last line of a page.
+fn line_of_sum(text: &[u8]) -> String {
+    format!("{SUM}{:08x}\n", crc(0, text))
 }
