@@ -17,6 +17,10 @@ use crate::runtime::Engine;
 use crate::shard::StageWork;
 use crate::window::Windowed;
 
+/// Steps before this are left out of the worst ones: memory is touched for the first time in them.
+/// Records are counted from the start.
+const WARM_UP: Duration = Duration::from_millis(100);
+
 /// One run of a program over the same records: records a second, and what came out.
 pub type Trial = (f64, Checksum);
 
@@ -48,7 +52,8 @@ impl Trials {
         let config = Config { shards: Shards::Pinned(cpus.to_vec()), ..self.config.clone() };
         progress.phase(phase, None);
         let build = move |p: Pipeline<'_>| build(p, &into);
-        let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;
+        let timing = Timing { warm_up: WARM_UP, ..Timing::default() };
+        let ran = run::engine(Engine::new(config)?, timing, progress, build)?;
         if interrupt::is_seen() {
             return Err(interrupted());
         }
