@@ -91,7 +91,7 @@ mod writer;
 
 pub use catalog::{Broken, Catalog, Segment};
 pub use format::{BLOCK, GroupHeader, NoHeader, SegmentHeader, VERSION};
-pub use names::{LOCK, make_segment, remove_segment, segment_name, segment_number};
+pub use names::{LOCK, MAKING, make_segment, remove_segment, segment_name, segment_number};
 pub use notice::{Durable, Notice, Stats};
 pub use reader::{Entry, Reader};
 pub use recover::{Recovered, recover};

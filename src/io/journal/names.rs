@@ -12,7 +12,7 @@ use crate::io::storage::Files;
 pub const LOCK: &str = "lock";
 
 /// A segment on its way in: not part of the journal.
-const MAKING: &str = "next.making";
+pub const MAKING: &str = "next.making";
 
 /// A segment that retention took out, kept to be written over: its blocks have all been written,
 /// so that a new one need not be filled with zeros.
