@@ -4,7 +4,7 @@
 //!
 //! | [`Rung`] | a write | works |
 //! |---|---|---|
-//! | `Direct` | goes from a registered buffer past the page cache, on the shard's io_uring | mostly |
+//! | `Direct` | goes from a registered buffer past the page cache, on the shard's ring | mostly |
 //! | `Buffered` | the same through the page cache | where there are no direct writes |
 //! | `Threads` | is made and waited for by a thread beside the shard | everywhere |
 //!
