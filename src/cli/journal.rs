@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::failure::{Failure, Result};
 use super::print;
+use crate::disk;
 use crate::error::{Error, IoError, JournalError};
 use crate::io::Directory;
 use crate::io::journal::{End, Entry, Reader, Sequence};
@@ -166,6 +167,9 @@ fn stat(directory: &Path) -> Result<()> {
     let catalog = reader.catalog();
     let journal = catalog.journal().unwrap_or_default();
     let mut text = format!("journal {journal:016x}\n");
+    if let Some(how) = disk::written_by(directory) {
+        let _ = writeln!(text, "written by {how}");
+    }
     text.push_str("segment               bytes  opening  first record  written at\n");
     for segment in &catalog.segments {
         let (first, written) = match segment.first {

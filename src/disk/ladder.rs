@@ -92,7 +92,7 @@ impl DiskStorage {
             #[cfg(feature = "uring")]
             Kind::Ring(ring) => match ring.way() {
                 Way::Dsync => "RWF_DSYNC",
-                Way::Sync => "a linked fdatasync",
+                Way::Sync => "fdatasync",
             },
             Kind::Threads(_) => "fdatasync",
         }

@@ -16,31 +16,40 @@ use crate::io::journal::BLOCK;
 /// written at most, and one is ready.
 const FILES: usize = 4;
 
-/// What an entry of the ring was.
-const WRITE: u64 = 0;
-const SYNC: u64 = 1;
+/// Marks an entry of the ring that syncs a file; the others write a slot.
+const SYNC: u64 = 1 << 32;
 
 /// How a write is made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// By the write itself: `RWF_DSYNC`. One round to a disk that can do it, and where it cannot
-    /// the kernel syncs behind the write, on a thread of the core that the disk interrupts. If a
-    /// shard spins on that core, this waits for the scheduler's tick, 4 ms on most hosts.
+    /// By the write itself: `RWF_DSYNC`. Best where the disk can do that. Where it cannot, the
+    /// kernel syncs behind each write, on a thread of the core that the disk interrupts: if a shard
+    /// spins on that core, this waits for the scheduler's tick, 4 ms on most hosts.
     Dsync,
-    /// By a sync linked behind it, which any core may do.
+    /// By a sync behind it, one at a time for each file, which all writes share that were done
+    /// when it began. Any core may do it.
     Sync,
 }
 
 /// A write under way.
+#[derive(Clone, Copy, Debug)]
 struct Flying {
     write: Write,
     /// How much of it is in the file.
     written: usize,
-    /// What it still waits for: the write, the sync.
-    awaits: u8,
-    /// Nothing more has to be done for it to be durable.
-    synced: bool,
-    failed: Option<io::Error>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The kernel writes it.
+    Writing,
+    /// What is left of it has to be begun anew.
+    Cut,
+    /// It is written, and waits for a sync to begin.
+    Written,
+    /// A sync is under way that began after it was written.
+    Syncing,
 }
 
 /// The ring, its registered buffers and files. Belongs to the thread that made it, and cannot be
@@ -52,6 +61,8 @@ pub struct Ring {
     registered: bool,
     way: Way,
     flying: Vec<Option<Flying>>,
+    /// Whether a sync of each file is under way.
+    syncing: [bool; FILES],
     done: VecDeque<(usize, io::Result<()>)>,
 }
 
@@ -66,7 +77,7 @@ impl Ring {
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_taskrun_flag()
-            .build((2 * slots as u32).next_power_of_two())?;
+            .build((slots + FILES).next_power_of_two() as u32)?;
         ring.submitter().register_files(&[-1; FILES])?;
         let buffers = Buffers::new(slots, slot_bytes);
         let known: Vec<libc::iovec> = (0..slots)
@@ -79,7 +90,8 @@ impl Ring {
             buffers,
             registered,
             way,
-            flying: (0..slots).map(|_| None).collect(),
+            flying: vec![None; slots],
+            syncing: [false; FILES],
             done: VecDeque::with_capacity(slots),
         })
     }
@@ -99,7 +111,7 @@ impl Ring {
     /// # Errors
     /// What the system said.
     pub fn install(&mut self, segment: u64, file: &File) -> io::Result<()> {
-        let place = (segment % FILES as u64) as u32;
+        let place = place_of(segment) as u32;
         self.ring.submitter().register_files_update(place, &[file.as_raw_fd()]).map(|_| ())
     }
 
@@ -115,46 +127,59 @@ impl Ring {
     /// Begins a write.
     pub fn write(&mut self, write: Write) {
         let Some(place @ None) = self.flying.get_mut(write.slot) else { return };
-        *place = Some(Flying { write, written: 0, awaits: 0, synced: false, failed: None });
+        *place = Some(Flying { write, written: 0, stage: Stage::Writing });
         self.begin(write.slot);
         self.enter();
     }
 
     /// Puts what is left of a write into the ring.
     fn begin(&mut self, slot: usize) {
-        let Self { ring, buffers, registered, way, flying, .. } = self;
-        let Some(flying) = flying.get_mut(slot).and_then(Option::as_mut) else { return };
-        let (write, left) = (flying.write, flying.write.bytes - flying.written);
-        let file = types::Fixed((write.segment % FILES as u64) as u32);
-        // SAFETY: what is left lies within the slot's buffer, which no write is longer than.
-        let from = unsafe { buffers.pointer(slot).add(flying.written) };
-        let offset = write.offset + flying.written as u64;
-        let by_write = write.durable && *way == Way::Dsync;
-        let flags = if by_write { libc::RWF_DSYNC } else { 0 };
-        let (bytes, data) = (left as u32, 2 * slot as u64);
-        let entry = match registered {
-            true => opcode::WriteFixed::new(file, from, bytes, slot as u16)
-                .offset(offset)
-                .rw_flags(flags)
-                .build(),
-            false => opcode::Write::new(file, from, bytes).offset(offset).rw_flags(flags).build(),
+        let Some(Some(Flying { write, written, stage })) = self.flying.get_mut(slot) else {
+            return;
         };
-        let entry = entry.user_data(data + WRITE);
-        let is_linked = write.durable && !by_write;
-        flying.synced = !is_linked;
-        let sync = opcode::Fsync::new(file).flags(types::FsyncFlags::DATASYNC);
-        let entries = [
-            if is_linked { entry.flags(squeue::Flags::IO_LINK) } else { entry },
-            sync.build().user_data(data + SYNC),
-        ];
-        let entries = &entries[..1 + usize::from(is_linked)];
-        flying.awaits = entries.len() as u8;
-        // There is room for both entries of each slot, and each slot has one write at most.
-        // SAFETY: the buffer stays where it is and is not lent out while the slot is in flight.
-        if unsafe { ring.submission().push_multiple(entries) }.is_err() {
-            flying.awaits = 0;
-            flying.failed = Some(ErrorKind::QuotaExceeded.into());
+        *stage = Stage::Writing;
+        let file = types::Fixed(place_of(write.segment) as u32);
+        // SAFETY: what is left lies within the slot's buffer, which no write is longer than.
+        let from = unsafe { self.buffers.pointer(slot).add(*written) };
+        let (offset, bytes) = (write.offset + *written as u64, (write.bytes - *written) as u32);
+        let by_itself = write.durable && self.way == Way::Dsync;
+        let flags = if by_itself { libc::RWF_DSYNC } else { 0 };
+        let entry = if self.registered {
+            let entry = opcode::WriteFixed::new(file, from, bytes, slot as u16);
+            entry.offset(offset).rw_flags(flags).build()
+        } else {
+            opcode::Write::new(file, from, bytes).offset(offset).rw_flags(flags).build()
+        };
+        self.put(&entry.user_data(slot as u64));
+    }
+
+    /// Begins a sync of each file with writes that wait for one, if none is under way.
+    fn sync_what_waits(&mut self) {
+        for place in 0..FILES {
+            let waits = |it: &&mut Flying| {
+                it.stage == Stage::Written && place_of(it.write.segment) == place
+            };
+            let mut begins = false;
+            if !self.syncing[place] {
+                for waiting in self.flying.iter_mut().flatten().filter(waits) {
+                    waiting.stage = Stage::Syncing;
+                    begins = true;
+                }
+            }
+            if begins {
+                self.syncing[place] = true;
+                let sync = opcode::Fsync::new(types::Fixed(place as u32));
+                let sync = sync.flags(types::FsyncFlags::DATASYNC).build();
+                self.put(&sync.user_data(SYNC | place as u64));
+            }
         }
+    }
+
+    /// Puts an entry into the ring, which has room for one of each slot and one of each file.
+    fn put(&mut self, entry: &squeue::Entry) {
+        // SAFETY: the buffer stays where it is and is not lent out while its slot is in flight.
+        let put = unsafe { self.ring.submission().push(entry) };
+        debug_assert!(put.is_ok(), "the ring is full");
     }
 
     /// Enters the kernel, if there is anything to be begun or to be run there.
@@ -171,40 +196,72 @@ impl Ring {
     /// Looks what is done.
     pub fn drive(&mut self) {
         self.enter();
-        let Self { ring, flying, done, .. } = self;
-        let mut again = false;
-        for entry in ring.completion() {
-            let (slot, what) = ((entry.user_data() / 2) as usize, entry.user_data() % 2);
-            let Some(place) = flying.get_mut(slot) else { continue };
-            let Some(it) = place else { continue };
-            it.on_done(what, entry.result());
-            if it.awaits > 0 {
-                continue;
+        let mut seen = false;
+        while let Some(entry) = { self.ring.completion().next() } {
+            seen = true;
+            let (data, result) = (entry.user_data(), entry.result());
+            match data & SYNC {
+                0 => self.on_written(data as usize, result),
+                _ => self.on_synced((data & !SYNC) as usize, result),
             }
-            match it.failed.take() {
-                Some(error) => done.push_back((slot, Err(error))),
-                None if it.is_complete() => done.push_back((slot, Ok(()))),
-                None => {
-                    again = true;
-                    continue;
-                }
-            }
-            *place = None;
         }
-        if again {
+        if seen {
             self.go_on();
         }
     }
 
-    /// Begins anew what was done in part only.
-    #[cold]
+    fn on_written(&mut self, slot: usize, result: i32) {
+        let Some(place @ Some(_)) = self.flying.get_mut(slot) else { return };
+        let Some(flying) = place else { return };
+        match cause(result) {
+            Ok(0) => {
+                *place = None;
+                self.done.push_back((slot, Err(ErrorKind::WriteZero.into())));
+            }
+            Ok(bytes) => {
+                flying.written += bytes;
+                if flying.written < flying.write.bytes {
+                    // What is left must begin with a block.
+                    (flying.written, flying.stage) = (flying.written & !(BLOCK - 1), Stage::Cut);
+                } else if flying.write.durable && self.way == Way::Sync {
+                    flying.stage = Stage::Written;
+                } else {
+                    *place = None;
+                    self.done.push_back((slot, Ok(())));
+                }
+            }
+            Err(error) if passes(&error) => flying.stage = Stage::Cut,
+            Err(error) => {
+                *place = None;
+                self.done.push_back((slot, Err(error)));
+            }
+        }
+    }
+
+    /// A sync has ended: all writes that it was for are durable, or have failed with it.
+    fn on_synced(&mut self, file: usize, result: i32) {
+        self.syncing[file] = false;
+        for (slot, place) in self.flying.iter_mut().enumerate() {
+            let was_for =
+                |it: &mut Flying| it.stage == Stage::Syncing && place_of(it.write.segment) == file;
+            let Some(synced) = place.take_if(was_for) else { continue };
+            match cause(result) {
+                Err(error) if passes(&error) => {
+                    *place = Some(Flying { stage: Stage::Written, ..synced });
+                }
+                result => self.done.push_back((slot, result.map(|_| ()))),
+            }
+        }
+    }
+
+    /// Begins what follows from what is done.
     fn go_on(&mut self) {
         for slot in 0..self.flying.len() {
-            if self.flying.get(slot).is_some_and(|it| it.as_ref().is_some_and(|it| it.awaits == 0))
-            {
+            if matches!(self.flying.get(slot), Some(Some(Flying { stage: Stage::Cut, .. }))) {
                 self.begin(slot);
             }
         }
+        self.sync_what_waits();
         self.enter();
     }
 
@@ -214,37 +271,19 @@ impl Ring {
     }
 }
 
-impl Flying {
-    fn is_complete(&self) -> bool {
-        self.written == self.write.bytes && self.synced
-    }
+/// The place of a segment's file among those that the ring knows.
+fn place_of(segment: u64) -> usize {
+    (segment % FILES as u64) as usize
+}
 
-    /// Takes in how a write or a sync ended.
-    fn on_done(&mut self, what: u64, result: i32) {
-        self.awaits -= 1;
-        match (what, result) {
-            (_, error @ ..0) => {
-                let error = io::Error::from_raw_os_error(-error);
-                // What was linked behind something that failed is not to blame.
-                let passes = [libc::ECANCELED, libc::EAGAIN, libc::EINTR];
-                if error.raw_os_error().is_none_or(|error| !passes.contains(&error)) {
-                    self.failed.get_or_insert(error);
-                }
-            }
-            (WRITE, 0) => _ = self.failed.get_or_insert(ErrorKind::WriteZero.into()),
-            (WRITE, bytes) => {
-                let written = (self.written + bytes as usize).min(self.write.bytes);
-                // What is left must begin with a block.
-                self.written =
-                    if written < self.write.bytes { written & !(BLOCK - 1) } else { written };
-            }
-            _ => self.synced = true,
-        }
-        if self.awaits == 0 && self.written == self.write.bytes && !self.synced {
-            // Written and not synced: both once more.
-            self.written = 0;
-        }
-    }
+/// How much was written, or why nothing was.
+fn cause(result: i32) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result))
+}
+
+/// Whether it is only to be tried again.
+fn passes(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 impl Drop for Ring {
@@ -252,8 +291,7 @@ impl Drop for Ring {
     /// back of who opens the journal next.
     fn drop(&mut self) {
         while self.flying.iter().any(Option::is_some) {
-            let waited = self.ring.submit_and_wait(1);
-            if waited.is_err_and(|error| error.kind() != ErrorKind::Interrupted) {
+            if self.ring.submit_and_wait(1).is_err() {
                 std::thread::yield_now();
             }
             self.drive();

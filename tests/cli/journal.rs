@@ -49,8 +49,9 @@ fn a_whole_one() {
     assert_eq!(done.stdout, "11 110 8 6f72646572203131\n");
     let done = run(&folder, "journal stat j");
     let lines: Vec<_> = done.stdout.lines().collect();
-    assert!(lines[0].starts_with("journal ") && lines.len() > 4, "{}", done.stdout);
-    assert!(lines[2].starts_with("000000000000.segment "), "{}", done.stdout);
+    assert!(lines[0].starts_with("journal ") && lines.len() > 5, "{}", done.stdout);
+    assert!(lines[1].starts_with("written by ") && lines[1].contains("durable by"), "{lines:?}");
+    assert!(lines[3].starts_with("000000000000.segment "), "{}", done.stdout);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Raw writes past the page cache: what a disk does when nothing else is done.
 
 use std::fs::{File, OpenOptions};
+use std::hint::black_box;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -17,10 +18,10 @@ use crate::time::{Clock, SystemClock};
 const BLOCK: usize = 4096;
 
 /// Calls `take` with so many bytes that are aligned to a block.
-fn aligned<T>(bytes: usize, take: impl FnOnce(&[u8]) -> T) -> T {
-    let memory = vec![7; bytes + BLOCK];
+fn aligned<T>(bytes: usize, take: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut memory = vec![7; bytes + BLOCK];
     let start = memory.as_ptr().align_offset(BLOCK);
-    take(&memory[start..start + bytes])
+    take(&mut memory[start..start + bytes])
 }
 
 /// A file of zeros that are on the disk, for writing over.
@@ -50,17 +51,25 @@ impl Raw {
         open(flags | O_DIRECT).or_else(|_| open(flags))
     }
 
-    /// Bytes a second, written in order by so many threads, each with one durable write of
-    /// `in_one` bytes in flight.
+    /// Bytes a second of records of `RECORD` bytes, one behind the other with nothing between, in
+    /// durable writes of `in_one` bytes: by so many threads, each with one in flight.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn stream(&self, in_one: usize, threads: usize, lasts: Duration) -> io::Result<f64> {
+    pub fn stream<const RECORD: usize>(
+        &self,
+        in_one: usize,
+        threads: usize,
+        lasts: Duration,
+    ) -> io::Result<f64> {
         let (next, file, started) = (AtomicU64::new(0), self.open(O_DSYNC)?, Instant::now());
         let write = || {
             aligned(in_one, |bytes| {
                 let mut written = 0;
                 while started.elapsed() < lasts {
+                    for record in bytes.chunks_exact_mut(RECORD) {
+                        record.copy_from_slice(black_box(&[written as u8; RECORD]));
+                    }
                     let at = next.fetch_add(in_one as u64, Ordering::Relaxed) % self.bytes;
                     file.write_all_at(bytes, at)?;
                     written += in_one as u64;

@@ -61,13 +61,15 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let bench = Bench { path: folder.0.clone(), cpu, warm_up: times.warm_up, lasts: quarter };
     let settings = Settings { sync: Sync::Every(us(500)), ..settings() };
     progress.phase("raw writes", None);
-    let before =
-        bench.raw(move |raw, lasts| raw.stream(settings.slot_bytes, settings.in_flight, lasts))?;
+    let before = bench.raw(move |raw, lasts| {
+        raw.stream::<RECORD>(settings.slot_bytes, settings.in_flight, lasts)
+    })?;
     progress.phase("journalled records", None);
     let ingest = bench.ingest(settings)?;
     progress.phase("raw writes", None);
-    let after =
-        bench.raw(move |raw, lasts| raw.stream(settings.slot_bytes, settings.in_flight, lasts))?;
+    let after = bench.raw(move |raw, lasts| {
+        raw.stream::<RECORD>(settings.slot_bytes, settings.in_flight, lasts)
+    })?;
     progress.phase("one record in flight", None);
     let alone = bench.alone()?;
     progress.phase("one raw write in flight", None);
@@ -81,8 +83,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.report.setup = format!("one thread on CPU {cpu}; {}", ingest.storage);
     measured.report.pace = "flat out, then closed loop".to_owned();
     measured.note(format!(
-        "In {}, which TMPDIR chooses. Raw writes past the page cache, by threads that wait: {} in \
-         flight, of {} KiB, each durable.",
+        "In {}, which TMPDIR chooses. Raw writes are the same records, nothing between them, past the \
+         page cache, by threads that wait: {} in flight, of {} KiB, each durable.",
         folder.0.display(),
         settings.in_flight,
         settings.slot_bytes >> 10
