@@ -33,12 +33,13 @@ mod worker;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
+use std::thread;
 use std::time::SystemTime;
 
 use crate::error::{IoError, JournalError, Result};
 use crate::io::Directory;
 use crate::io::journal::{Journal, LOCK, Recovered, Settings};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, ms};
 
 pub use ladder::{DiskStorage, Rung};
 
@@ -120,13 +121,31 @@ pub fn written_by(path: impl AsRef<Path>) -> Option<String> {
     note.lines().next().map(str::to_owned)
 }
 
+/// Whether somebody is writing the journal in a directory now.
+pub fn is_being_written(path: impl AsRef<Path>) -> bool {
+    let lock = File::open(path.as_ref().join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// How often a lock that somebody has is asked for again, every millisecond: whoever only looks
+/// whether there is a writer has it for an instant.
+const TRIES: usize = 20;
+
 /// Holds the directory for one writer: the lock goes with the file, however the process ends.
 fn lock(path: &Path) -> Result<File, JournalError> {
     let name = path.join(LOCK);
     let failed = |cause| IoError::new("lock", name.display().to_string(), cause);
     let file = File::options().create(true).truncate(false).write(true).open(&name);
     let file = file.map_err(failed)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..TRIES {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        thread::sleep(ms(1));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(JournalError::Locked { directory: path.display().to_string() })

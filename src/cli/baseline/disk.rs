@@ -25,6 +25,7 @@ fn aligned<T>(bytes: usize, take: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 /// A file of zeros that are on the disk, for writing over.
+#[derive(Clone)]
 pub struct Raw {
     path: PathBuf,
     bytes: u64,

@@ -58,7 +58,10 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&[cpu], times.noise, progress));
     let quarter = times.measured / 4;
-    let bench = Bench { path: folder.0.clone(), cpu, warm_up: times.warm_up, lasts: quarter };
+    let (path, warm_up) = (folder.0.clone(), times.warm_up);
+    let failed = |error| IoError::new("make a file in", path.display().to_string(), error);
+    let raw = Raw::create(&path.join("raw"), SEGMENT * SEGMENTS).map_err(failed)?;
+    let bench = Bench { path, raw, cpu, warm_up, lasts: quarter };
     let settings = Settings { sync: Sync::Every(us(500)), ..settings() };
     progress.phase("raw writes", None);
     let before = bench.raw(move |raw, lasts| {
@@ -83,8 +86,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.report.setup = format!("one thread on CPU {cpu}; {}", ingest.storage);
     measured.report.pace = "flat out, then closed loop".to_owned();
     measured.note(format!(
-        "In {}, which TMPDIR chooses. Raw writes are the same records, nothing between them, past the \
-         page cache, by threads that wait: {} in flight, of {} KiB, each durable.",
+        "In {}, which TMPDIR chooses. Raw writes are the same records, nothing between them, past \
+         the page cache, by threads that wait: {} in flight, of {} KiB, each durable.",
         folder.0.display(),
         settings.in_flight,
         settings.slot_bytes >> 10
@@ -138,6 +141,7 @@ fn waits(measured: &mut Measured, alone: &Latency, dsync: &Latency, sync: &Laten
 #[derive(Clone)]
 struct Bench {
     path: PathBuf,
+    raw: Raw,
     cpu: usize,
     warm_up: Duration,
     lasts: Duration,
@@ -158,13 +162,8 @@ impl Bench {
         &self,
         measure: impl FnOnce(&Raw, Duration) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (path, lasts) = (self.path.join("raw"), self.lasts);
-        let done = on_core(self.cpu, move || {
-            let raw = Raw::create(&path, SEGMENT * SEGMENTS)?;
-            let measured = measure(&raw, lasts);
-            fs::remove_file(&path)?;
-            measured
-        })?;
+        let (raw, lasts) = (self.raw.clone(), self.lasts);
+        let done = on_core(self.cpu, move || measure(&raw, lasts))?;
         Ok(done.map_err(|error| IoError::new("write", self.path.display().to_string(), error))?)
     }
 

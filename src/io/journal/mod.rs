@@ -21,7 +21,8 @@
 //! write says up to where everything had been durable when it began. So a block that should have
 //! been durable and is not whole is damage. Only where nothing was ever written behind it, which is
 //! within [`Settings::mark_after`] of the last write, damage may be taken for a torn tail; and the
-//! last segments, if all are gone with no later one left, are not missed.
+//! last segments, if all are gone with no later one left, are not missed. Which segment is the
+//! first is written down before retention removes one, so first ones that went otherwise are.
 //!
 //! # How it works
 //!
@@ -79,6 +80,7 @@ mod crc;
 mod flight;
 mod format;
 mod group;
+mod kept;
 mod names;
 mod notice;
 mod places;
@@ -91,6 +93,7 @@ mod writer;
 
 pub use catalog::{Broken, Catalog, Segment};
 pub use format::{BLOCK, GroupHeader, NoHeader, SegmentHeader, VERSION};
+pub use kept::{FirstKept, KEPT};
 pub use names::{LOCK, MAKING, make_segment, remove_segment, segment_name, segment_number};
 pub use notice::{Durable, Notice, Stats};
 pub use reader::{Entry, Reader};

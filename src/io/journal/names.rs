@@ -6,6 +6,7 @@
 use std::io;
 
 use crate::io::journal::format::SegmentHeader;
+use crate::io::journal::kept::FirstKept;
 use crate::io::storage::Files;
 
 /// The file that whoever writes the journal holds locked.
@@ -56,7 +57,8 @@ pub fn make_segment(
     files.sync_directory()
 }
 
-/// Takes a segment out. If `keep` says how long it is, its file is kept as the spare.
+/// Takes the first segment out, and writes that down first. If `keep` says how long it is, its file
+/// is kept as the spare.
 ///
 /// # Errors
 /// What the disk said.
@@ -66,6 +68,7 @@ pub fn remove_segment(
     keep: Option<u64>,
     spare: &mut Option<u64>,
 ) -> io::Result<()> {
+    FirstKept::pass(files, number)?;
     let name = segment_name(number);
     if keep.is_some() && spare.is_none() {
         files.rename(&name, SPARE)?;

@@ -5,6 +5,7 @@ use std::io;
 use crate::error::{IoError, JournalError};
 use crate::io::journal::catalog::{Catalog, Segment};
 use crate::io::journal::format::BLOCK;
+use crate::io::journal::kept::FirstKept;
 use crate::io::journal::names::{remove_leftovers, segment_name};
 use crate::io::journal::sequence::Sequence;
 use crate::io::journal::walk::{End, Walk, latest};
@@ -88,6 +89,7 @@ fn cut(files: &mut impl Files, segments: &mut Vec<Segment>, tail: &Tail) -> io::
         files.sync_directory()?;
         segments.pop();
     }
+    FirstKept::begin(files)?;
     remove_leftovers(files)?;
     let before = segments.len().saturating_sub(1);
     for kept in segments.iter().take(before) {

@@ -1,8 +1,9 @@
 //! From group to group, checking everything, and telling at the end what kind of end it is.
 
 use crate::error::{IoError, JournalError};
-use crate::io::journal::catalog::{Catalog, Segment};
+use crate::io::journal::catalog::{Broken, Catalog, Segment};
 use crate::io::journal::format::{BLOCK, GROUP_HEADER, GroupHeader, decode_record};
+use crate::io::journal::kept::FirstKept;
 use crate::io::journal::sequence::Sequence;
 use crate::io::storage::Files;
 use crate::time::Timestamp;
@@ -93,11 +94,6 @@ impl Walk {
         self.expected.unwrap_or_default()
     }
 
-    /// Everything before this sequence was durable, as the groups read so far say.
-    pub fn proven(&self) -> Sequence {
-        self.proven
-    }
-
     /// Takes in what a writer has added since.
     ///
     /// # Errors
@@ -111,25 +107,43 @@ impl Walk {
         Ok(())
     }
 
-    /// Looks at the groups that follow until one says that everything before `end` was durable;
-    /// returns whether one does.
+    /// Whether there is a next group and a later one says that it was durable: then it is whole, or
+    /// damaged, and not being written.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn prove(&mut self, files: &mut impl Files, end: Sequence) -> Result<bool, JournalError> {
-        let (mut at, mut offset, mut next) = (self.at, self.offset, self.expected());
-        while self.proven < end {
-            let Some(segment) = self.catalog.segments.get(at).copied() else { break };
+    pub fn is_next_proven(&mut self, files: &mut impl Files) -> Result<bool, JournalError> {
+        let (mut at, mut offset, mut next) = (self.at, self.offset, self.expected);
+        if self.is_of_the_past() {
+            return Ok(true);
+        }
+        let mut end = None;
+        while end.is_none_or(|end| self.proven < end) {
+            let Some(segment) = self.catalog.segments.get(at).copied() else { return Ok(false) };
             match self.header_at(files, &segment, offset)? {
-                Some(header) if header.follows() == next => {
+                Some(header) if next.is_none_or(|next| header.follows() == next) => {
                     self.proven = self.proven.max(header.durable);
-                    (offset, next) = (offset + header.span() as u64, header.end());
+                    end.get_or_insert(header.end());
+                    (offset, next) = (offset + header.span() as u64, Some(header.end()));
                 }
                 _ if at == self.at => (at, offset) = (at + 1, BLOCK as u64),
-                _ => break,
+                _ => return Ok(false),
             }
         }
-        Ok(self.proven >= end)
+        Ok(true)
+    }
+
+    /// Whether the journal has been opened again since this segment: recovery made durable what it
+    /// left, and nobody writes it any more.
+    fn is_of_the_past(&self) -> bool {
+        let mut later = self.catalog.segments.iter().skip(self.at);
+        let epoch = later.next().map(|segment| segment.header.epoch);
+        later.any(|later| Some(later.header.epoch) != epoch && later.first.is_some())
+    }
+
+    /// Whether the group before is not whole.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// The group that [`next`](Self::next) found, header and records.
@@ -206,6 +220,9 @@ impl Walk {
     /// Damage, if a later group says that what should be here was durable; a segment that is not
     /// there or cannot be used; what the disk said.
     pub fn end(&mut self, files: &mut impl Files) -> Result<End, JournalError> {
+        if let Some(FirstKept { number, sequence }) = self.catalog.lost {
+            return Err(Broken::Missing(number).error(0, sequence));
+        }
         let journal = self.catalog.journal().unwrap_or(0);
         let Some(segment) = self.catalog.segments.get(self.at).copied() else {
             return match self.catalog.broken {
