@@ -16,5 +16,7 @@ mod policies;
 mod reading;
 #[path = "journal/real.rs"]
 mod real;
+#[path = "journal/real_full.rs"]
+mod real_full;
 #[path = "journal/world.rs"]
 mod world;

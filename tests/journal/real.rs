@@ -17,17 +17,22 @@ use super::world::small;
 const NOW: Timestamp = Timestamp(0);
 
 /// A directory of its own, which is empty.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("journal-{name}"));
     let _ = std::fs::remove_dir_all(&path);
     path
 }
 
-fn append(journal: &mut Journal<DiskStorage>, number: u64) {
+/// Hands the record of this number over.
+pub fn record<T>(number: u64, take: impl FnOnce(Timestamp, &[u8]) -> T) -> T {
     let bytes = [number.to_le_bytes(); 9];
     let length = 8 + (number % 64) as usize;
+    take(Timestamp(number as i64), &bytes.as_flattened()[..length])
+}
+
+fn append(journal: &mut Journal<DiskStorage>, number: u64) {
     loop {
-        match journal.append(Timestamp(number as i64), &bytes.as_flattened()[..length]) {
+        match record(number, |at, bytes| journal.append(at, bytes)) {
             Ok(sequence) => return assert_eq!(sequence.0, number),
             Err(Refused::Full) => _ = journal.poll(NOW).unwrap(),
             Err(refused) => panic!("{refused:?}"),
@@ -36,7 +41,7 @@ fn append(journal: &mut Journal<DiskStorage>, number: u64) {
 }
 
 /// All records that are kept, each of which must be the one with its number; how many there were.
-fn read(path: &Path) -> u64 {
+pub fn read(path: &Path) -> u64 {
     let mut reader = Reader::open(Directory::open(path).unwrap()).unwrap();
     let mut count = reader.position().0;
     while let Some(record) = reader.read().unwrap() {
@@ -50,7 +55,7 @@ fn read(path: &Path) -> u64 {
 }
 
 /// All ways to write; on a host without io_uring each of them is the last.
-const RUNGS: [Rung; 3] = [Rung::Direct, Rung::Buffered, Rung::Threads];
+pub const RUNGS: [Rung; 3] = [Rung::Direct, Rung::Buffered, Rung::Threads];
 
 #[test]
 fn records_come_back_after_every_policy_however_they_are_written() {
@@ -124,7 +129,7 @@ fn there_is_one_writer() {
 }
 
 /// How the process that is killed is told where to write, and how.
-const FOLDER: &str = "MILLSTREAM_JOURNAL";
+pub const FOLDER: &str = "MILLSTREAM_JOURNAL";
 const RUNG: &str = "MILLSTREAM_RUNG";
 
 /// The process that is killed, run by the test below. By itself it appends some and reads them.
