@@ -18,5 +18,9 @@ mod reading;
 mod real;
 #[path = "journal/real_full.rs"]
 mod real_full;
+#[path = "journal/real_source.rs"]
+mod real_source;
+#[path = "journal/sources.rs"]
+mod sources;
 #[path = "journal/world.rs"]
 mod world;

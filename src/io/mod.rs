@@ -3,6 +3,7 @@
 //! Pure code and plain files; sockets and io_uring live on a higher floor. Start with `source.rs`
 //! and `sink.rs`.
 
+mod codec;
 pub mod csv;
 mod directory;
 mod generator;
@@ -14,6 +15,7 @@ mod sink;
 mod source;
 mod storage;
 
+pub use codec::{Codec, CodecOf, codec};
 pub use directory::Directory;
 pub use generator::Generator;
 pub use iter::IterSource;

@@ -66,6 +66,8 @@ pub struct Walk {
     proven: Sequence,
     closed: bool,
     buffer: Vec<u8>,
+    /// The segment that was read last, and its name.
+    name: (u64, String),
 }
 
 impl Walk {
@@ -81,6 +83,7 @@ impl Walk {
             proven: Sequence(0),
             closed: false,
             buffer: Vec::new(),
+            name: (u64::MAX, String::new()),
         }
     }
 
@@ -191,7 +194,7 @@ impl Walk {
     ) -> Result<Found, JournalError> {
         let (offset, salt) = (self.offset, segment.header.salt);
         self.buffer.resize(header.span(), 0);
-        let read = read(files, segment, offset, &mut self.buffer)?;
+        let read = read(files, &mut self.name, segment, offset, &mut self.buffer)?;
         self.buffer.truncate(read);
         let (whole, bad) = check(&self.buffer, &header, salt);
         self.broken = bad.map(|at| offset + at as u64);
@@ -204,13 +207,13 @@ impl Walk {
     }
 
     fn header_at(
-        &self,
+        &mut self,
         files: &mut impl Files,
         segment: &Segment,
         offset: u64,
     ) -> Result<Option<GroupHeader>, JournalError> {
         let mut bytes = [0; GROUP_HEADER];
-        let read = read(files, segment, offset, &mut bytes)?;
+        let read = read(files, &mut self.name, segment, offset, &mut bytes)?;
         Ok(GroupHeader::decode(bytes.get(..read).unwrap_or(&[]), segment.header.salt, offset))
     }
 
@@ -269,7 +272,7 @@ impl Walk {
         let (mut groups, mut offset) = (0, from);
         let mut buffer = vec![0; LOOK];
         while offset < segment.length {
-            let read = read(files, &segment, offset, &mut buffer)?;
+            let read = read(files, &mut self.name, &segment, offset, &mut buffer)?;
             for block in buffer[..read].chunks(BLOCK) {
                 if let Some(header) = GroupHeader::decode(block, segment.header.salt, offset) {
                     groups += 1;
@@ -288,14 +291,19 @@ impl Walk {
     }
 }
 
+/// Reads from a segment; `name` is that of the one read before, which is mostly the same.
 fn read(
     files: &mut impl Files,
+    name: &mut (u64, String),
     segment: &Segment,
     offset: u64,
     into: &mut [u8],
 ) -> Result<usize, JournalError> {
-    let name = segment.name();
-    files.read_at(&name, offset, into).map_err(|error| IoError::new("read", name, error).into())
+    if name.0 != segment.header.number {
+        *name = (segment.header.number, segment.name());
+    }
+    let failed = |error| IoError::new("read", name.1.as_str(), error).into();
+    files.read_at(&name.1, offset, into).map_err(failed)
 }
 
 /// How many records of a group are whole, and the first byte that is not as it should be.
