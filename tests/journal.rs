@@ -10,6 +10,8 @@ mod crashes;
 mod damage;
 #[path = "journal/full.rs"]
 mod full;
+#[path = "journal/pipeline.rs"]
+mod pipeline;
 #[path = "journal/policies.rs"]
 mod policies;
 #[path = "journal/reading.rs"]
