@@ -298,3 +298,93 @@ impl Drop for Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    fn write(slot: usize, offset: u64, durable: bool) -> Write {
+        Write { slot, segment: 6, offset, bytes: 2 * BLOCK, durable }
+    }
+
+    /// What became of the writes under way, by slot; none if there is no ring on this host.
+    fn after(file: &File, way: Way, registered: bool) -> Option<Vec<(usize, Option<ErrorKind>)>> {
+        let mut ring = Ring::new(3, 2 * BLOCK, way).ok()?;
+        ring.registered &= registered;
+        ring.install(6, file).unwrap();
+        for slot in 0..3 {
+            ring.buffer(slot).fill(slot as u8 + 1);
+            ring.write(write(slot, (2 * slot * BLOCK) as u64, slot != 1));
+            assert!(ring.buffer(slot).is_empty(), "it is in flight");
+        }
+        let mut done = Vec::new();
+        while done.len() < 3 {
+            ring.drive();
+            while let Some((slot, result)) = ring.next_done() {
+                assert_eq!(ring.buffer(slot).len(), 2 * BLOCK);
+                done.push((slot, result.err().map(|error| error.kind())));
+            }
+        }
+        done.sort_by_key(|(slot, _)| *slot);
+        Some(done)
+    }
+
+    #[test]
+    fn every_buffer_comes_to_its_place() {
+        let path = std::env::temp_dir().join(format!("millstream-ring-{}", std::process::id()));
+        let want: Vec<u8> = (0..6 * BLOCK).map(|at| (at / (2 * BLOCK)) as u8 + 1).collect();
+        for (way, registered) in [Way::Dsync, Way::Sync].map(|way| (way, way == Way::Sync)) {
+            std::fs::write(&path, vec![0; 6 * BLOCK]).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let Some(done) = after(&file, way, registered) else { return println!("skipped") };
+            assert_eq!(done, [(0, None), (1, None), (2, None)]);
+            assert_eq!(std::fs::read(&path).unwrap(), want, "{way:?}");
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_fails_says_why() {
+        for way in [Way::Dsync, Way::Sync] {
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let Some(done) = after(&full, way, true) else { return println!("skipped") };
+            let why = Some(ErrorKind::StorageFull);
+            assert_eq!(done, [(0, why), (1, why), (2, why)]);
+            // What cannot be synced is not durable, though it could be written.
+            let null = OpenOptions::new().write(true).open("/dev/null").unwrap();
+            let done = after(&null, way, true).unwrap();
+            let is_durable = way == Way::Dsync;
+            assert_eq!((done[0].1.is_none(), done[1].1), (is_durable, None), "{done:?}");
+        }
+    }
+
+    /// As if the kernel had written the first block and some bytes, or nothing for now.
+    #[test]
+    fn what_is_written_in_part_goes_on_from_a_whole_block() {
+        let path = std::env::temp_dir().join(format!("millstream-part-{}", std::process::id()));
+        for (result, from) in [(5000, BLOCK), (-libc::EINTR, 0)] {
+            std::fs::write(&path, vec![0; 2 * BLOCK]).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let Ok(mut ring) = Ring::new(1, 2 * BLOCK, Way::Sync) else { return };
+            ring.install(6, &file).unwrap();
+            ring.buffer(0).fill(9);
+            let (write, stage) = (write(0, 0, true), Stage::Writing);
+            ring.flying[0] = Some(Flying { write, written: 0, stage });
+            ring.on_written(0, result);
+            ring.go_on();
+            let done = loop {
+                ring.drive();
+                if let Some(done) = ring.next_done() {
+                    break done;
+                }
+            };
+            assert!(matches!(done, (0, Ok(()))), "{done:?}");
+            let mut want = vec![0; 2 * BLOCK];
+            want[from..].fill(9);
+            assert_eq!(std::fs::read(&path).unwrap(), want);
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}
