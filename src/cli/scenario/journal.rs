@@ -14,9 +14,9 @@ use crate::cli::report::Goal;
 use crate::cli::{interrupt, run};
 use crate::dataflow::{Pipeline, Plan};
 use crate::disk::{self, DiskStorage};
-use crate::error::IoError;
+use crate::error::{Error, IoError};
 use crate::io::Generator;
-use crate::io::journal::{Journal, Refused, Settings, Sync};
+use crate::io::journal::{Journal, Refused, Settings, Stats, Sync};
 use crate::metrics::Latency;
 use crate::runtime::Engine;
 use crate::time::{Clock, SystemClock, us};
@@ -36,6 +36,12 @@ const RECORD: usize = 64;
 /// How many are appended between two polls: a batch.
 const BATCH: usize = 256;
 
+/// How much is written at once.
+const BYTES: usize = 256 << 10;
+
+/// How often the journal and raw writes take turns.
+const ROUNDS: u32 = 6;
+
 /// Segments are small here, so that after a second they are all written over and none is new.
 const SEGMENT: u64 = 32 << 20;
 const SEGMENTS: u64 = 4;
@@ -52,36 +58,28 @@ fn build(p: Pipeline<'_>) -> crate::error::Result<()> {
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
-    let cpu = *Engine::new(args.config()?)?.cpus().first().unwrap_or(&0);
+    let cpu = *Engine::new(args.config()?)?.cpus().last().unwrap_or(&0);
     let times = args.schedule();
     let folder = Folder::create()?;
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&[cpu], times.noise, progress));
-    let quarter = times.measured / 4;
+    let third = times.measured / 3;
     let (path, warm_up) = (folder.0.clone(), times.warm_up);
     let failed = |error| IoError::new("make a file in", path.display().to_string(), error);
     let raw = Raw::create(&path.join("raw"), SEGMENT * SEGMENTS).map_err(failed)?;
-    let bench = Bench { path, raw, cpu, warm_up, lasts: quarter };
+    let bench = Bench { path, raw, cpu, warm_up, lasts: third };
     let settings = Settings { sync: Sync::Every(us(500)), ..settings() };
-    progress.phase("raw writes", None);
-    let before = bench.raw(move |raw, lasts| {
-        raw.stream::<RECORD>(settings.slot_bytes, settings.in_flight, lasts)
-    })?;
-    progress.phase("journalled records", None);
-    let ingest = bench.ingest(settings)?;
-    progress.phase("raw writes", None);
-    let after = bench.raw(move |raw, lasts| {
-        raw.stream::<RECORD>(settings.slot_bytes, settings.in_flight, lasts)
-    })?;
+    progress.phase("journalled records and raw writes, in turn", None);
+    let (ingest, raw) = bench.in_turn(settings)?;
     progress.phase("one record in flight", None);
     let alone = bench.alone()?;
     progress.phase("one raw write in flight", None);
-    let dsync = bench.raw(|raw, lasts| raw.one_at_a_time(true, lasts / 2))?;
-    let sync = bench.raw(|raw, lasts| raw.one_at_a_time(false, lasts / 2))?;
+    let dsync = bench.raw(|raw, lasts| raw.one_at_a_time(true, lasts / 4))?;
+    let sync = bench.raw(|raw, lasts| raw.one_at_a_time(false, lasts / 4))?;
     if interrupt::is_seen() {
         return Err(interrupted());
     }
-    report(&mut measured, &ingest, (before + after) / 2.0);
+    report(&mut measured, &ingest, raw);
     waits(&mut measured, &alone, &dsync, &sync);
     measured.report.setup = format!("one thread on CPU {cpu}; {}", ingest.storage);
     measured.report.pace = "flat out, then closed loop".to_owned();
@@ -90,7 +88,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
          the page cache, by threads that wait: {} in flight, of {} KiB, each durable.",
         folder.0.display(),
         settings.in_flight,
-        settings.slot_bytes >> 10
+        BYTES >> 10
     ));
     Ok(measured)
 }
@@ -156,6 +154,20 @@ struct Ingest {
     lasted: Duration,
 }
 
+impl Ingest {
+    fn of(journal: &Journal<DiskStorage>) -> Self {
+        let storage = journal.storage().to_string();
+        Self { storage, records: 0, bytes: 0, groups: 0, lasted: Duration::ZERO }
+    }
+
+    fn add(&mut self, before: Stats, after: Stats, lasted: Duration) {
+        self.records += after.records - before.records;
+        self.bytes += after.bytes - before.bytes;
+        self.groups += after.groups - before.groups;
+        self.lasted += lasted;
+    }
+}
+
 impl Bench {
     /// Runs something over a file as long as the journal.
     fn raw<T: Send + 'static>(
@@ -167,26 +179,27 @@ impl Bench {
         Ok(done.map_err(|error| IoError::new("write", self.path.display().to_string(), error))?)
     }
 
-    /// Appends as fast as the journal takes it, until everything has been made and removed once.
-    fn ingest(&self, settings: Settings) -> Result<Ingest> {
+    /// Appends as fast as the journal takes it, and writes raw, by turns: a disk that others use too
+    /// has its moods. Returns what was journalled, and how many bytes a second were written raw.
+    fn in_turn(&self, settings: Settings) -> Result<(Ingest, f64)> {
         let bench = self.clone();
         on_core(self.cpu, move || {
             let clock = SystemClock::new();
             let mut journal = bench.open("many", settings)?;
             append_for(&mut journal, &clock, bench.warm_up)?;
-            let (before, started) = (journal.stats(), Instant::now());
-            append_for(&mut journal, &clock, bench.lasts)?;
-            while journal.durable() < journal.next() {
-                journal.poll(clock.now()).map_err(crate::error::Error::from)?;
+            let mut ingest = Ingest::of(&journal);
+            let (lasts, mut raw) = (bench.lasts / ROUNDS, 0.0);
+            for _ in 0..ROUNDS {
+                let written = bench.raw.stream::<RECORD>(BYTES, settings.in_flight, lasts);
+                raw += written.map_err(|error| IoError::new("write", "raw", error))?;
+                let (before, started) = (journal.stats(), Instant::now());
+                append_for(&mut journal, &clock, lasts)?;
+                while journal.durable() < journal.next() {
+                    journal.poll(clock.now()).map_err(Error::from)?;
+                }
+                ingest.add(before, journal.stats(), started.elapsed());
             }
-            let (stats, lasted) = (journal.stats(), started.elapsed());
-            Ok(Ingest {
-                storage: journal.storage().to_string(),
-                records: stats.records - before.records,
-                bytes: stats.bytes - before.bytes,
-                groups: stats.groups - before.groups,
-                lasted,
-            })
+            Ok((ingest, raw / f64::from(ROUNDS)))
         })?
     }
 
@@ -199,14 +212,14 @@ impl Bench {
             let begun = clock.now();
             loop {
                 let start = clock.now();
-                if start.since(begun) > bench.lasts.as_nanos() as u64 {
+                if start.since(begun) > bench.lasts.as_nanos() as u64 / 2 {
                     return Ok(latency);
                 }
                 let Ok(sequence) = journal.append(start, &[7; RECORD]) else {
                     return Err(failed("a journal with one record in flight had no room"));
                 };
                 while journal.durable() <= sequence {
-                    journal.poll(clock.now()).map_err(crate::error::Error::from)?;
+                    journal.poll(clock.now()).map_err(Error::from)?;
                 }
                 let now = clock.now();
                 latency.record(now, now.since(start), 1);
@@ -238,7 +251,7 @@ fn append_for(
                 Err(refused) => return Err(failed(&format!("a record was refused: {refused:?}"))),
             }
         }
-        journal.poll(now).map_err(crate::error::Error::from)?;
+        journal.poll(now).map_err(Error::from)?;
     }
 }
 
