@@ -296,6 +296,8 @@ impl Drop for Ring {
             }
             self.drive();
         }
+        // Now, not when the kernel comes round to the ring: the file system may be unmounted next.
+        let _ = self.ring.submitter().unregister_files();
     }
 }
 

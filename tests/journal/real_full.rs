@@ -1,4 +1,4 @@
-//! Disks that are really full.
+//! File systems that are really full, or know no direct writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,31 +12,31 @@ use millstream::{Timestamp, ms};
 use super::real::{FOLDER, RUNGS, folder, read, record};
 use super::world::small;
 
-/// A file system of its own, of so many bytes, as long as this lives.
-struct Small(PathBuf);
+/// A file system of its own, as long as this lives.
+struct Mounted(PathBuf);
 
-impl Small {
+impl Mounted {
     /// None where this may not be done.
-    fn mount(name: &str, bytes: u64) -> Option<Self> {
+    fn new(name: &str, kind: &str, options: &str) -> Option<Self> {
         let path = folder(name);
         fs::create_dir_all(&path).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&path);
+        mount.args(["-t", kind, "-o", options, kind]).arg(&path);
         let is_done = mount.output().is_ok_and(|done| done.status.success());
         is_done.then_some(Self(path))
     }
 }
 
-impl Drop for Small {
+impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).output();
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
     }
 }
 
 #[test]
 fn a_full_disk_sheds_and_goes_on_when_there_is_room() {
     for rung in RUNGS {
-        let Some(disk) = Small::mount(&format!("full-{rung:?}"), 1 << 20) else {
+        let Some(disk) = Mounted::new(&format!("full-{rung:?}"), "tmpfs", "size=1m") else {
             return println!("skipped: no file system can be mounted here");
         };
         shed_and_go_on(&disk.0, rung);
@@ -75,6 +75,27 @@ fn shed_and_go_on(path: &Path, rung: Rung) {
     assert_eq!((journal.stats().disk_full, journal.is_disk_full()), (1, false));
     drop(journal);
     assert_eq!(read(path), taken);
+}
+
+#[test]
+fn where_there_are_no_direct_writes_it_goes_through_the_page_cache() {
+    let Some(disk) = Mounted::new("ramfs", "ramfs", "rw") else {
+        return println!("skipped: no file system can be mounted here");
+    };
+    let (mut journal, _) = disk::open(&disk.0, small(), now()).unwrap();
+    println!("written by {}", journal.storage());
+    assert!(journal.storage().rung() >= Rung::Buffered, "{}", journal.storage());
+    assert!(journal.storage().refused().is_some());
+    for number in 0..300 {
+        while record(number, |at, bytes| journal.append(at, bytes)).is_err() {
+            journal.poll(now()).unwrap();
+        }
+    }
+    while journal.durable() < journal.next() {
+        journal.poll(now()).unwrap();
+    }
+    drop(journal);
+    assert_eq!(read(&disk.0), 300);
 }
 
 /// A clock for whatever waits.
