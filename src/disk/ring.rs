@@ -7,7 +7,9 @@ use std::os::fd::AsRawFd;
 
 use io_uring::{IoUring, opcode, squeue, types};
 use nix::libc;
+use nix::sched::CpuSet;
 
+use crate::disk::affinity;
 use crate::disk::buffers::Buffers;
 use crate::io::Write;
 use crate::io::journal::BLOCK;
@@ -79,6 +81,10 @@ impl Ring {
             .setup_taskrun_flag()
             .build((slots + FILES).next_power_of_two() as u32)?;
         ring.submitter().register_files(&[-1; FILES])?;
+        if let Some(cpus) = affinity::beside_this_thread() {
+            // The kernel's workers for this ring, which sync: an older kernel does not bind them.
+            let _ = ring.submitter().register_iowq_aff(&as_known_to_c(&cpus));
+        }
         let buffers = Buffers::new(slots, slot_bytes);
         let known: Vec<libc::iovec> = (0..slots)
             .map(|slot| libc::iovec { iov_base: buffers.pointer(slot).cast(), iov_len: slot_bytes })
@@ -269,6 +275,16 @@ impl Ring {
     pub fn next_done(&mut self) -> Option<(usize, io::Result<()>)> {
         self.done.pop_front()
     }
+}
+
+fn as_known_to_c(cpus: &CpuSet) -> libc::cpu_set_t {
+    // SAFETY: a set of bits, of which none is one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in (0..CpuSet::count()).filter(|cpu| cpus.is_set(*cpu).unwrap_or(false)) {
+        // SAFETY: as many CPUs as the set has bits.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    set
 }
 
 /// The place of a segment's file among those that the ring knows.
