@@ -164,6 +164,23 @@ fn first_segments_are_told_from_those_that_retention_removed() {
 }
 
 #[test]
+fn a_journal_that_never_said_which_segment_is_its_first_says_so_from_now_on() {
+    let mut world = World::new(3, Settings { bytes_max: Some(128 << 10), ..small() });
+    world.open().unwrap();
+    for n in 0..120 {
+        world.append(3000 + n % 7).unwrap();
+        world.settle();
+    }
+    world.close().unwrap();
+    world.disk.remove(KEPT).unwrap();
+    let (first, _) = world.check();
+    world.open().unwrap();
+    world.journal = None;
+    let kept = FirstKept::read(&mut world.disk.clone()).unwrap().unwrap();
+    assert!(kept.number > 0 && kept.sequence.0 == first, "{kept:?}, from {first}");
+}
+
+#[test]
 fn a_segment_of_another_journal_is_refused() {
     let mut world = closed(40);
     let header = SegmentHeader::new(78, 1, 1, 64 << 10);

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use crate::error::{IoError, JournalError};
 use crate::io::journal::format::{BLOCK, GroupHeader, NoHeader, SegmentHeader, VERSION};
-use crate::io::journal::kept::{FirstKept, KEPT};
+use crate::io::journal::kept::FirstKept;
 use crate::io::journal::names::{segment_name, segment_number};
 use crate::io::journal::sequence::Sequence;
 use crate::io::storage::Files;
@@ -100,12 +100,7 @@ impl Catalog {
     /// Whether there should be segments before the first. Looked up after that was read, since a
     /// writer may remove it meanwhile, and says so before.
     fn look_for_the_first(&mut self, files: &mut impl Files) -> Result<(), JournalError> {
-        let kept = FirstKept::read(files).map_err(|error| IoError::new("read", KEPT, error))?;
-        let Some(kept) = kept else {
-            let reason = "it does not say which segment is the first";
-            let (file, sequence) = (KEPT.to_owned(), 0);
-            return Err(JournalError::Damaged { file, offset: 0, sequence, reason });
-        };
+        let Some(kept) = FirstKept::read(files)? else { return Ok(()) };
         let is_there = match self.segments.first() {
             Some(first) => first.header.number <= kept.number,
             None => self.broken.is_some() || kept.number == 0,

@@ -45,7 +45,7 @@ use crate::time::Timestamp;
 /// let mut run = |live: Vec<u8>| {
 ///     let storage = disk.storage(&settings);
 ///     let (journal, _) = Journal::open(&mut disk.clone(), storage, settings, 1, now)?;
-///     let live = live.into_iter().map(|n| Record::new(now, n)).collect();
+///     let live: Vec<_> = live.into_iter().map(|n| Record::new(now, n)).collect();
 ///     let live = MemorySource::new(live);
 ///     let mut source = Journalled::new(live, digits(), journal, disk.clone())?;
 ///     let mut seen = Vec::new();

@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind};
 
+use crate::error::{IoError, JournalError};
 use crate::io::journal::crc::crc;
 use crate::io::journal::format::{BLOCK, GroupHeader, SegmentHeader};
 use crate::io::journal::names::segment_name;
@@ -49,31 +50,43 @@ impl FirstKept {
         is_whole.then_some(Self { number: word(8)?, sequence: Sequence(word(16)?) })
     }
 
-    /// What was written down; none if that is damaged.
+    /// What was written down; none if there is no such file, as in journals of an earlier version.
     ///
     /// # Errors
-    /// What the disk said.
-    pub fn read(files: &mut impl Files) -> io::Result<Option<Self>> {
+    /// If it is damaged; what the disk said.
+    pub fn read(files: &mut impl Files) -> Result<Option<Self>, JournalError> {
         let mut bytes = [0; BYTES];
-        match files.read_at(KEPT, 0, &mut bytes) {
-            Ok(read) => Ok(Self::decode(bytes.get(..read).unwrap_or(&[]))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(Self::default())),
-            Err(error) => Err(error),
-        }
+        let read = match files.read_at(KEPT, 0, &mut bytes) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(IoError::new("read", KEPT, error).into()),
+        };
+        let kept = Self::decode(bytes.get(..read).unwrap_or(&[]));
+        kept.map(Some).ok_or_else(|| JournalError::Damaged {
+            file: KEPT.to_owned(),
+            offset: 0,
+            sequence: 0,
+            reason: "it does not say which segment is the first",
+        })
     }
 
     /// Makes the file, if there is none. The directory is to be synced.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn begin(files: &mut impl Files) -> io::Result<()> {
+    pub fn begin(self, files: &mut impl Files) -> io::Result<()> {
         match files.read_at(KEPT, 0, &mut [0]) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 files.create(KEPT, BYTES as u64)?;
-                files.sync(KEPT)
+                self.write(files)
             }
             _ => Ok(()),
         }
+    }
+
+    fn write(self, files: &mut impl Files) -> io::Result<()> {
+        files.write_at(KEPT, 0, &self.encode())?;
+        files.sync(KEPT)
     }
 
     /// Writes down that the segment of this number goes, and makes that durable.
@@ -83,9 +96,9 @@ impl FirstKept {
     pub fn pass(files: &mut impl Files, number: u64) -> io::Result<()> {
         let next = number + 1;
         let sequence = first_record(files, next)?;
-        Self::begin(files)?;
-        files.write_at(KEPT, 0, &Self { number: next, sequence }.encode())?;
-        files.sync(KEPT)
+        let kept = Self { number: next, sequence };
+        kept.begin(files)?;
+        kept.write(files)
     }
 }
 

@@ -89,7 +89,11 @@ fn cut(files: &mut impl Files, segments: &mut Vec<Segment>, tail: &Tail) -> io::
         files.sync_directory()?;
         segments.pop();
     }
-    FirstKept::begin(files)?;
+    let first = segments.first().map_or(FirstKept::default(), |first| FirstKept {
+        number: first.header.number,
+        sequence: first.first.map_or(Sequence(0), |group| group.follows()),
+    });
+    first.begin(files)?;
     remove_leftovers(files)?;
     let before = segments.len().saturating_sub(1);
     for kept in segments.iter().take(before) {
