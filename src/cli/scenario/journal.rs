@@ -185,8 +185,8 @@ impl Bench {
         Ok(done.map_err(|error| IoError::new("write", self.path.display().to_string(), error))?)
     }
 
-    /// Appends as fast as the journal takes it, and writes raw, by turns: a disk that others use too
-    /// has its moods. Returns what was journalled, and how many bytes a second were written raw.
+    /// Appends as fast as the journal takes it, and writes raw, by turns: a disk that others use
+    /// too has its moods. Returns what was journalled, and the bytes a second that were written raw.
     fn in_turn(&self, settings: Settings) -> Result<(Ingest, f64)> {
         let bench = self.clone();
         on_core(self.cpu, move || {

@@ -41,6 +41,9 @@
 //! [`Journal::hold`]. Their files are used again: a salt in every check sum keeps what is still in
 //! them from being taken for records.
 //!
+//! What was journalled is a source again: [`JournalSource`] replays it, and [`Journalled`] makes a
+//! source that says everything once one that can go on from a snapshot.
+//!
 //! It is pure code over two traits, [`Storage`](crate::io::Storage) and
 //! [`Files`](crate::io::Files): on the real disk by `disk::open`, under seeds by
 //! [`SimDisk`](crate::sim::SimDisk).
