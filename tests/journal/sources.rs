@@ -198,6 +198,33 @@ fn a_snapshot_waits_until_what_went_on_is_durable() {
 }
 
 #[test]
+fn retention_keeps_what_the_last_two_snapshots_go_on_from() {
+    let mut run = Run::new(3, Settings { bytes_max: Some(128 << 10), ..small() });
+    run.open(None).unwrap();
+    let mut snapshots = Vec::new();
+    for _ in 0..4 {
+        (0..400).for_each(|_| _ = run.poll(100).unwrap());
+        snapshots.push(loop {
+            run.poll(0).unwrap();
+            if let Some(snapshot) = run.snapshot() {
+                break snapshot;
+            }
+        });
+    }
+    (0..400).for_each(|_| _ = run.poll(100).unwrap());
+    let seen = run.seen.clone();
+    for (number, snapshot) in snapshots.iter().enumerate() {
+        run.source = None;
+        run.seen.clone_from(&seen);
+        run.open(Some(snapshot)).unwrap();
+        let polled = run.poll(100);
+        assert_eq!(polled.is_ok(), number >= 2, "of the last two, number {number}: {polled:?}");
+        let again = run.seen.len().min(seen.len());
+        assert_eq!(run.seen[..again], seen[..again]);
+    }
+}
+
+#[test]
 fn a_snapshot_that_is_ahead_of_its_journal_is_refused() {
     let mut saved = Saved::new();
     saved.put("journalled", 9u64);

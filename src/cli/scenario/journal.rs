@@ -186,7 +186,7 @@ impl Bench {
     }
 
     /// Appends as fast as the journal takes it, and writes raw, by turns: a disk that others use
-    /// too has its moods. Returns what was journalled, and the bytes a second that were written raw.
+    /// too has its moods. Returns what was journalled, and the bytes a second of raw writes.
     fn in_turn(&self, settings: Settings) -> Result<(Ingest, f64)> {
         let bench = self.clone();
         on_core(self.cpu, move || {

@@ -1,5 +1,6 @@
 //! A source that cannot replay, made one that can.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 
 use crate::dataflow::{Record, Saved};
@@ -25,8 +26,8 @@ use crate::time::Timestamp;
 /// journal has no room, the source is not polled.
 ///
 /// A snapshot can be taken once every record that went on is durable, so that no snapshot is ahead
-/// of its journal. Retention must keep what the oldest snapshot that may be restored goes on from.
-/// All partitions of the source become one, in the order of the journal.
+/// of its journal. Retention keeps what the last two snapshots go on from, since the last may come
+/// to nothing. All partitions of the source become one, in the order of the journal.
 ///
 /// ```
 /// use millstream::io::journal::{Journal, Journalled, Settings};
@@ -66,6 +67,8 @@ pub struct Journalled<S, C, D, F> {
     /// Which of the source's partitions have ended, and the one that is polled next.
     ended: Vec<bool>,
     turn: usize,
+    /// The positions of the last two snapshots, the older one first.
+    snapshots: Cell<[Option<u64>; 2]>,
 }
 
 /// What is in the journal and has not come again yet.
@@ -92,7 +95,8 @@ impl<S: Source, C: Codec<Value = S::Out>, D: Storage, F: Files> Journalled<S, C,
         let replay = Replay { reader: Some(Reader::open(files)?), from: None, end };
         let ended = vec![false; source.partitions()];
         let bytes = Vec::with_capacity(bytes);
-        Ok(Self { source, codec, journal, replay, bytes, ended, turn: 0 })
+        let snapshots = Cell::new([None; 2]);
+        Ok(Self { source, codec, journal, replay, bytes, ended, turn: 0, snapshots })
     }
 
     /// Leaves out what is in the journal already, unless a snapshot is restored.
@@ -239,6 +243,8 @@ where
             Some(polled) => polled,
             None => self.live(now, budget, emit)?,
         };
+        let [older, last] = self.snapshots.get();
+        self.journal.hold(older.or(last).map(Sequence));
         // Last, so that what just came is on its way to the disk before this step is over.
         self.journal.poll(now).map_err(as_io)?;
         Ok(polled)
@@ -248,11 +254,14 @@ where
         let is_durable = self.journal.durable() >= self.position();
         out.at_rest("journalled", is_durable, "is making records durable");
         out.put("journalled", self.position().0);
+        let [_, last] = self.snapshots.get();
+        self.snapshots.set([last, Some(self.position().0)]);
     }
 
     fn load(&mut self, from: &mut Saved) {
         let mut position = 0u64;
         from.take("journalled", &mut position);
         self.replay.from = Some(position);
+        self.snapshots.set([None, Some(position)]);
     }
 }

@@ -90,7 +90,8 @@ impl<S: Storage> Journal<S> {
             next,
             latest: recovered.latest,
             group: None,
-            hold: None,
+            // Until it is open: whoever opened it may yet say what to hold.
+            hold: Some(Sequence(0)),
             synced: next,
             skipped: 0,
             marked: (next, now),
@@ -103,6 +104,7 @@ impl<S: Storage> Journal<S> {
             notify: None,
         };
         journal.wait_for_segment()?;
+        journal.hold = None;
         Ok((journal, recovered))
     }
 
