@@ -13,7 +13,7 @@ use millstream::io::journal::{
 };
 use millstream::io::{Codec, Directory, Files, Polled, Source, Storage, codec};
 use millstream::sim::{SimDisk, SimStorage};
-use millstream::{Record, Timestamp, us};
+use millstream::{Record, Timestamp, ms, secs, us};
 
 use super::real::folder;
 use super::world::{World, each_seed, settings, small};
@@ -353,6 +353,30 @@ fn a_follower_sees_what_is_durable_and_does_not_end() {
         source.poll(0, now, 4, &mut |r| seen.push(r.value)).unwrap();
     }
     assert_eq!(seen, (0..301).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_follower_does_not_stand_before_damage_for_ever() {
+    for damage in [4096 + 40, 4096 + 100] {
+        let mut world = World::new(4, small());
+        world.open().unwrap();
+        for n in 0..60 {
+            append(world.journal(), n..n + 1);
+            world.settle();
+        }
+        world.disk.flip("000000000001.segment", damage, 1).unwrap();
+        let mut source = JournalSource::open(world.disk.clone(), numbers()).unwrap().follow();
+        let (mut seen, mut now) = (0, Timestamp(0));
+        let error = loop {
+            now = now + ms(5);
+            match source.poll(0, now, 4, &mut |_| seen += 1) {
+                Ok(polled) => assert!(!polled.ended && now < Timestamp(0) + secs(3)),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.contains("000000000001.segment: damaged at byte"), "{damage}: {error}");
+        assert_eq!(seen, 15, "all before it");
+    }
 }
 
 #[test]

@@ -172,6 +172,12 @@ impl<F: Files> Reader<F> {
         self.group.map(|(found, _, _)| found.header)
     }
 
+    /// Whether there is more behind this place, so that whoever stays here has met damage, or a
+    /// writer that has just gone on to another segment.
+    pub fn should_go_on(&self) -> bool {
+        self.walk.is_broken() || self.walk.is_left_behind()
+    }
+
     /// What kind of end [`read`](Self::read) has come to.
     ///
     /// # Errors

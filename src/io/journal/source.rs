@@ -9,7 +9,7 @@ use crate::io::journal::reader::Reader;
 use crate::io::journal::sequence::Sequence;
 use crate::io::source::{Polled, Source};
 use crate::io::storage::Files;
-use crate::time::{Timestamp, ms};
+use crate::time::{Timestamp, ms, secs};
 
 /// A source of what is in a journal, in order, each record with its own timestamp: for running
 /// again what has been, and for running beside whoever writes it.
@@ -19,8 +19,8 @@ use crate::time::{Timestamp, ms};
 /// counted in [`Polled::rejected`], and the next one follows. Damage is an error once everything
 /// before it has been given.
 ///
-/// Reads block: one write of the journal at a time, usually out of the page cache. It makes no
-/// promise about timestamps.
+/// Reads block: one write of the journal at a time, usually out of the page cache. A follower at
+/// the end looks for more by opening files, which allocates. It makes no promise about timestamps.
 ///
 /// ```
 /// use millstream::io::journal::{Journal, JournalSource, Sequence, Settings};
@@ -56,7 +56,13 @@ pub struct JournalSource<F, C> {
     look_every: Duration,
     /// A follower that has come to the end looks again then.
     look_at: Timestamp,
+    /// Where it had come to, and since when.
+    stood: (Sequence, Timestamp),
 }
+
+/// How long a follower stands still where it should not before it looks for damage, which may mean
+/// reading a whole segment.
+const PATIENCE: Duration = secs(1);
 
 impl<F: Files, C: Codec> JournalSource<F, C> {
     /// From the first record that is kept to the last.
@@ -71,6 +77,7 @@ impl<F: Files, C: Codec> JournalSource<F, C> {
             follows: false,
             look_every: ms(1),
             look_at: Timestamp::MIN,
+            stood: (Sequence(0), Timestamp::MIN),
         })
     }
 
@@ -112,10 +119,18 @@ impl<F: Files, C: Codec> JournalSource<F, C> {
         self.wanted.map_or_else(|| self.reader.position(), Sequence)
     }
 
-    /// There is nothing more now: that is the end, or to be looked at again later.
-    fn at_the_end(&mut self, now: Timestamp) -> Result<bool, IoError> {
-        self.reader.end().map_err(as_io)?;
+    /// There is nothing more now: whether that is the end. A follower looks again later.
+    fn at_the_end(&mut self, now: Timestamp) -> Result<bool, JournalError> {
+        let (position, (stood, since)) = (self.reader.position(), self.stood);
         self.look_at = now + self.look_every;
+        if !self.follows {
+            self.reader.end()?;
+        } else if position != stood {
+            self.stood = (position, now);
+        } else if self.reader.should_go_on() && now >= since + PATIENCE {
+            self.reader.end()?;
+            self.stood.1 = now;
+        }
         Ok(!self.follows)
     }
 }
@@ -139,7 +154,7 @@ impl<F: Files + 'static, C: Codec> Source for JournalSource<F, C> {
         }
         for _ in 0..budget {
             let Some(entry) = self.reader.read().map_err(as_io)? else {
-                polled.ended = self.at_the_end(now)?;
+                polled.ended = self.at_the_end(now).map_err(as_io)?;
                 break;
             };
             match self.codec.decode(entry.bytes) {

@@ -144,6 +144,11 @@ impl Walk {
         later.any(|later| Some(later.header.epoch) != epoch && later.first.is_some())
     }
 
+    /// Whether a later segment has been begun.
+    pub fn is_left_behind(&self) -> bool {
+        self.catalog.segments.iter().skip(self.at + 1).any(|later| later.first.is_some())
+    }
+
     /// Whether the group before is not whole.
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
@@ -235,15 +240,16 @@ impl Walk {
         };
         let offset = self.broken.unwrap_or(self.offset);
         let rest = self.broken.map_or(self.offset, |at| at.next_multiple_of(BLOCK as u64));
-        let mut groups = 0;
+        let (mut groups, mut here) = (0, 0);
         for at in self.at..self.catalog.segments.len() {
             let from = if at == self.at { rest } else { BLOCK as u64 };
-            let before = groups;
             groups += self.look(files, at, from)?;
+            here = if at == self.at { groups } else { here };
             if self.proven > self.expected() {
                 // With nothing behind this segment's end, it is the next one's beginning.
                 let next = self.catalog.segments.get(self.at + 1);
-                let next = next.filter(|it| it.first.is_none() && at > self.at && before == 0);
+                let is_end = here == 0 && self.broken.is_none();
+                let next = next.filter(|next| next.first.is_none() && is_end);
                 let place = next.map(|next| (next.name(), BLOCK as u64));
                 let (file, offset) = place.unwrap_or((segment.name(), offset));
                 let (sequence, reason) = (self.expected().0, DAMAGED);
