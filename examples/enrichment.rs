@@ -9,6 +9,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use serde::{Deserialize, Serialize};
+
 use millstream::error::LookupError;
 use millstream::io::MemorySource;
 use millstream::lookup::{Answer, Bridge, Cache, Retry, TableLookup};
@@ -16,7 +18,7 @@ use millstream::metrics::Counter;
 use millstream::time::{Clock, SystemClock};
 use millstream::{Config, Record, Shard, Text, Timestamp, ms, secs};
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Order {
     customer: u32,
     symbol: Text<4>,

@@ -20,6 +20,9 @@ pub enum Error {
     /// A snapshot that cannot be taken or does not fit.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A checkpoint that cannot be kept, or cannot be gone on from.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A journal that is damaged, in use, or cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -84,10 +87,15 @@ impl Error {
             Self::Journal(JournalError::Locked { .. } | JournalError::Gone { .. }) => {
                 ErrorKind::Caller
             }
-            Self::Io(_) | Self::Lookup(_) | Self::Query(_) => ErrorKind::Restartable,
-            Self::Journal(JournalError::Io(_)) => ErrorKind::Restartable,
+            Self::Io(_) | Self::Lookup(_) | Self::Query(_) | Self::Panic { .. } => {
+                ErrorKind::Restartable
+            }
+            Self::Journal(JournalError::Io(_)) | Self::Checkpoint(CheckpointError::Io(_)) => {
+                ErrorKind::Restartable
+            }
+            Self::Checkpoint(_) => ErrorKind::Caller,
             Self::Journal(_) => ErrorKind::Fatal,
-            Self::Limit { .. } | Self::NoShard { .. } | Self::Panic { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } => ErrorKind::Fatal,
         }
     }
 }
@@ -205,7 +213,15 @@ pub enum SnapshotError {
         /// The name of its type.
         step: String,
         /// Why not.
-        reason: &'static str,
+        reason: String,
+    },
+    /// The bytes of a part are not what that part is made of.
+    #[error("the snapshot's part of `{operator}` is damaged: {reason}")]
+    Damaged {
+        /// The operator that is to be restored.
+        operator: &'static str,
+        /// What is wrong with them.
+        reason: String,
     },
     /// It was taken of another pipeline.
     #[error("a snapshot of another pipeline: {0}")]
@@ -219,6 +235,53 @@ pub enum SnapshotError {
         held: String,
         /// The name of the type that it wants.
         wanted: &'static str,
+    },
+}
+
+/// A checkpoint that cannot be kept, or that the pipeline cannot go on from.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The disk or a file failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// Somebody else writes checkpoints there.
+    #[error("{directory}: checkpoints are being written there by another process")]
+    Locked {
+        /// The directory.
+        directory: String,
+    },
+    /// A savepoint cannot have this name.
+    #[error("`{0}` is no name for a savepoint: letters, digits, `-`, `_` and `.`")]
+    Name(String),
+    /// A file is not the one that was written.
+    #[error("{file}: {reason}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It was taken of something else.
+    #[error("{file}: {reason}")]
+    Unfit {
+        /// The file of its manifest.
+        file: String,
+        /// In what it differs.
+        reason: String,
+    },
+    /// The newest one cannot be gone on from.
+    #[error(
+        "the newest checkpoint is of no use: {reason}; {}",
+        match .would_do {
+            Some(name) => format!("the newest one that would do is {name}"),
+            None => "there is none that would do".to_owned(),
+        }
+    )]
+    Refused {
+        /// Why.
+        reason: Box<CheckpointError>,
+        /// The file of the manifest of the newest one that can.
+        would_do: Option<String>,
     },
 }
 

@@ -35,7 +35,10 @@
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
 //! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
+//! | 4 | [`window_join`] | two streams meet in windows |
 //! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
+//! | 4 | [`checkpoint`] | where checkpoints are kept, and found again |
+//! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
@@ -114,8 +117,10 @@
 //! - **A new bench scenario**: one file in `cli/scenario/`.
 //! - **A house rule**: `tests/tidy.rs`, where the rules are tests.
 
+pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod commit;
 pub mod config;
 pub mod dataflow;
 pub mod disk;
@@ -136,6 +141,7 @@ pub mod table;
 pub mod testing;
 pub mod time;
 pub mod window;
+pub mod window_join;
 
 pub use config::{Config, Idle, Shards};
 pub use dataflow::{Change, Keyed, Pipeline, Plan, Record, Stage, Stream, Work};

@@ -34,6 +34,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use millstream::aggregates::{count, max, ohlc, sum, vwap};
 use millstream::dataflow::{Fabric, build};
 use millstream::io::Generator;
@@ -86,7 +88,7 @@ fn calls(f: impl FnOnce()) -> u64 {
     CALLS.get() - before
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Trade {
     symbol: u32,
     price: f64,

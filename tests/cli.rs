@@ -3,6 +3,8 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/checkpoint.rs"]
+mod checkpoint;
 #[path = "cli/command.rs"]
 mod command;
 #[path = "cli/help.rs"]

@@ -180,7 +180,7 @@ fn a_panic_stops_all_shards_and_is_reported() {
                 .for_each(drop);
             Ok(())
         }));
-        assert_eq!(error.kind(), ErrorKind::Fatal);
+        assert_eq!(error.kind(), ErrorKind::Restartable);
         let Error::Panic { shard, message } = &error else { panic!("{error:?}") };
         assert_eq!(*shard, shards - 1);
         assert!(message.starts_with("record ") && message.ends_with(" is poison"), "{message}");

@@ -3,6 +3,8 @@
 
 #[path = "lookup/bridge.rs"]
 mod bridge;
+#[path = "lookup/eventually.rs"]
+mod eventually;
 #[path = "lookup/file.rs"]
 mod file;
 #[path = "lookup/live.rs"]

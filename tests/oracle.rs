@@ -46,6 +46,8 @@ mod time_or_count;
 mod triggers;
 #[path = "oracle/views.rs"]
 mod views;
+#[path = "oracle/window_joins.rs"]
+mod window_joins;
 #[path = "oracle/windows.rs"]
 mod windows;
 

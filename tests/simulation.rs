@@ -11,6 +11,8 @@ use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use fastrand::Rng;
 use millstream::aggregates::{count, sum};
 use millstream::metrics::{Counter, Counters};
@@ -156,7 +158,7 @@ fn every_seed_agrees_with_the_model_and_replays() {
 }
 
 /// Where a record of the mesh came from, and its number there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Hop {
     from: usize,
     number: u64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::checkpoint::CheckpointCommand;
 use super::journal::JournalCommand;
 use super::report::Goal;
 use super::values::{self, TradeColumns};
@@ -36,6 +37,9 @@ pub enum Command {
     /// Look into a journal: whether it is whole, what is in it.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Look into checkpoints: which there are, what they hold, whether they are whole.
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
 }
 
 /// What a shard does when there is nothing to do.

@@ -8,6 +8,7 @@
 pub mod args;
 pub mod baseline;
 pub mod bench;
+pub mod checkpoint;
 pub mod failure;
 pub mod host;
 pub mod html;
@@ -52,6 +53,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Bench(args) => bench::run(args),
         Command::Journal(command) => journal::run(command),
+        Command::Checkpoint(command) => checkpoint::run(command),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The records of the throughput scenarios, the same for the engine and for the baselines.
 
+use serde::{Deserialize, Serialize};
+
 /// A reading of one of many meters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Reading {
     /// Which meter.
     pub key: u64,

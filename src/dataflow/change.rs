@@ -1,5 +1,7 @@
 //! What happened to a row of a table.
 
+use serde::{Deserialize, Serialize};
+
 /// What happened to a row. What was there before is carried along, so that whatever follows can
 /// take it back exactly: a group that the row leaves, a join that the row was part of.
 ///
@@ -12,7 +14,7 @@
 /// assert_eq!((change.before(), change.after()), (Some(&3), Some(&4)));
 /// assert_eq!(Change::between(Some(3), None), Some(Change::Delete(3)));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change<V> {
     /// There was no row, and now there is.
     Insert(V),

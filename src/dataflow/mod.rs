@@ -5,6 +5,7 @@
 //! `operator.rs`, then `stage.rs`.
 
 mod change;
+mod checkpoint;
 mod context;
 mod fabric;
 mod operator;
@@ -20,6 +21,7 @@ mod stream;
 mod two_input;
 
 pub use change::Change;
+pub use checkpoint::{Checkpoint, Epoch};
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
 pub(crate) use operator::pass_on;
@@ -30,7 +32,7 @@ pub(crate) use plan::SINK;
 pub use plan::{NodeId, Plan};
 pub(crate) use progress::{BETWEEN_LOOKS, Growth, MOVES, Progress};
 pub use record::Record;
-pub use saved::Saved;
+pub use saved::{Part, Saved};
 pub use shown::{Held, Shown};
 pub use stage::{Edge, Runnable, Stage};
 pub use stream::{KeyColumn, Keyed, Stream, Upstream};

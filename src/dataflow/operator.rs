@@ -1,6 +1,6 @@
 //! The one trait that every step of a pipeline is made of.
 
-use crate::dataflow::{Context, Record, Saved, Shown, Work};
+use crate::dataflow::{Checkpoint, Context, Record, Saved, Shown, Work};
 use crate::time::Watermark;
 
 /// Records handed over together, oldest first; what is not taken out is dropped.
@@ -49,6 +49,10 @@ pub trait Operator<In>: 'static {
     /// How much room there is, here and in everything downstream that is reached by direct calls.
     fn pressure(&self) -> Pressure;
 
+    /// A checkpoint has come this far, or is complete: passes it on to everything downstream. At
+    /// rest, when nothing waits here: where a barrier has come, `save` was called just before.
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context);
+
     /// Shows what it holds for its keys, and then lets what it was built around show its own.
     ///
     /// For tests and consoles, between two steps and never in one. What holds nothing passes it on,
@@ -89,6 +93,9 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
     fn pressure(&self) -> Pressure {
         (**self).pressure()
     }
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        (**self).on_checkpoint(checkpoint, cx);
+    }
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         (**self).inspect(each);
     }
@@ -104,7 +111,9 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
 /// holds what follows.
 macro_rules! pass_on {
     ($next:ident) => {
-        $crate::dataflow::pass_on!($next: watermark, batch_end, room, inspect, save, load);
+        $crate::dataflow::pass_on!(
+            $next: watermark, batch_end, room, checkpoint, inspect, save, load
+        );
     };
     ($next:ident: $($what:ident),+) => {
         $($crate::dataflow::pass_on!(@$what $next);)+
@@ -133,6 +142,15 @@ macro_rules! pass_on {
         #[inline]
         fn pressure(&self) -> $crate::dataflow::Pressure {
             self.$next.pressure()
+        }
+    };
+    (@checkpoint $next:ident) => {
+        fn on_checkpoint(
+            &mut self,
+            checkpoint: $crate::dataflow::Checkpoint,
+            cx: &mut $crate::dataflow::Context,
+        ) {
+            self.$next.on_checkpoint(checkpoint, cx);
         }
     };
     (@inspect $next:ident) => {

@@ -1,5 +1,7 @@
 //! How far an operator is behind the watermark that it was told, and how it catches up.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{BETWEEN_LOOKS, Context, Operator, Pressure, Progress, Work};
 use crate::time::Watermark;
 
@@ -7,7 +9,7 @@ use crate::time::Watermark;
 const BEHIND_MAX: u32 = 4;
 
 /// Work that a watermark makes due, done in slices; the watermark goes on when all of it is done.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Pace {
     progress: Progress,
     /// Work is due although the watermark stands.

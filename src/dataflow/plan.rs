@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Write};
 
+use serde::{Deserialize, Serialize};
+
 /// A step's place in the [`Plan`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NodeId(pub(crate) usize);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Node {
     label: String,
     inputs: Vec<NodeId>,
@@ -16,11 +18,12 @@ struct Node {
 ///
 /// Printed by `{}` as text, one step a line under the step that feeds it, and by [`dot`](Plan::dot)
 /// for Graphviz.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     nodes: Vec<Node>,
     /// Bytes that the bounded queues of one shard take.
     pub(crate) queue_bytes: usize,
+    #[serde(skip)]
     pub(crate) warnings: Vec<String>,
 }
 

@@ -1,5 +1,7 @@
 //! How far firing has come behind the watermark.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::{Timestamp, Watermark};
 
 /// Results between two looks at the clock and at the room downstream. With half as many a batch is
@@ -13,7 +15,7 @@ pub const MOVES: usize = 8;
 const OPENED_MIN: usize = 1 << 16;
 
 /// How far firing has come.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Progress {
     /// The last watermark that went on downstream.
     told: Watermark,

@@ -1,11 +1,13 @@
 //! The unit that flows.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// A value and when it happened.
 ///
 /// Every record has a timestamp: ingest time unless `event_time` says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record<T> {
     /// When it happened, in the time that windows are cut by.
     pub at: Timestamp,

@@ -1,10 +1,13 @@
-//! What the operators of a pipeline hold, copied between two steps, and given back to others like
+//! What the operators of a pipeline hold, as bytes between two steps, and given back to others like
 //! them.
 
-use std::any::{Any, type_name};
-use std::rc::Rc;
+use std::any::type_name;
+
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
 
 use crate::error::SnapshotError;
+use crate::state::Stored;
 
 /// What the steps of a shard hold, part by part, in the order in which they are asked.
 ///
@@ -19,7 +22,7 @@ use crate::error::SnapshotError;
 /// use millstream::dataflow::Saved;
 ///
 /// let mut saved = Saved::new();
-/// saved.put("counter", 7u64);
+/// saved.put("counter", &7u64);
 /// let mut saved = saved.checked()?;
 /// let mut count = 0u64;
 /// saved.take("counter", &mut count);
@@ -32,6 +35,8 @@ use crate::error::SnapshotError;
 /// [`Operator::load`]: crate::dataflow::Operator::load
 #[derive(Clone, Default)]
 pub struct Saved {
+    /// The contents of all parts, one behind the other.
+    bytes: Vec<u8>,
     parts: Vec<Part>,
     /// The part that is taken out next.
     next: usize,
@@ -41,12 +46,16 @@ pub struct Saved {
     wrong: Option<SnapshotError>,
 }
 
-/// One thing that an operator holds. Snapshots share it and never change it.
-#[derive(Clone)]
-struct Part {
-    operator: &'static str,
-    type_name: &'static str,
-    value: Rc<dyn Any>,
+/// One thing that an operator holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The operator that has put it in.
+    pub operator: String,
+    /// The type of what it is, as the compiler names it.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Where its bytes end; they begin where those of the part before it end.
+    pub end: usize,
 }
 
 impl Saved {
@@ -55,32 +64,71 @@ impl Saved {
         Self::default()
     }
 
-    /// Puts in a copy of what an operator holds.
-    pub fn put<V: 'static>(&mut self, operator: &'static str, value: V) {
-        let part = Part { operator, type_name: type_name::<V>(), value: Rc::new(value) };
-        self.parts.push(part);
+    /// What was put in before, perhaps by another process. `None` if the parts do not end where the
+    /// bytes end.
+    pub(crate) fn of(bytes: Vec<u8>, parts: Vec<Part>) -> Option<Self> {
+        let ends = || parts.iter().map(|part| part.end);
+        let fits = ends().is_sorted() && ends().next_back().unwrap_or(0) == bytes.len();
+        fits.then(|| Self { bytes, parts, ..Self::default() })
     }
 
-    /// Takes the next part out, and puts a copy of it in the place of `into`. If it is not of this
-    /// operator and type, `into` stays as it is and the restore has failed.
-    pub fn take<V: Clone + 'static>(&mut self, operator: &'static str, into: &mut V) {
+    /// The contents of all parts, one behind the other.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the bytes are.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Puts in what an operator holds.
+    pub fn put<V: Stored>(&mut self, operator: &'static str, value: &V) {
+        match postcard::serialize_with_flavor(value, Into(&mut self.bytes)) {
+            Ok(()) => self.parts.push(Part {
+                operator: operator.to_owned(),
+                type_name: type_name::<V>().to_owned(),
+                end: self.bytes.len(),
+            }),
+            Err(error) => self.note(SnapshotError::Unsaved {
+                step: operator.to_owned(),
+                reason: format!("{} does not let itself be written: {error}", type_name::<V>()),
+            }),
+        }
+    }
+
+    /// Takes the next part out, in the place of `into`. If it is not of this operator and type,
+    /// `into` stays as it is and the restore has failed.
+    pub fn take<V: Stored>(&mut self, operator: &'static str, into: &mut V) {
         if self.wrong.is_some() {
             return;
         }
+        match self.read(operator) {
+            Ok(value) => {
+                *into = value;
+                self.next += 1;
+            }
+            Err(wrong) => self.note(wrong),
+        }
+    }
+
+    fn read<V: Stored>(&self, operator: &'static str) -> Result<V, SnapshotError> {
         let wanted = type_name::<V>();
         let Some(part) = self.parts.get(self.next) else {
             let held = "nothing more".to_owned();
-            return self.note(SnapshotError::OtherType { operator, held, wanted });
+            return Err(SnapshotError::OtherType { operator, held, wanted });
         };
-        match part.value.downcast_ref::<V>().filter(|_| part.operator == operator) {
-            Some(value) => {
-                *into = value.clone();
-                self.next += 1;
-            }
-            None => {
-                let held = format!("{} of `{}`", part.type_name, part.operator);
-                self.note(SnapshotError::OtherType { operator, held, wanted });
-            }
+        if part.operator != operator || part.type_name != wanted {
+            let held = format!("{} of `{}`", part.type_name, part.operator);
+            return Err(SnapshotError::OtherType { operator, held, wanted });
+        }
+        let start = self.next.checked_sub(1).map_or(0, |before| self.parts[before].end);
+        let bytes = &self.bytes[start..part.end];
+        let damaged = |reason: &str| SnapshotError::Damaged { operator, reason: reason.to_owned() };
+        match postcard::take_from_bytes(bytes) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(damaged(&format!("{} bytes are left over", rest.len()))),
+            Err(error) => Err(damaged(&error.to_string())),
         }
     }
 
@@ -98,7 +146,10 @@ impl Saved {
 
     /// No snapshot can ever be taken of a step of type `V`.
     pub fn refuse<V: ?Sized>(&mut self, reason: &'static str) {
-        self.note(SnapshotError::Unsaved { step: plain_name::<V>().to_owned(), reason });
+        self.note(SnapshotError::Unsaved {
+            step: plain_name::<V>().to_owned(),
+            reason: reason.to_owned(),
+        });
     }
 
     /// Notes that a step has something of its own that is not saved: what a closure has captured,
@@ -111,8 +162,8 @@ impl Saved {
     }
 
     /// What [`unseen`](Self::unseen) noted.
-    pub fn unseen_steps(&self) -> &[String] {
-        &self.unseen
+    pub fn unseen_steps(&self) -> impl Iterator<Item = &str> {
+        self.unseen.iter().map(String::as_str)
     }
 
     /// Once all is put in: whether that is a snapshot.
@@ -147,6 +198,29 @@ impl Saved {
     }
 }
 
+/// Bytes that grow at their end.
+struct Into<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Into<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 /// The name of a type without those that it is made of, which in a fused stage are all that follow.
 fn plain_name<V: ?Sized>() -> &'static str {
     let name = type_name::<V>();
@@ -160,8 +234,8 @@ mod tests {
     #[test]
     fn parts_come_back_in_order_and_are_not_used_up() {
         let mut saved = Saved::new();
-        saved.put("reduce", 7u64);
-        saved.put("window", vec!['a']);
+        saved.put("reduce", &7u64);
+        saved.put("window", &vec!['a']);
         let saved = saved.checked().unwrap();
         for _ in 0..2 {
             let (mut n, mut letters, mut saved) = (0u64, Vec::<char>::new(), saved.clone());
@@ -175,7 +249,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_both_types() {
         let mut saved = Saved::new();
-        saved.put("reduce", 7u64);
+        saved.put("reduce", &7u64);
         let take = |operator, wanted: &mut dyn FnMut(&mut Saved, &'static str)| {
             let mut saved = saved.clone();
             wanted(&mut saved, operator);
@@ -212,6 +286,6 @@ mod tests {
         let mut saved = Saved::new();
         saved.unseen::<()>("map");
         saved.unseen::<Option<u8>>("filter");
-        assert_eq!(saved.unseen_steps(), ["filter (core::option::Option)"]);
+        assert!(saved.unseen_steps().eq(["filter (core::option::Option)"]));
     }
 }

@@ -1,6 +1,6 @@
 //! A stage: steps fused by generics, closed by one box at its edge.
 
-use crate::dataflow::{Context, Operator, Saved, Shown, Work};
+use crate::dataflow::{Checkpoint, Context, Epoch, Operator, Saved, Shown, Work};
 
 /// A stage in the making: it knows how to wrap itself around whatever comes next.
 ///
@@ -54,6 +54,13 @@ pub trait Runnable {
 
     /// Its input has ended and nothing is left to do or to send.
     fn is_done(&self) -> bool;
+
+    /// Whether the barrier of this checkpoint has come in on all its inputs, and it is at rest.
+    fn is_at(&self, barrier: Epoch) -> bool;
+
+    /// A checkpoint has come this far, or is complete: see [`Operator::on_checkpoint`]. Takes in
+    /// again what follows a barrier.
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context);
 
     /// Shows what its operators hold: see [`Operator::inspect`].
     fn inspect(&self, _each: &mut dyn FnMut(Shown<'_>)) {}

@@ -4,8 +4,11 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{
-    Batch, Context, Edge, Operator, Pressure, Record, Runnable, Saved, Shown, Stage, Stream, Work,
+    Batch, Checkpoint, Context, Edge, Epoch, Operator, Pressure, Record, Runnable, Saved, Shown,
+    Stage, Stream, Work,
 };
 use crate::time::{Merged, Timestamp, Watermark};
 
@@ -13,7 +16,7 @@ use crate::time::{Merged, Timestamp, Watermark};
 ///
 /// An input that is idle has come as far as the other: nothing waits for it. One that has ended has
 /// come to the end of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reached {
     /// No record of the left input will follow that is before this.
     pub left: Timestamp,
@@ -56,6 +59,9 @@ pub trait TwoInput<L, R>: 'static {
 
     /// How much room there is.
     fn pressure(&self) -> Pressure;
+
+    /// See [`Operator::on_checkpoint`]: once, when both inputs have come so far.
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context);
 
     /// See [`Operator::inspect`].
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>));
@@ -191,6 +197,13 @@ where
         self.joint.borrow().operator.pressure()
     }
 
+    /// The left half hears of it for both.
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        if self.input == LEFT {
+            self.joint.borrow_mut().operator.on_checkpoint(checkpoint, cx);
+        }
+    }
+
     /// The left half shows and keeps all that both share.
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         if self.input == LEFT {
@@ -201,8 +214,8 @@ where
     fn save(&self, out: &mut Saved) {
         if self.input == LEFT {
             let joint = self.joint.borrow();
-            out.put("two inputs", joint.merged.clone());
-            out.put("two inputs", joint.reached);
+            out.put("two inputs", &joint.merged);
+            out.put("two inputs", &joint.reached);
             joint.operator.save(out);
         }
     }
@@ -238,6 +251,15 @@ impl Runnable for Both {
 
     fn is_done(&self) -> bool {
         self.left.is_done() && self.right.is_done()
+    }
+
+    fn is_at(&self, barrier: Epoch) -> bool {
+        self.left.is_at(barrier) && self.right.is_at(barrier)
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.left.on_checkpoint(checkpoint, cx);
+        self.right.on_checkpoint(checkpoint, cx);
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {

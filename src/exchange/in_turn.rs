@@ -25,7 +25,7 @@ impl<T: 'static> Route<T> for InTurn {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("in turn", self.next);
+        out.put("in turn", &self.next);
     }
 
     fn load(&mut self, from: &mut Saved) {

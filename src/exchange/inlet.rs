@@ -1,6 +1,8 @@
 //! The receiving side of an edge: the lanes that lead to it, merged into one operator.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Saved, Shown, Work};
+use crate::dataflow::{
+    Checkpoint, Context, Epoch, Operator, Pressure, Record, Runnable, Saved, Shown, Work,
+};
 use crate::exchange::outbox::Mark;
 use crate::exchange::port::Handover;
 use crate::exchange::ring::RingReceiver;
@@ -19,8 +21,11 @@ pub enum Lane<T> {
 ///
 /// It takes nothing before every lane has said something. A watermark merged without a lane that is
 /// merely late to start would depend on which shard started first, and lateness with it.
+///
+/// A lane that has brought the barrier of a checkpoint is held: nothing more is taken from it until
+/// all lanes have brought theirs, and the barrier has gone on.
 pub struct Inlet<T> {
-    here: Vec<(usize, Handover<T>)>,
+    here: Vec<Here<T>>,
     there: Vec<There<T>>,
     merged: Merged,
     operator: Box<dyn Operator<T>>,
@@ -30,11 +35,21 @@ pub struct Inlet<T> {
     settled: bool,
 }
 
+/// A lane from a stage of this shard.
+struct Here<T> {
+    path: usize,
+    handover: Handover<T>,
+    /// The barrier that it has brought.
+    held: Option<Epoch>,
+}
+
 /// A lane from another shard, and the records of a batch whose end has not arrived yet.
 struct There<T> {
     path: usize,
     ring: RingReceiver<T>,
     inbox: Vec<Record<T>>,
+    /// The barrier that it has brought.
+    held: Option<Epoch>,
 }
 
 impl<T: 'static> Inlet<T> {
@@ -44,9 +59,10 @@ impl<T: 'static> Inlet<T> {
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for (path, lane) in lanes.into_iter().enumerate() {
             match lane {
-                Lane::Here(handover) => here.push((path, handover)),
+                Lane::Here(handover) => here.push(Here { path, handover, held: None }),
                 Lane::There(ring) => {
-                    there.push(There { path, ring, inbox: Vec::with_capacity(batch_max) });
+                    let inbox = Vec::with_capacity(batch_max);
+                    there.push(There { path, ring, inbox, held: None });
                 }
             }
         }
@@ -62,7 +78,7 @@ impl<T: 'static> Inlet<T> {
     /// that has ended already must not hold back the watermark until its turn comes.
     #[cold]
     fn start(&mut self, cx: &mut Context) -> bool {
-        self.started = self.here.iter().all(|(_, handover)| !handover.borrow().is_empty())
+        self.started = self.here.iter().all(|here| !here.handover.borrow().is_empty())
             && self.there.iter().all(|there| !there.ring.is_empty())
             && self.operator.pressure() != Pressure::Full;
         if self.started {
@@ -80,14 +96,16 @@ impl<T: 'static> Inlet<T> {
     fn take_first_marks(&mut self) {
         let Self { here, there, merged, .. } = self;
         for There { path, ring, .. } in there {
-            while let Some(mark) = ring.receive_mark() {
-                merged.update(*path, mark.watermark());
+            while let Some(watermark) = ring.receive_watermark() {
+                merged.update(*path, watermark);
             }
         }
-        for (path, handover) in here {
+        for Here { path, handover, .. } in here {
             let mut outbox = handover.borrow_mut();
-            while let Some((0, mark)) = outbox.marks.first() {
-                merged.update(*path, mark.watermark());
+            while let Some((0, mark)) = outbox.marks.first()
+                && let Some(watermark) = mark.watermark()
+            {
+                merged.update(*path, watermark);
                 outbox.forget_marks(0, 1);
             }
         }
@@ -98,7 +116,7 @@ impl<T: 'static> Inlet<T> {
     fn receive(&mut self, lane: usize, cx: &mut Context) -> Work {
         let mut budget = 2 * self.batch_max;
         while budget > 0 && self.operator.pressure() != Pressure::Full {
-            let There { path, ring, inbox } = &mut self.there[lane];
+            let There { path, ring, inbox, held } = &mut self.there[lane];
             let room = budget.min(self.batch_max - inbox.len());
             let (taken, mark) = ring.receive(room, inbox);
             if taken == 0 {
@@ -111,6 +129,10 @@ impl<T: 'static> Inlet<T> {
             }
             if !inbox.is_empty() && (mark.is_some() || inbox.len() == self.batch_max) {
                 self.operator.on_batch(inbox.drain(..), cx);
+            }
+            if let Some(Mark::Barrier(epoch)) = mark {
+                *held = Some(epoch);
+                break;
             }
             if let Some(mark) = mark {
                 self.on_mark(path, mark, cx);
@@ -126,11 +148,11 @@ impl<T: 'static> Inlet<T> {
         loop {
             if self.operator.pressure() == Pressure::Full {
                 cx.left_over = true;
-                let mut outbox = self.here[lane].1.borrow_mut();
+                let mut outbox = self.here[lane].handover.borrow_mut();
                 outbox.left_over |= !outbox.is_empty();
                 break;
             }
-            let (path, handover) = &self.here[lane];
+            let Here { path, handover, held } = &mut self.here[lane];
             let (path, mut outbox) = (*path, handover.borrow_mut());
             let (records, mark) = match outbox.marks.first() {
                 Some((position, mark)) if *position <= self.batch_max => (*position, Some(*mark)),
@@ -148,6 +170,10 @@ impl<T: 'static> Inlet<T> {
             outbox.forget_marks(records, usize::from(mark.is_some()));
             drop(outbox);
             work += Work(records as u64 + 1);
+            if let Some(Mark::Barrier(epoch)) = mark {
+                *held = Some(epoch);
+                break;
+            }
             if let Some(mark) = mark {
                 self.on_mark(path, mark, cx);
             }
@@ -160,6 +186,7 @@ impl<T: 'static> Inlet<T> {
         let (watermark, ingress) = match mark {
             Mark::Watermark(watermark) => (watermark, None),
             Mark::BatchEnd { ingress, watermark } => (watermark, Some(ingress)),
+            Mark::Barrier(_) => return,
         };
         if let Some(ingress) = ingress {
             cx.ingress = ingress;
@@ -185,7 +212,8 @@ impl<T: 'static> Runnable for Inlet<T> {
             return work;
         }
         for lane in 0..self.there.len() {
-            if !self.there[lane].ring.is_empty() {
+            let There { ring, held, .. } = &self.there[lane];
+            if held.is_none() && !ring.is_empty() {
                 self.settled = false;
                 cx.begin_edge();
                 work += self.receive(lane, cx);
@@ -201,7 +229,8 @@ impl<T: 'static> Runnable for Inlet<T> {
             return work;
         }
         for lane in 0..self.here.len() {
-            if !self.here[lane].1.borrow().is_empty() {
+            let Here { handover, held, .. } = &self.here[lane];
+            if held.is_none() && !handover.borrow().is_empty() {
                 self.settled = false;
                 cx.begin_edge();
                 work += self.take(lane, cx);
@@ -214,18 +243,37 @@ impl<T: 'static> Runnable for Inlet<T> {
         self.merged.now().is_end() && self.operator.pressure() == Pressure::Clear
     }
 
+    /// Lanes that have ended bring barriers too.
+    fn is_at(&self, barrier: Epoch) -> bool {
+        self.here.iter().all(|here| here.held == Some(barrier))
+            && self.there.iter().all(|there| there.held == Some(barrier))
+            && self.operator.pressure() == Pressure::Clear
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        if let Checkpoint::Barrier(_) = checkpoint {
+            self.here.iter_mut().for_each(|here| here.held = None);
+            self.there.iter_mut().for_each(|there| there.held = None);
+        }
+        (self.settled, cx.left_over) = (false, true);
+        self.operator.on_checkpoint(checkpoint, cx);
+    }
+
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.operator.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {
-        let here = self.here.iter().all(|(_, handover)| handover.borrow().is_empty());
-        let is_empty = |there: &There<T>| there.ring.is_empty() && there.inbox.is_empty();
-        let is_at_rest = here && self.there.iter().all(is_empty);
+        // What is behind a barrier comes again after a restore.
+        let is_done = |here: &Here<T>| here.held.is_some() || here.handover.borrow().is_empty();
+        let is_empty = |there: &There<T>| {
+            there.held.is_some() || (there.ring.is_empty() && there.inbox.is_empty())
+        };
+        let is_at_rest = self.here.iter().all(is_done) && self.there.iter().all(is_empty);
         out.at_rest("inlet", is_at_rest, "has not taken in what arrived");
-        out.put("inlet", self.merged.clone());
-        out.put("inlet", self.started);
-        out.put("inlet", self.settled);
+        out.put("inlet", &self.merged);
+        out.put("inlet", &self.started);
+        out.put("inlet", &self.settled);
         self.operator.save(out);
     }
 

@@ -1,6 +1,6 @@
 //! Records that no window takes any more.
 
-use crate::dataflow::{Context, Edge, Pressure, Record, Saved, Stream, Work};
+use crate::dataflow::{Checkpoint, Context, Edge, Pressure, Record, Saved, Stream, Work};
 use crate::exchange::edge;
 use crate::exchange::side::Side;
 use crate::metrics::Counter;
@@ -98,6 +98,13 @@ impl<T> LateRecords<T> {
     /// Sends what did not fit before.
     pub fn resume(&mut self, cx: &mut Context) -> Work {
         self.side.as_mut().map_or(Work::NONE, |side| side.resume(cx))
+    }
+
+    /// See [`Side::on_checkpoint`].
+    pub fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        if let Some(side) = &mut self.side {
+            side.on_checkpoint(checkpoint, cx);
+        }
     }
 
     /// See [`Side::save`].

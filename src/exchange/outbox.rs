@@ -1,6 +1,6 @@
 //! What one edge of a pipeline has to deliver: records, and the marks between them.
 
-use crate::dataflow::Record;
+use crate::dataflow::{Epoch, Record};
 use crate::time::{Timestamp, Watermark};
 
 /// What travels in band between the records of a lane.
@@ -17,13 +17,16 @@ pub enum Mark {
         /// How far event time has come after it.
         watermark: Watermark,
     },
+    /// What came before belongs to this checkpoint, what follows does not.
+    Barrier(Epoch),
 }
 
 impl Mark {
-    /// How far event time has come.
-    pub(super) fn watermark(self) -> Watermark {
+    /// How far event time has come, if it says so.
+    pub(super) fn watermark(self) -> Option<Watermark> {
         match self {
-            Self::Watermark(watermark) | Self::BatchEnd { watermark, .. } => watermark,
+            Self::Watermark(watermark) | Self::BatchEnd { watermark, .. } => Some(watermark),
+            Self::Barrier(_) => None,
         }
     }
 }
@@ -79,7 +82,7 @@ impl<T> Outbox<T> {
     pub(super) fn ingress(&self) -> Option<Timestamp> {
         self.marks.iter().find_map(|(_, mark)| match mark {
             Mark::BatchEnd { ingress, .. } => Some(*ingress),
-            Mark::Watermark(_) => None,
+            Mark::Watermark(_) | Mark::Barrier(_) => None,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Context, Pressure, Record, Saved, Work};
+use crate::dataflow::{Checkpoint, Context, Pressure, Record, Saved, Work};
 use crate::exchange::outbox::{Mark, Outbox};
 use crate::exchange::ring::RingSender;
 use crate::metrics::Counter;
@@ -99,10 +99,19 @@ impl<T> Port<T> {
         Work(sent as u64)
     }
 
+    /// Puts a barrier behind all that was pushed. That a checkpoint is complete is not told here:
+    /// the other end hears of it by itself.
+    pub fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        if let Checkpoint::Barrier(epoch) = checkpoint {
+            self.outbox.mark(Mark::Barrier(epoch));
+            self.send(cx);
+        }
+    }
+
     /// Puts into a snapshot what the other side was told; nothing may wait to be sent.
     pub fn save(&self, out: &mut Saved) {
         out.at_rest("port", self.outbox.is_empty(), "has not sent all it was given");
-        out.put("port", self.told);
+        out.put("port", &self.told);
     }
 
     /// Takes it from a snapshot.

@@ -1,6 +1,6 @@
 //! The sending side of an edge: one port to each shard that records may go to.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Saved, Work};
+use crate::dataflow::{Checkpoint, Context, Operator, Pressure, Record, Saved, Work};
 use crate::exchange::partition::{Route, To};
 use crate::exchange::port::Port;
 use crate::time::Watermark;
@@ -80,7 +80,7 @@ impl<T> Ports<T> {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("exchange", self.watermark);
+        out.put("exchange", &self.watermark);
         self.ports.iter().for_each(|port| port.save(out));
     }
 
@@ -132,6 +132,10 @@ impl<T: 'static, R: Route<T>> Operator<T> for Exchange<T, R> {
     #[inline]
     fn pressure(&self) -> Pressure {
         self.ports.pressure()
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.ports.ports.iter_mut().for_each(|port| port.on_checkpoint(checkpoint, cx));
     }
 
     fn save(&self, out: &mut Saved) {

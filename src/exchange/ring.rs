@@ -9,6 +9,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use crate::dataflow::Record;
 use crate::exchange::outbox::{Mark, Outbox};
 use crate::memory::Bell;
+use crate::time::Watermark;
 
 /// What a slot of a ring holds: control travels with the records, in order.
 enum Slot<T> {
@@ -115,11 +116,11 @@ impl<T> RingReceiver<T> {
         self.consumer.is_empty()
     }
 
-    /// Takes the next mark, if that is what comes next.
-    pub(super) fn receive_mark(&mut self) -> Option<Mark> {
+    /// Takes what comes next, if that is a mark that says how far event time has come.
+    pub(super) fn receive_watermark(&mut self) -> Option<Watermark> {
         let Ok(Slot::Mark(mark)) = self.consumer.peek() else { return None };
-        let mark = *mark;
-        self.consumer.pop().is_ok().then_some(mark)
+        let watermark = mark.watermark()?;
+        self.consumer.pop().is_ok().then_some(watermark)
     }
 
     /// Moves records into `inbox`, up to and without the next mark, which it returns. Takes at most

@@ -60,7 +60,7 @@ impl<T: 'static> Route<T> for Shuffle {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("shuffle", self.random.get_seed());
+        out.put("shuffle", &self.random.get_seed());
     }
 
     fn load(&mut self, from: &mut Saved) {

@@ -1,6 +1,6 @@
 //! An output beside the main one.
 
-use crate::dataflow::{Context, Pressure, Record, Saved, Work};
+use crate::dataflow::{Checkpoint, Context, Pressure, Record, Saved, Work};
 use crate::exchange::port::Port;
 use crate::time::Watermark;
 
@@ -39,9 +39,14 @@ impl<V> Side<V> {
         self.port.send(cx)
     }
 
+    /// See [`Operator::on_checkpoint`](crate::dataflow::Operator::on_checkpoint).
+    pub fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.port.on_checkpoint(checkpoint, cx);
+    }
+
     /// Puts into a snapshot what the side was told; nothing may wait to be sent.
     pub fn save(&self, out: &mut Saved) {
-        out.put("side", self.watermark);
+        out.put("side", &self.watermark);
         self.port.save(out);
     }
 

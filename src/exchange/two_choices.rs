@@ -47,7 +47,7 @@ impl<T, K: Key, F: Fn(&T) -> K + 'static> Route<T> for TwoChoices<F> {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("two choices", self.sent.clone());
+        out.put("two choices", &self.sent);
     }
 
     fn load(&mut self, from: &mut Saved) {

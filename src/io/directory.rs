@@ -103,6 +103,11 @@ impl Files for Directory {
         Ok(())
     }
 
+    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.open = None;
+        fs::write(self.path.join(name), bytes)
+    }
+
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.writing(name)?.write_all_at(bytes, offset)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Record, Saved};
 use crate::error::{ConfigError, IoError};
 use crate::io::{Polled, Source};
@@ -57,7 +59,7 @@ pub struct Generator<F> {
 }
 
 /// Where a generator is in its sequence.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
     beat: Beat,
     /// The number of the next record in the whole sequence.
@@ -192,7 +194,7 @@ impl<T: 'static, F: FnMut(u64, Timestamp) -> T + 'static> Source for Generator<F
     /// Its position is the number of the next record.
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>("generator");
-        out.put("generator", self.run.clone());
+        out.put("generator", &self.run);
     }
 
     fn load(&mut self, from: &mut Saved) {
@@ -242,7 +244,7 @@ pub(super) fn period(setting: &'static str, rate: f64) -> Result<u128, ConfigErr
 }
 
 /// A clock that advances by a fixed step finer than a nanosecond.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Beat {
     /// Whole nanoseconds since the epoch in the upper half, 2^-64 ns in the lower.
     time: i128,

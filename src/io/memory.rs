@@ -67,7 +67,7 @@ impl<T: Clone + 'static> Source for MemorySource<T> {
 
     /// Its position is how many records it has dealt.
     fn save(&self, out: &mut Saved) {
-        out.put("memory source", self.next);
+        out.put("memory source", &self.next);
     }
 
     fn load(&mut self, from: &mut Saved) {

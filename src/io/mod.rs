@@ -6,6 +6,7 @@
 mod codec;
 pub mod csv;
 mod directory;
+mod gate;
 mod generator;
 mod iter;
 pub mod journal;
@@ -17,6 +18,7 @@ mod storage;
 
 pub use codec::{Codec, CodecOf, codec};
 pub use directory::Directory;
+pub use gate::{AtCheckpoint, Commit, MemoryCommits};
 pub use generator::Generator;
 pub use iter::IterSource;
 pub use memory::{Callback, MemorySink, MemorySource, callback};

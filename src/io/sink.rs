@@ -1,6 +1,6 @@
 //! Where records go.
 
-use crate::dataflow::{Record, Saved};
+use crate::dataflow::{Epoch, Record, Saved};
 use crate::error::IoError;
 use crate::time::Timestamp;
 
@@ -35,6 +35,26 @@ pub trait Sink<In>: 'static {
     /// Nothing more will come: make it complete.
     fn end_of_stream(&mut self) -> Result<(), IoError> {
         Ok(())
+    }
+
+    /// A checkpoint has come this far: what was accepted before belongs to it, what comes next does
+    /// not. A sink whose output must not be seen before the checkpoint is complete makes it so that
+    /// it can be shown later, even by another that was restored: the first phase of a commit.
+    /// [`save`](Sink::save) was called just before.
+    fn on_barrier(&mut self, _epoch: Epoch) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    /// That checkpoint is complete, and nothing before it will come again: the second phase. May
+    /// never be called, or not for each checkpoint, or again after a restore.
+    fn on_complete(&mut self, _epoch: Epoch) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    /// Goes on with a commit that is under way; returns whether it still is. Asked again and again
+    /// while it is: no checkpoint begins, and the shard is not done, before it is over.
+    fn poll(&mut self) -> Result<bool, IoError> {
+        Ok(false)
     }
 
     /// Copies into a snapshot what it must know to go on. Nothing by default: what has been written

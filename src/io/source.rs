@@ -1,6 +1,6 @@
 //! Where records come from.
 
-use crate::dataflow::{Record, Saved};
+use crate::dataflow::{Epoch, Record, Saved};
 use crate::error::IoError;
 use crate::time::Timestamp;
 
@@ -55,6 +55,9 @@ pub trait Source: 'static {
         budget: usize,
         emit: &mut impl FnMut(Record<Self::Out>),
     ) -> Result<Polled, IoError>;
+
+    /// A checkpoint is complete: nobody will ever go back behind the positions that it holds.
+    fn on_complete(&mut self, _epoch: Epoch) {}
 
     /// Copies its positions into a snapshot, so that another source like this one can go on from
     /// there. A source that keeps the default has none, and no snapshot can be taken of a pipeline

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ConfigError;
 use crate::time::nanos;
 
@@ -46,7 +48,7 @@ impl Bound {
 
 /// The interval in which the right record must be, both ends included: nanoseconds after the left
 /// record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     pub from: i64,
     pub to: i64,

@@ -2,8 +2,9 @@
 
 use crate::dataflow::{Stage, Stream};
 use crate::join::AsofJoin;
+use crate::state::Stored;
 
-impl<'p, S: Stage<Out: Copy>> Stream<'p, S> {
+impl<'p, S: Stage<Out: Copy + Stored>> Stream<'p, S> {
     /// Gives each record, on whatever shard it is, the state that a control stream had at its time.
     /// A selection must follow, as for an [as-of join](crate::Keyed::asof_join).
     ///
@@ -32,7 +33,7 @@ impl<'p, S: Stage<Out: Copy>> Stream<'p, S> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with_broadcast<C: Stage<Out: Copy + Send>>(
+    pub fn with_broadcast<C: Stage<Out: Copy + Send + Stored>>(
         self,
         control: Stream<'p, C>,
     ) -> AsofJoin<'p, (), S::Out, C::Out> {

@@ -1,12 +1,14 @@
 //! The records of two inputs in one order of time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::{Chunks, Queue};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// The records of one input that wait for their turn.
 ///
 /// Most come in order and wait in a queue; those that come behind it wait in a wheel.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 struct Lane<T: Copy> {
     queue: Queue,
     queued: Chunks<(i64, T)>,
@@ -71,7 +73,7 @@ impl<T: Copy> Lane<T> {
 
 /// The records of two inputs, which come out in one order of time: those of one input and of equal
 /// times in the order in which they came in; which input is first of equal times is fixed.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 pub struct InOrder<L: Copy, R: Copy> {
     left: Lane<L>,
     right: Lane<R>,

@@ -2,13 +2,14 @@
 
 use crate::config::Config;
 use crate::dataflow::{
-    Batch, Context, Meets, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput, Work,
+    Batch, Checkpoint, Context, Meets, Operator, Pace, Pressure, Reached, Record, Saved, Shown,
+    TwoInput, Work,
 };
 use crate::error::Error;
 use crate::join::arrivals::Arrivals;
 use crate::join::in_order::{InOrder, Next};
 use crate::join::sides::Inputs;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What a join does with records whose turn has come: those of both inputs in one order of time.
@@ -88,8 +89,8 @@ impl<K, L, R, J> MakeInTurn<K, L, R, J> {
 impl<K, L, R, J> Meets<L, R> for MakeInTurn<K, L, R, J>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     J: InTurn<K, L, R>,
 {
     type Out = J::Out;
@@ -134,8 +135,8 @@ fn moved(at: Timestamp, by: i64) -> Timestamp {
 impl<K, L, R, J, N> InTurnOperator<K, L, R, J, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     J: InTurn<K, L, R>,
     N: Operator<J::Out>,
 {
@@ -199,8 +200,8 @@ fn act<K: Key, L: Copy, R: Copy, J: InTurn<K, L, R>>(
 impl<K, L, R, J, N> TwoInput<L, R> for InTurnOperator<K, L, R, J, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     J: InTurn<K, L, R>,
     N: Operator<J::Out>,
 {
@@ -253,6 +254,12 @@ where
         self.pace.pressure().max(late).max(self.next.pressure())
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.left.late.on_checkpoint(checkpoint, cx);
+        self.right.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.join.inspect(each);
         self.next.inspect(each);
@@ -260,9 +267,9 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest(J::NAME, !self.pace.is_pending(), "has records whose turn has come");
-        out.put(J::NAME, self.order.clone());
-        out.put(J::NAME, [self.left.reached, self.right.reached, self.passed]);
-        out.put(J::NAME, self.pace.clone());
+        out.put(J::NAME, &self.order);
+        out.put(J::NAME, &[self.left.reached, self.right.reached, self.passed]);
+        out.put(J::NAME, &self.pace);
         self.join.save(out);
         self.left.late.save(out);
         self.right.late.save(out);

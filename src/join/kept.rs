@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::join::pane::{Entry, Pane};
-use crate::state::{Cursor, Key, NONE};
+use crate::state::{Cursor, Key, NONE, Stored};
 use crate::time::Timestamp;
 
 /// The shortest stretch of time, as a power of two: 1024 ns.
@@ -19,7 +21,8 @@ const GAP_MIN: u64 = 64;
 /// stretches where records are few, and one where they are many. A pane is dropped whole when its
 /// last record is past: nothing is ever searched for what is old, and its memory serves the next
 /// pane.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "T: Stored")]
 pub struct Kept<K: Key, T: Copy> {
     /// In the order of time, and never none: the first reaches back to the beginning of time, each
     /// to where the next begins, and the last to the end.
@@ -73,7 +76,7 @@ pub enum Seen {
     End,
 }
 
-impl<K: Key, T: Copy + 'static> Kept<K, T> {
+impl<K: Key, T: Copy + Stored> Kept<K, T> {
     /// Nothing is kept. Looks will reach over `length` nanoseconds, and records be kept for about
     /// as long as `reach`.
     pub fn new(seed: u64, length: u64, reach: u64) -> Self {

@@ -6,9 +6,11 @@
 //!
 //! | join | room | how it looks at its inputs |
 //! |---|---|---|
-//! | `interval_join` | `interval/`, `kept.rs`, `pane.rs` | as they come: each looks for partners |
+//! | `interval_join`, `cross_join` | `interval/`, `kept.rs`, `pane.rs` | as they come: each looks |
 //! | `asof_join`, `temporal_join`, `with_broadcast` | `asof/` | in order of time, `in_turn.rs` |
 //! | `window_around` | `around/` | in order of time, `in_turn.rs` |
+//!
+//! What meets in windows is in `window_join/`, a floor up.
 //!
 //! May not know windows. Start with `sides.rs` (what all joins say of their inputs) and `bound.rs`
 //! (what may meet), then `interval/operator.rs` or `in_turn.rs` (what happens to a record).
@@ -18,6 +20,7 @@ mod arrivals;
 mod asof;
 mod bound;
 mod broadcast;
+mod cross;
 mod in_order;
 mod in_turn;
 mod interval;
@@ -30,5 +33,7 @@ mod temporal;
 pub use around::{Around, AroundBetween, Rights};
 pub use asof::AsofJoin;
 pub use bound::{Bound, after, before, same_time};
+pub use cross::{CrossBetween, CrossJoin};
 pub use interval::{FanOut, IntervalJoin, JoinBetween};
+pub(crate) use sides::{Inputs, Sides};
 pub use temporal::TemporalJoin;

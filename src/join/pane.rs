@@ -1,7 +1,9 @@
 //! The records of a piece of time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::memory::Blocks;
-use crate::state::{Cursor, Key, NONE, Table};
+use crate::state::{Cursor, Key, NONE, Stored, Table};
 use crate::time::Timestamp;
 
 /// So many records are worth a pane of their own.
@@ -11,7 +13,7 @@ const PANE_MIN: usize = 1024;
 const NO_STRETCH: (i64, i64) = (i64::MAX, i64::MIN);
 
 /// A record that is kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Entry<T> {
     pub at: Timestamp,
     pub value: T,
@@ -22,7 +24,7 @@ pub struct Entry<T> {
 }
 
 /// The records of one key in one stretch of time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Run {
     first: u32,
     last: u32,
@@ -35,7 +37,9 @@ impl Default for Run {
 }
 
 /// The records of some stretches of time: an arena, and a table of their runs.
-#[derive(Clone)]
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "K: Key, T: Copy + Stored")]
 pub struct Pane<K: Key, T> {
     /// The first stretch that belongs here.
     pub start: i64,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, Keyed, Stage, Stream};
 use crate::join::AsofJoin;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 
-impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
+impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     /// Gives each record the row of its key as it was at its time: each version says how a row is
     /// from its time on; one for which `is_deletion` says so, that there is none.
     ///
@@ -35,7 +35,7 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn temporal_join<V: Copy + 'static, D: Fn(&V) -> bool + 'static>(
+    pub fn temporal_join<V: Copy + Stored, D: Fn(&V) -> bool + 'static>(
         self,
         versions: Keyed<'p, K, V>,
         is_deletion: D,
@@ -54,8 +54,8 @@ pub struct TemporalJoin<'p, K, L, V, D> {
 impl<'p, K, L, V, D> TemporalJoin<'p, K, L, V, D>
 where
     K: Key,
-    L: Copy + 'static,
-    V: Copy + 'static,
+    L: Copy + Stored,
+    V: Copy + Stored,
     D: Fn(&V) -> bool + 'static,
 {
     /// How far behind the watermark of its stream a record or a version may come and still count.

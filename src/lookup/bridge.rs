@@ -11,6 +11,7 @@ use crate::error::Full;
 use crate::exchange::{PipeReceiver, PipeSender, pipe, pipe_bytes};
 use crate::lookup::service::{Answer, CallId, Lookup};
 use crate::memory::Bell;
+use crate::state::Stored;
 use crate::time::Timestamp;
 
 use futures::Futures;
@@ -34,13 +35,13 @@ pub use worker::Worker;
 /// use millstream::{io::IterSource, Config, Record, Shard, Timestamp};
 /// # fn main() -> millstream::Result<()> {
 /// let (mut shard, mut lengths) = Shard::embed(Config::embedded(), |p| {
-///     let names = ["Ada", "Grace"].map(|name| Record::new(Timestamp(0), name));
-///     let slow = Bridge::blocking(2, |name: &&str| {
+///     let names = ["Ada", "Grace"].map(|name| Record::new(Timestamp(0), name.to_owned()));
+///     let slow = Bridge::blocking(2, |name: &String| {
 ///         std::thread::sleep(std::time::Duration::from_millis(1));
 ///         Ok(Some(name.len()))
 ///     });
 ///     let names = p.source(IterSource::new(names.into_iter()));
-///     Ok(names.lookup(slow, |name| *name).inner().output())
+///     Ok(names.lookup(slow, String::clone).inner().output())
 /// })?;
 /// let mut now = 0;
 /// while !shard.is_done() {
@@ -48,8 +49,8 @@ pub use worker::Worker;
 ///     shard.step(Timestamp(now));
 ///     std::thread::sleep(std::time::Duration::from_micros(10));
 /// }
-/// assert_eq!(lengths.pop().map(|record| record.value), Some(("Ada", 3)));
-/// assert_eq!(lengths.pop().map(|record| record.value), Some(("Grace", 5)));
+/// assert_eq!(lengths.pop().map(|record| record.value), Some(("Ada".to_owned(), 3)));
+/// assert_eq!(lengths.pop().map(|record| record.value), Some(("Grace".to_owned(), 5)));
 /// # Ok(())
 /// # }
 /// ```
@@ -75,7 +76,7 @@ struct Lane<Q, A> {
     unpublished: bool,
 }
 
-impl<Q: Clone + Send + 'static, A: Clone + Send + 'static> Bridge<Q, A> {
+impl<Q: Clone + Send + Stored, A: Clone + Send + Stored> Bridge<Q, A> {
     /// So many threads, at least one, each of which answers one question at a time by `answer`,
     /// which may block.
     pub fn blocking(
@@ -151,7 +152,7 @@ impl<Q: Clone + Send + 'static, A: Clone + Send + 'static> Bridge<Q, A> {
     }
 }
 
-impl<Q: Clone + Send + 'static, A: Clone + Send + 'static> Lookup for Bridge<Q, A> {
+impl<Q: Clone + Send + Stored, A: Clone + Send + Stored> Lookup for Bridge<Q, A> {
     type Request = Q;
     type Reply = A;
 

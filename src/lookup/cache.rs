@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Shown;
 use crate::error::ConfigError;
-use crate::state::{Key, Table};
+use crate::state::{Key, Stored, Table};
 use crate::time::{Timestamp, nanos};
 
 /// How many answers are kept on a shard, and for how long, by processing time.
@@ -18,7 +20,7 @@ use crate::time::{Timestamp, nanos};
 /// use millstream::{lookup::Cache, secs};
 /// let cache = Cache::of(10_000, secs(60)).missing(secs(5));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cache {
     keys: usize,
     found: Duration,
@@ -69,7 +71,7 @@ pub enum Found<A> {
 }
 
 /// What an operator remembers of its questions: [`Cached`] answers, or [`NoCache`].
-pub trait Memo<Q, A>: Clone + 'static {
+pub trait Memo<Q, A>: Stored {
     /// What is known about a question now.
     fn find(&mut self, request: &Q, now: Timestamp) -> Found<A>;
     /// A call for it is under way.
@@ -83,7 +85,7 @@ pub trait Memo<Q, A>: Clone + 'static {
 }
 
 /// Remembers nothing: every record is a call.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct NoCache;
 
 impl<Q, A> Memo<Q, A> for NoCache {
@@ -98,7 +100,8 @@ impl<Q, A> Memo<Q, A> for NoCache {
 }
 
 /// Answers by key.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "K: Key, A: Stored")]
 pub struct Cached<K: Key, A> {
     /// Where in `entries` a key is.
     places: Table<K, u32>,
@@ -110,7 +113,7 @@ pub struct Cached<K: Key, A> {
     settings: Cache,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Entry<K, A> {
     key: K,
     answer: Option<A>,
@@ -169,7 +172,7 @@ impl<K: Key, A> Cached<K, A> {
     }
 }
 
-impl<K: Key, A: Clone + 'static> Memo<K, A> for Cached<K, A> {
+impl<K: Key, A: Clone + Stored> Memo<K, A> for Cached<K, A> {
     #[inline]
     fn find(&mut self, key: &K, now: Timestamp) -> Found<A> {
         if let Some(place) = self.places.get(*key)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::dataflow::Context;
+use crate::dataflow::{Context, Saved};
 use crate::error::LookupError;
 use crate::lookup::cache::{Found, Memo};
 use crate::lookup::line::{Line, NOWHERE};
@@ -106,14 +106,17 @@ impl<L: Lookup, M: Memo<L::Request, L::Reply>> Calls<L, M> {
         &self.memo
     }
 
-    /// The memo and the seed of the next random number, for a snapshot.
-    pub fn saved(&self) -> (M, u64) {
-        (self.memo.clone(), self.rng.get_seed())
+    /// Puts the memo and the seed of the next random number into a snapshot.
+    pub fn save(&self, out: &mut Saved) {
+        out.put("lookup", &self.memo);
+        out.put("lookup", &self.rng.get_seed());
     }
 
-    /// Goes on from what [`saved`](Self::saved) gave. No call is under way.
-    pub fn restore(&mut self, (memo, seed): (M, u64)) {
-        self.memo = memo;
+    /// Goes on from what [`save`](Self::save) put in. No call is under way.
+    pub fn load(&mut self, from: &mut Saved) {
+        let mut seed = 0;
+        from.take("lookup", &mut self.memo);
+        from.take("lookup", &mut seed);
         self.memo.forget_calls();
         self.rng.seed(seed);
     }

@@ -13,10 +13,10 @@ use crate::lookup::operator::{Item, LookupOperator, Order, Settings};
 use crate::lookup::retry::Retry;
 use crate::lookup::service::{Answer, Lookup};
 use crate::lookup::settle::{Failures, OnFailure, SettleStage};
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::secs;
 
-impl<'p, S: Stage<Out: Clone>> Stream<'p, S> {
+impl<'p, S: Stage<Out: Clone + Stored>> Stream<'p, S> {
     /// Asks `lookup` about each record: `request` says what. The shard never waits for an answer;
     /// the record does, while others are asked about and answered.
     ///
@@ -31,7 +31,7 @@ impl<'p, S: Stage<Out: Clone>> Stream<'p, S> {
     /// use millstream::lookup::{Cache, Retry, TableLookup};
     /// use millstream::{io::IterSource, ms, secs, Record, Simulation, Text, Timestamp};
     /// # fn main() -> millstream::Result<()> {
-    /// #[derive(Clone)]
+    /// #[derive(Clone, serde::Serialize, serde::Deserialize)]
     /// struct Order { customer: u32 }
     ///
     /// Simulation::new(1, 0).run(|p| {
@@ -61,7 +61,7 @@ impl<'p, S: Stage<Out: Clone>> Stream<'p, S> {
     }
 }
 
-impl<'p, K: Key, T: Clone + 'static> Keyed<'p, K, T> {
+impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
     /// Like [`Stream::lookup`], on the shard that owns the record's key: so that what one shard has
     /// asked about and [keeps](Enrich::cache) no other has to ask about.
     ///
@@ -195,6 +195,7 @@ impl<'p, T: 'static, F, L: Lookup, M> Enrich<'p, T, F, L, M> {
     pub fn cache(self, cache: Cache) -> Enrich<'p, T, F, L, Cached<L::Request, L::Reply>>
     where
         L::Request: Key,
+        L::Reply: Stored,
     {
         let Self { stream, lookup, request, asked, .. } = self;
         let wrong = cache.check().err();
@@ -210,7 +211,7 @@ type Results<T, L> = (T, Answer<<L as Lookup>::Reply>);
 
 impl<'p, T, F, L, M> Enrich<'p, T, F, L, M>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     F: Fn(&T) -> L::Request + 'static,
     L: Lookup,
     M: Memo<L::Request, L::Reply>,
@@ -414,7 +415,7 @@ struct LookupStage<S, F, L: Lookup, M> {
 
 impl<S, F, L, M> Stage for LookupStage<S, F, L, M>
 where
-    S: Stage<Out: Clone>,
+    S: Stage<Out: Clone + Stored>,
     F: Fn(&S::Out) -> L::Request + 'static,
     L: Lookup,
     M: Memo<L::Request, L::Reply>,

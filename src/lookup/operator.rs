@@ -5,12 +5,15 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use crate::dataflow::{Batch, Context, Operator, Pressure, Record, Saved, Shown, Work};
+use serde::{Deserialize, Serialize};
+
+use crate::dataflow::{Batch, Checkpoint, Context, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::lookup::cache::Memo;
 use crate::lookup::calls::Calls;
 use crate::lookup::line::{Line, NOWHERE};
 use crate::lookup::service::{Answer, Lookup};
 use crate::metrics::Counter;
+use crate::state::Stored;
 use crate::time::{Timestamp, Watermark};
 
 /// In which order records come out.
@@ -77,7 +80,7 @@ pub enum Ready {
 }
 
 /// What a snapshot keeps of a line: it is asked about again.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 enum Kept<T> {
     Record(Record<T>, Timestamp),
     Watermark(Watermark, Timestamp),
@@ -346,7 +349,7 @@ where
 
 impl<T, F, L, M, N> Operator<T> for LookupOperator<T, F, L, M, N>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     F: Fn(&T) -> L::Request + 'static,
     L: Lookup,
     M: Memo<L::Request, L::Reply>,
@@ -413,6 +416,10 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     /// Records that wait are kept as records, whatever has become of their calls: after a restore
     /// they are asked about again.
     fn save(&self, out: &mut Saved) {
@@ -422,8 +429,8 @@ where
             Item::Record { record, ingress, .. } => Kept::Record(record.clone(), *ingress),
             Item::Watermark { watermark, ingress } => Kept::Watermark(*watermark, *ingress),
         });
-        out.put("lookup", kept.collect::<Vec<_>>());
-        out.put("lookup", self.calls.saved());
+        out.put("lookup", &kept.collect::<Vec<_>>());
+        self.calls.save(out);
         self.next.save(out);
     }
 
@@ -439,9 +446,7 @@ where
                 Kept::Watermark(watermark, ingress) => self.line_up_watermark(watermark, ingress),
             }
         }
-        let mut saved = self.calls.saved();
-        from.take("lookup", &mut saved);
-        self.calls.restore(saved);
+        self.calls.load(from);
         self.next.load(from);
     }
 }

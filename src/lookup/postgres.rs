@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Config, NoTls, Statement};
 use crate::error::{ConfigError, LookupError};
 use crate::lookup::bridge::{Bridge, MakeWorker, Worker};
 use crate::lookup::service::Answer;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::secs;
 
 pub use tokio_postgres::Error as PostgresError;
@@ -112,7 +112,7 @@ impl Postgres {
     where
         K: Key,
         P: PostgresKey + 'static,
-        V: Clone + Send + 'static,
+        V: Clone + Send + Stored,
     {
         let mut config = self.config.clone();
         if config.get_options().is_none() {
@@ -205,7 +205,7 @@ impl<K, P, V, F, R> Worker<K, V> for Connection<F, R>
 where
     K: Key,
     P: PostgresKey + 'static,
-    V: Clone + 'static,
+    V: Clone + Stored,
     F: Fn(&K) -> P + 'static,
     R: Fn(&PostgresRow) -> Result<(K, V), PostgresError> + 'static,
 {

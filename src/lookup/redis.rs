@@ -8,6 +8,7 @@ use redis::{Client, Connection, ErrorKind, Pipeline, RedisError, RedisResult, Se
 use crate::error::{ConfigError, LookupError};
 use crate::lookup::bridge::{Bridge, MakeWorker, Worker};
 use crate::lookup::service::Answer;
+use crate::state::Stored;
 use crate::time::secs;
 
 /// A Redis server, as lookups see it.
@@ -93,9 +94,9 @@ impl Redis {
         value: impl Fn(&[u8]) -> Option<V> + Send + Sync + 'static,
     ) -> Bridge<Q, V>
     where
-        Q: Clone + Send + 'static,
+        Q: Clone + Send + Stored,
         B: AsRef<[u8]> + 'static,
-        V: Clone + Send + 'static,
+        V: Clone + Send + Stored,
     {
         let codec = Arc::new((key, value));
         let (client, patience) = (self.client.clone(), self.patience);

@@ -1,6 +1,8 @@
 //! What becomes of an answer: a row, no row, or a failure that somebody has to know of.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, Runnable, Saved, Stage, Work, pass_on};
+use crate::dataflow::{
+    Checkpoint, Context, Operator, Pressure, Record, Runnable, Saved, Stage, Work, pass_on,
+};
 use crate::error::LookupError;
 use crate::exchange::{Port, Side};
 use crate::lookup::service::Answer;
@@ -124,6 +126,13 @@ where
             Failures::Aside(side) => side.pressure().max(self.next.pressure()),
             Failures::Policy(_) => self.next.pressure(),
         }
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        if let Some(side) = self.failures.side() {
+            side.on_checkpoint(checkpoint, cx);
+        }
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

@@ -1,6 +1,12 @@
 //! Values by number, in blocks that stay where they are.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// What a block takes at most, in bytes: little enough that the system hands it over in
 /// microseconds.
@@ -14,15 +20,35 @@ pub struct Blocks<T> {
     spare: Vec<Vec<T>>,
 }
 
-impl<T: Clone> Clone for Blocks<T> {
-    /// Values keep their numbers, and those of the copy stay where they are as well.
-    fn clone(&self) -> Self {
-        let copied = |block: &Vec<T>| {
-            let mut copy = Vec::with_capacity(Self::BLOCK);
-            copy.extend_from_slice(block);
-            copy
-        };
-        Self { blocks: self.blocks.iter().map(copied).collect(), spare: Vec::new() }
+impl<T: Serialize> Serialize for Blocks<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut values = serializer.serialize_seq(Some(self.len()))?;
+        self.iter().try_for_each(|value| values.serialize_element(value))?;
+        values.end()
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Blocks<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(BlocksVisitor(PhantomData))
+    }
+}
+
+struct BlocksVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for BlocksVisitor<T> {
+    type Value = Blocks<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("values by number")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Blocks<T>, A::Error> {
+        let mut blocks = Blocks::new();
+        while let Some(value) = values.next_element()? {
+            blocks.push(value);
+        }
+        Ok(blocks)
     }
 }
 
@@ -130,9 +156,10 @@ mod tests {
 
     #[test]
     fn a_copy_has_room_for_a_whole_block() {
-        let mut list = Blocks::new();
+        let mut list = Blocks::<usize>::new();
         (0..5).for_each(|n| _ = list.push(n));
-        let mut copy = list.clone();
+        let bytes = postcard::to_allocvec(&list).unwrap();
+        let mut copy: Blocks<usize> = postcard::from_bytes(&bytes).unwrap();
         let first = std::ptr::from_ref(&copy[0]);
         (5..Blocks::<usize>::BLOCK).for_each(|n| _ = copy.push(n));
         assert_eq!((first, list.len()), (std::ptr::from_ref(&copy[0]), 5));

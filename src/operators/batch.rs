@@ -8,7 +8,7 @@ use crate::exchange;
 use crate::operators::batch::batched::Pool;
 use crate::operators::batch::gather::{Append, Complete, Gather, Update};
 use crate::operators::batch::operator::{BatchOperator, Settings};
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::nanos;
 
 mod batched;
@@ -70,7 +70,7 @@ pub struct BatchStream<'p, T> {
     max_wait: Duration,
 }
 
-impl<'p, T: Clone + 'static> BatchStream<'p, T> {
+impl<'p, T: Clone + Stored> BatchStream<'p, T> {
     /// Every record once, in order: for results that are final.
     ///
     /// Windows that allow lateness or have a trigger revise their results; leave out those that are
@@ -196,7 +196,7 @@ struct BatchStage<T, G> {
     pool: Pool<T>,
 }
 
-impl<T: Clone + 'static, G: Gather<T>> Stage for BatchStage<T, G> {
+impl<T: Clone + Stored, G: Gather<T>> Stage for BatchStage<T, G> {
     type Out = Batched<T>;
 
     fn close<N: Operator<Batched<T>>>(self, next: N) -> Box<dyn Runnable> {

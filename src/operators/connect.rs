@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Edge, KeyColumn, Keyed, Record, Stage, Stream, Upstream};
-use crate::state::Key;
+use crate::state::{Key, Stored};
 
 /// A value of one of two types: what came from the left stream, or from the right one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Either<L, R> {
     /// From the left stream.
     Left(L),
@@ -64,7 +66,7 @@ impl<'p, S: Stage> Stream<'p, S> {
     }
 }
 
-impl<'p, K: Key, L: Clone + 'static> Keyed<'p, K, L> {
+impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
     /// Records of two streams of one key, for whatever takes a keyed stream: a
     /// [`Process`](crate::Process) whose `In` is [`Either`] is a function of two inputs with state,
     /// timers and side outputs, an aggregate over [`Either`] in a window is a co-group of both.
@@ -111,7 +113,7 @@ impl<'p, K: Key, L: Clone + 'static> Keyed<'p, K, L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn connect<R: Clone + 'static>(self, right: Keyed<'p, K, R>) -> Keyed<'p, K, Either<L, R>> {
+    pub fn connect<R: Clone + Stored>(self, right: Keyed<'p, K, R>) -> Keyed<'p, K, Either<L, R>> {
         let keys = Rc::new(EitherKeys {
             left: (self.keys, RefCell::default()),
             right: (right.keys, RefCell::default()),

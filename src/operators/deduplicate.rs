@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 use crate::dataflow::{Keyed, Stage, Stream};
 use crate::operators::expiring::Expiring;
 use crate::operators::process::{KeyContext, Process};
-use crate::state::Key;
+use crate::state::{Key, Stored};
 
-impl<'p, K: Key, T: Clone + 'static> Keyed<'p, K, T> {
+impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
     /// Keeps the first record of each key, for ever: as many keys are remembered as there are. See
     /// [`Expiring::deduplicate`] for less.
     ///
@@ -29,7 +29,7 @@ impl<'p, K: Key, T: Clone + 'static> Keyed<'p, K, T> {
     }
 }
 
-impl<'p, K: Key, T: Clone + 'static> Expiring<'p, K, T> {
+impl<'p, K: Key, T: Clone + Stored> Expiring<'p, K, T> {
     /// Keeps the first record of each key, and the next when the time to live since then is over.
     /// With [`on_read`](crate::state::Ttl::on_read) each record like it counts, and a key must
     /// fall silent for so long.
@@ -56,7 +56,7 @@ impl<'p, K: Key, T: Clone + 'static> Expiring<'p, K, T> {
 /// Remembers of a key that it was there.
 struct First<K, T>(PhantomData<fn(K, T)>);
 
-impl<K: Key, T: Clone + 'static> Process for First<K, T> {
+impl<K: Key, T: Clone + Stored> Process for First<K, T> {
     type Key = K;
     type In = T;
     type State = ();

@@ -141,16 +141,21 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("event_time", self.lanes.clone());
-        out.put("event_time", self.merged.clone());
+        let known = self.lanes.iter().map(|lane| (lane.furthest, lane.jumps.clone()));
+        out.put("event_time", &known.collect::<Vec<_>>());
+        out.put("event_time", &self.merged);
         self.next.save(out);
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("event_time", &mut self.lanes);
+        let mut known: Vec<(Timestamp, Jumps)> = Vec::new();
+        from.take("event_time", &mut known);
+        for (lane, (furthest, jumps)) in self.lanes.iter_mut().zip(known) {
+            (lane.furthest, lane.jumps) = (furthest, jumps);
+        }
         from.take("event_time", &mut self.merged);
         self.next.load(from);
     }
 
-    pass_on!(next: room, inspect);
+    pass_on!(next: room, checkpoint, inspect);
 }

@@ -8,9 +8,10 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::exchange::{self, To};
+use crate::state::Stored;
 use crate::time::{Timestamp, Watermark};
 
-impl<'p, S: Stage<Out: Clone + Send>> Stream<'p, S> {
+impl<'p, S: Stage<Out: Clone + Send + Stored>> Stream<'p, S> {
     /// Brings the records of all shards to shard 0 and puts them in order: by time, then by `rank`,
     /// as soon as the watermark says that nothing earlier will come. So the whole output is the
     /// same on any number of shards.
@@ -57,7 +58,7 @@ struct OrderedStage<S, F> {
 
 impl<S, R, F> Stage for OrderedStage<S, F>
 where
-    S: Stage<Out: Clone>,
+    S: Stage<Out: Clone + Stored>,
     R: Ord + 'static,
     F: Fn(&S::Out) -> R + 'static,
 {
@@ -176,7 +177,7 @@ impl<T: 'static, R: Ord, F: Fn(&T) -> R, N: Operator<T>> Ordered<F, R, T, N> {
 
 impl<T, R, F, N> Operator<T> for Ordered<F, R, T, N>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     R: Ord + 'static,
     F: Fn(&T) -> R + 'static,
     N: Operator<T>,
@@ -218,9 +219,9 @@ where
         let waiting = self.waiting.iter().map(|Reverse(Waiting { order, value })| {
             (order.2, Record::new(order.0, value.clone()))
         });
-        out.put("ordered", waiting.collect::<Vec<_>>());
-        out.put("ordered", self.arrivals);
-        out.put("ordered", self.watermark);
+        out.put("ordered", &waiting.collect::<Vec<_>>());
+        out.put("ordered", &self.arrivals);
+        out.put("ordered", &self.watermark);
         self.next.save(out);
     }
 
@@ -237,5 +238,5 @@ where
         self.next.load(from);
     }
 
-    pass_on!(next: inspect);
+    pass_on!(next: checkpoint, inspect);
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Saved, Stage, Stream};
 use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
-use crate::state::{Key, State, Sweep, Table, Ttl};
+use crate::state::{Key, State, Stored, Sweep, Table, Ttl};
 use crate::time::{TimerWheel, Watermark, us};
 use context::Shared;
 use operator::{Held, ProcessOperator, Settings};
@@ -72,7 +72,7 @@ pub use timers::{Timer, TimerClock};
 /// use millstream::operators::Order;
 /// use millstream::{ms, KeyContext, Process, Record, Simulation, Timer, Timestamp, Watermarks};
 ///
-/// #[derive(Clone, Copy)]
+/// #[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
 /// struct Trade { symbol: u32, at: Timestamp }
 ///
 /// /// Tells of symbols that do not trade for a while.
@@ -133,7 +133,7 @@ pub trait Process: Sized + 'static {
     /// What the stream is keyed by.
     type Key: Key;
     /// What comes in. A record that waits for its time must be copied into a snapshot.
-    type In: Clone + 'static;
+    type In: Clone + Stored;
     /// What is kept for a key.
     type State: State;
     /// What goes out.
@@ -179,7 +179,7 @@ pub trait Process: Sized + 'static {
     ///     }
     ///
     ///     fn save(&self, out: &mut Saved) {
-    ///         out.put("numbered", self.count);
+    ///         out.put("numbered", &self.count);
     ///     }
     ///
     ///     fn load(&mut self, from: &mut Saved) {

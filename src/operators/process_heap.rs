@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::dataflow::{Keyed, Saved, Stage, Stream};
 use crate::operators::process::{AtEnd, KeyContext, Order, Process, Timer};
-use crate::state::{Key, Slab};
+use crate::state::{Key, Slab, Stored};
 
 /// A [`Process`] whose state may own memory: a `Vec`, a map, a `String`.
 ///
@@ -21,11 +21,11 @@ use crate::state::{Key, Slab};
 ///
 /// impl ProcessHeap for ByLength {
 ///     type Key = usize;
-///     type In = &'static str;
-///     type State = Vec<&'static str>;
+///     type In = String;
+///     type State = Vec<String>;
 ///     type Out = String;
 ///
-///     fn on_record(&mut self, word: &'static str, ctx: &mut HeapContext<'_, '_, Self>) {
+///     fn on_record(&mut self, word: String, ctx: &mut HeapContext<'_, '_, Self>) {
 ///         ctx.set_timer(Timestamp::MAX);
 ///         ctx.state().push(word);
 ///     }
@@ -38,7 +38,8 @@ use crate::state::{Key, Slab};
 ///
 /// # fn main() -> millstream::Result<()> {
 /// Simulation::new(1, 0).run(|p| {
-///     let words = "not to be or to do".split(' ').map(|word| Record::new(Timestamp(0), word));
+///     let words = "not to be or to do".split(' ');
+///     let words = words.map(|word| Record::new(Timestamp(0), word.to_owned()));
 ///     p.source(IterSource::new(words))
 ///         .key_by(|word| word.len())
 ///         .process_heap(ByLength)
@@ -57,9 +58,9 @@ pub trait ProcessHeap: Sized + 'static {
     /// What the stream is keyed by.
     type Key: Key;
     /// What comes in.
-    type In: Clone + 'static;
+    type In: Clone + Stored;
     /// What is kept for a key; a snapshot holds a copy of it.
-    type State: Clone + Default + 'static;
+    type State: Clone + Default + Stored;
     /// What goes out.
     type Out: 'static;
 
@@ -123,7 +124,7 @@ impl<P: ProcessHeap> Process for OnHeap<P> {
 
     fn save(&self, out: &mut Saved) {
         self.process.save(out);
-        out.put("process_heap", self.heap.clone());
+        out.put("process_heap", &self.heap);
     }
 
     fn load(&mut self, from: &mut Saved) {

@@ -144,9 +144,9 @@ where
     fn save(&self, out: &mut Saved) {
         let Running { table, sweep, watermark, .. } = &self.running;
         out.unseen::<F>("reduce");
-        out.put("reduce", table.clone());
-        out.put("reduce", sweep.clone());
-        out.put("reduce", *watermark);
+        out.put("reduce", table);
+        out.put("reduce", sweep);
+        out.put("reduce", watermark);
         self.next.save(out);
     }
 
@@ -158,7 +158,7 @@ where
         self.next.load(from);
     }
 
-    pass_on!(next: batch_end, room);
+    pass_on!(next: batch_end, room, checkpoint);
 }
 
 impl<K, T, F, N> Reduce<K, T, F, N>

@@ -1,7 +1,8 @@
 //! One stream becomes two.
 
 use crate::dataflow::{
-    Context, Edge, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work, pass_on,
+    Checkpoint, Context, Edge, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work,
+    pass_on,
 };
 use crate::exchange::{self, Port, Side};
 use crate::time::Watermark;
@@ -123,6 +124,11 @@ where
     #[inline]
     fn pressure(&self) -> Pressure {
         self.side.pressure().max(self.next.pressure())
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.side.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
     }
 
     fn save(&self, out: &mut Saved) {

@@ -1,6 +1,8 @@
 //! Where a stage ends: a sink.
 
-use crate::dataflow::{Context, Operator, Pressure, Record, SINK, Saved, Stage, Stream, Work};
+use crate::dataflow::{
+    Checkpoint, Context, Operator, Pressure, Record, SINK, Saved, Stage, Stream, Work,
+};
 use crate::error::IoError;
 use crate::io::{Sink, callback};
 use crate::time::Watermark;
@@ -33,7 +35,7 @@ impl<S: Stage> Stream<'_, S> {
 
     pub(crate) fn sink_named(self, label: &str, sink: impl Sink<S::Out>) {
         self.pipeline.node(label, &[self.node]);
-        self.end(SinkOperator { sink, taken: 0, pressure: Pressure::Clear });
+        self.end(SinkOperator { sink, taken: 0, commits: false, pressure: Pressure::Clear });
     }
 }
 
@@ -41,6 +43,8 @@ struct SinkOperator<K> {
     sink: K,
     /// Records since the last end of a batch, whose latency is measured there.
     taken: u64,
+    /// A commit is under way.
+    commits: bool,
     pressure: Pressure,
 }
 
@@ -86,15 +90,34 @@ impl<T, K: Sink<T>> Operator<T> for SinkOperator<K> {
         }
     }
 
-    fn resume(&mut self, _cx: &mut Context) -> Work {
-        Work::NONE
+    fn resume(&mut self, cx: &mut Context) -> Work {
+        if !self.commits || self.pressure == Pressure::Full {
+            return Work::NONE;
+        }
+        match self.sink.poll() {
+            Ok(commits) => self.commits = commits,
+            Err(error) => self.check(Err(error), cx),
+        }
+        Work(u64::from(!self.commits))
     }
 
     #[inline]
     fn pressure(&self) -> Pressure {
         match self.pressure {
             Pressure::Clear if !self.sink.is_open() => Pressure::Full,
+            Pressure::Clear if self.commits => Pressure::Pending,
             pressure => pressure,
+        }
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        if self.pressure == Pressure::Clear {
+            let result = match checkpoint {
+                Checkpoint::Barrier(epoch) => self.sink.on_barrier(epoch),
+                Checkpoint::Complete(epoch) => self.sink.on_complete(epoch),
+            };
+            self.check(result, cx);
+            self.commits |= matches!(checkpoint, Checkpoint::Complete(_));
         }
     }
 

@@ -15,8 +15,11 @@
 
 use std::hint::cold_path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{
-    Context, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage, Stream, Work,
+    Checkpoint, Context, Epoch, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage,
+    Stream, Work,
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
@@ -61,7 +64,7 @@ impl<S: Source> Stage for SourceHead<S> {
 }
 
 /// What is known of one partition.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Partition {
     /// The latest timestamp so far.
     furthest: Timestamp,
@@ -230,17 +233,30 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
         self.ended && self.next.pressure() == Pressure::Clear
     }
 
+    /// It is told of a barrier, nothing brings it one.
+    fn is_at(&self, _barrier: Epoch) -> bool {
+        self.next.pressure() == Pressure::Clear
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.settled = false;
+        if let Checkpoint::Complete(epoch) = checkpoint {
+            self.source.on_complete(epoch);
+        }
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {
         self.source.save(out);
-        out.put("source", self.partitions.clone());
-        out.put("source", self.turn);
-        out.put("source", self.merged.clone());
-        out.put("source", self.ended);
-        out.put("source", self.settled);
+        out.put("source", &self.partitions);
+        out.put("source", &self.turn);
+        out.put("source", &self.merged);
+        out.put("source", &self.ended);
+        out.put("source", &self.settled);
         self.next.save(out);
     }
 

@@ -8,6 +8,7 @@ use crate::dataflow::Work;
 use crate::error::{Error, Result, panic_message};
 use crate::memory::Bell;
 use crate::metrics::{Counter, ShardCounters};
+use crate::runtime::coordinator::Desk;
 use crate::runtime::monitor::Monitor;
 use crate::shard::Shard;
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -28,6 +29,8 @@ pub struct Driver<'a> {
     pub bell: &'a Bell,
     pub monitor: &'a Monitor,
     pub counters: &'a ShardCounters,
+    /// Where it hears of checkpoints, if there are any.
+    pub desk: Option<Desk>,
     /// Latencies and steps before this moment are of the warm-up and are forgotten.
     pub warm_at: Option<Timestamp>,
 }
@@ -59,6 +62,9 @@ impl Driver<'_> {
             self.shard.took(now.since(stepped_at));
             stepped_at = now;
             let work = self.shard.step(now);
+            if let Some(desk) = &mut self.desk {
+                desk.look(&mut self.shard);
+            }
             let tired = work.is_none() && self.is_tired(now, busy_at);
             if !work.is_none() {
                 busy_at = now;
@@ -85,7 +91,8 @@ impl Driver<'_> {
             self.monitor.fail(error);
             return true;
         }
-        self.monitor.is_stopped() || self.shard.is_done()
+        self.monitor.is_stopped()
+            || (self.shard.is_done() && self.desk.as_mut().is_none_or(Desk::is_over))
     }
 
     /// Whether there has been nothing to do for so long that the shard should sleep.

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 use crate::config::Config;
-use crate::dataflow::{Fabric, Pipeline, Plan, build};
-use crate::error::{Error, IoError, Result};
-use crate::metrics::Counters;
+use crate::dataflow::{Epoch, Fabric, Pipeline, Plan, build};
+use crate::error::{Error, ErrorKind, IoError, Result};
+use crate::metrics::{Counters, ShardCounters};
+use crate::runtime::coordinator::{Checkpoints, Coordinator, Desk};
 use crate::runtime::drive::{Driver, caught};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
-use crate::shard::{Latencies, Shard, StageWork, WorstStep};
+use crate::runtime::restart::Restart;
+use crate::shard::{Latencies, Shard, Snapshot, StageWork, WorstStep};
 use crate::time::{Clock, SystemClock};
 
 /// What a run came to.
@@ -30,6 +32,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// The drawing of the pipeline.
     pub plan: Plan,
+    /// How often the pipeline failed and began again.
+    pub restarts: u32,
 }
 
 /// A pipeline's host: shards pinned to cores, one glommio executor for each.
@@ -55,6 +59,8 @@ pub struct Engine {
     cpus: Vec<usize>,
     monitor: Monitor,
     warm_up: Duration,
+    checkpoints: Option<Checkpoints>,
+    restart: Restart,
 }
 
 /// The executor's own buffers: it does no I/O of ours, and its default of 10 MiB exhausts the
@@ -70,7 +76,35 @@ impl Engine {
         config.check()?;
         let cpus = place(&config)?;
         let monitor = Monitor::new(cpus.len());
-        Ok(Self { config: Arc::new(config), cpus, monitor, warm_up: Duration::ZERO })
+        let (config, warm_up, restart) = (Arc::new(config), Duration::ZERO, Restart::none());
+        Ok(Self { config, cpus, monitor, warm_up, checkpoints: None, restart })
+    }
+
+    /// Takes checkpoints while it runs, and one more when every input has ended. The run begins
+    /// with the newest one that is kept, if there is one.
+    ///
+    /// Sources must have positions to go back to, and every step must be such that there can be
+    /// snapshots of it.
+    ///
+    /// ```no_run
+    /// use millstream::runtime::{Checkpoints, InMemory, Restart};
+    /// use millstream::{ms, secs, Config, Engine};
+    /// # fn main() -> millstream::Result<()> {
+    /// let engine = Engine::new(Config::default())?
+    ///     .checkpoints(Checkpoints::every(secs(1), InMemory::default()))
+    ///     .restart(Restart::exponential(ms(10), secs(30)).jitter(0.2));
+    /// # let _ = engine;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// Begins again after a failure that may not come again: an I/O error, a panic. Without
+    /// checkpoints it begins from the beginning.
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
     }
 
     /// Leaves latencies out of the summary that were measured within this time of the start.
@@ -111,13 +145,76 @@ impl Engine {
         self,
         build_pipeline: impl Fn(Pipeline<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Summary> {
+        self.restart.check()?;
         let plan = self.plan(&build_pipeline)?;
-        let build_pipeline: Arc<dyn Fn(Pipeline<'_>) -> Result<()> + Send + Sync> =
-            Arc::new(build_pipeline);
+        let build_pipeline: Build = Arc::new(build_pipeline);
+        let mut restarts = self.restart.begin(self.config.hash_seed);
+        let (begun, mut count) = (Instant::now(), 0); // tidy: once a run
+        loop {
+            match self.attempt(&build_pipeline, &plan) {
+                Ok(results) => return Ok(self.summary(results, plan, count)),
+                Err(error) if error.kind() != ErrorKind::Restartable => return Err(error),
+                Err(error) => match restarts.after_failure(begun.elapsed()) {
+                    Some(delay) if self.wait(delay) => count += 1,
+                    _ => return Err(error),
+                },
+            }
+            self.monitor.begin_again();
+        }
+    }
+
+    /// Waits, unless somebody asks the engine to stop. Returns whether nobody did.
+    fn wait(&self, delay: Duration) -> bool {
+        let begun = Instant::now(); // tidy: between two runs of the shards
+        while begun.elapsed() < delay && !self.monitor.was_asked_to_stop() {
+            std::thread::sleep((delay - begun.elapsed().min(delay)).min(Duration::from_millis(1)));
+        }
+        !self.monitor.was_asked_to_stop()
+    }
+
+    /// Builds and runs all shards, from the newest checkpoint on, until they are done or one has
+    /// failed.
+    fn attempt(&self, build_pipeline: &Build, plan: &Plan) -> Result<Vec<Finished>> {
+        let from = match &self.checkpoints {
+            Some(checkpoints) => checkpoints.newest(&self.config, plan)?,
+            None => None,
+        };
+        let (epoch, snapshots) = match from {
+            Some((epoch, shards)) => {
+                (Some(epoch), shards.into_iter().map(|shard| Some((epoch, shard))).collect())
+            }
+            None => (None, vec![None; self.cpus.len()]),
+        };
+        let coordinator = self.checkpoints.clone().map(|checkpoints| {
+            Coordinator::new(checkpoints, self.monitor.clone(), epoch, self.config.hash_seed)
+        });
+        let (coordinator, desks) = match coordinator {
+            Some((coordinator, desks)) => {
+                (Some(coordinator), desks.into_iter().map(Some).collect::<Vec<_>>())
+            }
+            None => (None, self.cpus.iter().map(|_| None).collect()),
+        };
+        let threads = self.start(build_pipeline, desks, snapshots);
+        let control = coordinator.map(|it| std::thread::spawn(move || it.run()));
+        let results = self.join(threads);
+        if let Some(control) = control {
+            // It is over when the shards are: it has seen that they are done, or that they stopped.
+            self.monitor.over();
+            let _ = control.join();
+        }
+        results
+    }
+
+    fn start(
+        &self,
+        build_pipeline: &Build,
+        desks: Vec<Option<Desk>>,
+        snapshots: Vec<Option<(Epoch, Snapshot)>>,
+    ) -> Vec<Thread> {
         let fabric = Arc::new(Fabric::new(self.cpus.len()));
         let clock = SystemClock::new();
         let mut threads = Vec::new();
-        for index in 0..self.cpus.len() {
+        for (index, (desk, from)) in desks.into_iter().zip(snapshots).enumerate() {
             let seat = Seat {
                 index,
                 cpu: self.cpus[index],
@@ -127,6 +224,8 @@ impl Engine {
                 clock: clock.clone(),
                 warm_up: self.warm_up,
                 build: build_pipeline.clone(),
+                desk,
+                from,
             };
             match spawn(seat) {
                 Ok(thread) => threads.push(thread),
@@ -136,34 +235,37 @@ impl Engine {
                 }
             }
         }
-        self.finish(threads, plan)
+        threads
     }
 
-    fn finish(self, threads: Vec<Thread>, plan: Plan) -> Result<Summary> {
-        let mut latencies = Latencies::default();
-        let (mut worst_step, mut stage_work) = (None, Vec::new());
-        let mut elapsed = Duration::ZERO;
+    /// Waits for all shards. What stopped one of them is an error.
+    fn join(&self, threads: Vec<Thread>) -> Result<Vec<Finished>> {
+        let mut results = Vec::new();
         for thread in threads {
             match thread.join() {
-                Ok(Some(result)) => {
-                    latencies.merge(&result.latencies);
-                    worst_step = WorstStep::longer(worst_step, result.worst_step);
-                    StageWork::merge(&mut stage_work, result.stage_work);
-                    elapsed = elapsed.max(result.elapsed);
-                }
-                Ok(None) => {}
+                Ok(result) => results.extend(result),
                 Err(error) => self.monitor.fail(executor_error("join", &error)),
             }
         }
-        match self.monitor.take_failure() {
-            Some(error) => Err(error),
-            None => {
-                let counters = self.monitor.counters();
-                Ok(Summary { counters, latencies, worst_step, stage_work, elapsed, plan })
-            }
+        self.monitor.take_failure().map_or(Ok(results), Err)
+    }
+
+    fn summary(&self, results: Vec<Finished>, plan: Plan, restarts: u32) -> Summary {
+        let mut latencies = Latencies::default();
+        let (mut worst_step, mut stage_work) = (None, Vec::new());
+        let mut elapsed = Duration::ZERO;
+        for result in results {
+            latencies.merge(&result.latencies);
+            worst_step = WorstStep::longer(worst_step, result.worst_step);
+            StageWork::merge(&mut stage_work, result.stage_work);
+            elapsed = elapsed.max(result.elapsed);
         }
+        let counters = self.monitor.counters();
+        Summary { counters, latencies, worst_step, stage_work, elapsed, plan, restarts }
     }
 }
+
+type Build = Arc<dyn Fn(Pipeline<'_>) -> Result<()> + Send + Sync>;
 
 type Thread = ExecutorJoinHandle<Option<Finished>>;
 
@@ -184,7 +286,10 @@ struct Seat {
     monitor: Monitor,
     clock: SystemClock,
     warm_up: Duration,
-    build: Arc<dyn Fn(Pipeline<'_>) -> Result<()> + Send + Sync>,
+    build: Build,
+    desk: Option<Desk>,
+    /// The checkpoint to go on from.
+    from: Option<(Epoch, Snapshot)>,
 }
 
 fn spawn(seat: Seat) -> Result<Thread> {
@@ -200,14 +305,10 @@ fn executor_error(action: &'static str, error: &dyn std::error::Error) -> Error 
 }
 
 impl Seat {
-    async fn run(self) -> Option<Finished> {
+    async fn run(mut self) -> Option<Finished> {
         let counters = self.monitor.shard(self.index);
-        let building = || build(self.index, &self.config, &self.fabric, &*self.build);
-        let shard = match caught(self.index, building) {
-            Ok((built, ())) => {
-                let clock = Rc::new(self.clock.clone());
-                Some(Shard::counting_into(built, clock, counters.clone()))
-            }
+        let shard = match caught(self.index, || self.shard(counters.clone())) {
+            Ok(shard) => Some(shard),
             Err(error) => {
                 self.monitor.fail(error);
                 None
@@ -232,6 +333,7 @@ impl Seat {
             bell: &bell,
             monitor: &self.monitor,
             counters: &counters,
+            desk: self.desk.take(),
             warm_at: warm.then(|| self.clock.now() + self.warm_up),
         };
         driver.run();
@@ -243,5 +345,17 @@ impl Seat {
             stage_work: shard.stage_work(),
             elapsed: started.elapsed(),
         })
+    }
+
+    /// The shard as the pipeline builds it, or as the checkpoint has it. The commits of that one
+    /// may not have been made before the crash, so sinks make them now.
+    fn shard(&self, counters: Arc<ShardCounters>) -> Result<Shard> {
+        let (built, ()) = build(self.index, &self.config, &self.fabric, &*self.build)?;
+        let mut shard = Shard::counting_into(built, Rc::new(self.clock.clone()), counters);
+        if let Some((epoch, snapshot)) = &self.from {
+            shard.restore(snapshot)?;
+            shard.complete_checkpoint(*epoch);
+        }
+        Ok(shard)
     }
 }

@@ -8,10 +8,14 @@
 //! to sleep for good. `benches/alternatives/yielding.md` has the whole story. Start with
 //! `engine.rs`, then `drive.rs`.
 
+mod coordinator;
 mod drive;
 mod engine;
 mod monitor;
 mod placement;
+mod restart;
 
+pub use coordinator::{Checkpoints, InMemory, Keep, Kept};
 pub use engine::{Engine, Summary};
 pub use monitor::Monitor;
+pub use restart::Restart;

@@ -1,9 +1,11 @@
 //! What other threads can see of a running engine, and the one thing they can tell it: to stop.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Error;
+use crate::checkpoint;
+use crate::error::{CheckpointError, Error};
 use crate::metrics::{Counters, ShardCounters};
 
 /// A window into a running engine. Clones see the same engine.
@@ -12,10 +14,15 @@ pub struct Monitor(Arc<Shared>);
 
 struct Shared {
     counters: Vec<Arc<ShardCounters>>,
+    /// The shards are to stop, for whatever reason.
     stop: AtomicBool,
+    /// Somebody has asked for it.
+    asked: AtomicBool,
     /// Shards that have built their pipelines, or failed to.
     built: AtomicUsize,
     failure: Mutex<Option<Error>>,
+    /// Names of savepoints that were asked for.
+    savepoints: Mutex<VecDeque<String>>,
 }
 
 impl Monitor {
@@ -23,21 +30,60 @@ impl Monitor {
         Self(Arc::new(Shared {
             counters: (0..shards).map(|_| Arc::default()).collect(),
             stop: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             built: AtomicUsize::new(0),
             failure: Mutex::new(None),
+            savepoints: Mutex::default(),
         }))
     }
 
     /// Asks all shards to stop at the end of their step. What they have done so far is reported as
     /// usual.
     pub fn stop(&self) {
+        self.0.asked.store(true, Ordering::Release);
         self.0.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody has asked for it, and it is not just that a shard has failed.
+    pub(super) fn was_asked_to_stop(&self) -> bool {
+        self.0.asked.load(Ordering::Acquire)
+    }
+
+    /// No shard runs any more.
+    pub(super) fn over(&self) {
+        self.0.stop.store(true, Ordering::Release);
+    }
+
+    /// Forgets that shards have failed, before they are built anew.
+    pub(super) fn begin_again(&self) {
+        self.0.built.store(0, Ordering::Release);
+        self.0.stop.store(false, Ordering::Release);
+        if self.was_asked_to_stop() {
+            self.0.stop.store(true, Ordering::Release);
+        }
     }
 
     /// Whether the shards have been asked to stop.
     #[inline(always)]
     pub fn is_stopped(&self) -> bool {
         self.0.stop.load(Ordering::Acquire)
+    }
+
+    /// Asks for a savepoint: a checkpoint that keeps this name and stays until somebody removes it.
+    /// It is taken as soon as no other checkpoint is under way; nothing comes of it in an engine
+    /// without checkpoints, or once all inputs have ended.
+    ///
+    /// # Errors
+    /// If it cannot have this name.
+    pub fn savepoint(&self, name: &str) -> Result<(), CheckpointError> {
+        checkpoint::check_name(name)?;
+        self.savepoints().push_back(name.to_owned());
+        Ok(())
+    }
+
+    /// Names of savepoints that were asked for, the oldest first.
+    pub(super) fn savepoints(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.0.savepoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counters of all shards, summed. They are read while the shards run: each is right, and they
@@ -58,7 +104,7 @@ impl Monitor {
     /// Stops the engine because of an error; the first one is kept.
     pub(super) fn fail(&self, error: Error) {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.stop();
+        self.0.stop.store(true, Ordering::Release);
     }
 
     pub(super) fn take_failure(&self) -> Option<Error> {

@@ -156,7 +156,7 @@ impl<T: 'static> Source for InputSource<T> {
     fn save(&self, out: &mut Saved) {
         let queue = self.0.borrow();
         out.at_rest("input", queue.waiting.is_empty(), "holds values that no step has taken");
-        out.put("input", queue.watermark);
+        out.put("input", &queue.watermark);
     }
 
     fn load(&mut self, from: &mut Saved) {

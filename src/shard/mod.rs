@@ -3,6 +3,7 @@
 //! May not know who drives it: a pinned executor (`runtime/`), the caller's thread (`embed.rs`), a
 //! simulation (`sim/`).
 
+mod checkpoint;
 mod embed;
 mod snapshot;
 mod step;

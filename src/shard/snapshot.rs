@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::checkpoint::ShardState;
 use crate::dataflow::{Plan, Saved};
 use crate::error::{Result, SnapshotError};
 use crate::shard::Shard;
@@ -20,7 +21,8 @@ use crate::time::Timestamp;
 pub struct Snapshot {
     plan: Plan,
     now: Timestamp,
-    saved: Saved,
+    /// What each stage holds, upstream first.
+    stages: Vec<Saved>,
 }
 
 impl Snapshot {
@@ -32,8 +34,20 @@ impl Snapshot {
     /// The steps that have something of their own which is not in it: closures that have captured
     /// something, process functions with fields and no [`save`](crate::Process::save). If that is
     /// more than settings, what comes after a restore is not what would have come.
-    pub fn unseen_steps(&self) -> &[String] {
-        self.saved.unseen_steps()
+    pub fn unseen_steps(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().flat_map(Saved::unseen_steps)
+    }
+}
+
+impl From<Snapshot> for ShardState {
+    fn from(Snapshot { plan, now, stages }: Snapshot) -> Self {
+        Self { plan, now, stages }
+    }
+}
+
+impl From<ShardState> for Snapshot {
+    fn from(ShardState { plan, now, stages }: ShardState) -> Self {
+        Self { plan, now, stages }
     }
 }
 
@@ -77,10 +91,17 @@ impl Shard {
         if let Some(error) = self.failure() {
             return Err(SnapshotError::Stopped(error.to_string()).into());
         }
-        let mut saved = Saved::new();
-        self.save(&mut saved);
-        let saved = saved.checked()?;
-        Ok(Snapshot { plan: self.plan().clone(), now: self.now(), saved })
+        let saved = self.stages.iter().map(|stage| {
+            let mut saved = Saved::new();
+            stage.runnable.save(&mut saved);
+            saved.checked()
+        });
+        let stages = saved.collect::<Result<_, _>>()?;
+        Ok(self.snapshot_of(stages))
+    }
+
+    pub(super) fn snapshot_of(&self, stages: Vec<Saved>) -> Snapshot {
+        Snapshot { plan: self.plan().clone(), now: self.now(), stages }
     }
 
     /// Puts what a snapshot holds in the place of what this shard holds, which was built by the
@@ -93,11 +114,14 @@ impl Shard {
         if let Some(difference) = self.plan().difference(&snapshot.plan) {
             return Err(SnapshotError::OtherPipeline(difference).into());
         }
-        let mut saved = snapshot.saved.clone();
-        self.load(&mut saved);
-        saved.finish().map_err(|error| {
-            self.fail(error.clone());
-            error.into()
-        })
+        for (stage, saved) in self.stages.iter_mut().zip(&snapshot.stages) {
+            let mut saved = saved.clone();
+            stage.runnable.load(&mut saved);
+            if let Err(error) = saved.finish() {
+                self.cx.fail(error.clone());
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 }

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dataflow::{Built, Context, Plan, Runnable, Saved, Shown, Work};
-use crate::error::{Error, SnapshotError};
+use crate::dataflow::{Built, Context, Plan, Runnable, Shown, Work};
+use crate::error::Error;
 use crate::metrics::{Counter, Latency, ShardCounters};
+use crate::shard::checkpoint::Taking;
 use crate::shard::worst::{StageWork, WorstStep};
 use crate::time::{Clock, ManualClock, Timestamp};
 
@@ -15,9 +16,11 @@ use crate::time::{Clock, ManualClock, Timestamp};
 /// It has no thread, no clock and no socket of its own: whoever owns it calls
 /// [`step`](Shard::step).
 pub struct Shard {
-    stages: Vec<Stage>,
+    pub(super) stages: Vec<Stage>,
     plan: Plan,
-    cx: Context,
+    pub(super) cx: Context,
+    /// The checkpoint that is being taken.
+    pub(super) taking: Option<Taking>,
     /// The clock that latency is measured by, if it shows the times given to `step`.
     step_clock: Option<ManualClock>,
     /// What the last step did.
@@ -28,10 +31,10 @@ pub struct Shard {
 }
 
 /// A stage, and whether it has to be asked even when nothing else on the shard has moved.
-struct Stage {
-    runnable: Box<dyn Runnable>,
-    is_source: bool,
-    index: usize,
+pub(super) struct Stage {
+    pub runnable: Box<dyn Runnable>,
+    pub is_source: bool,
+    pub index: usize,
     name: String,
     /// The most that it has done in one call.
     most: Work,
@@ -92,7 +95,8 @@ impl Shard {
         let stages = built.stages.into_iter().enumerate().map(stage).collect();
         let cx = Context::new(clock, counters);
         let (last, worst) = Default::default();
-        Self { stages, plan: built.plan, cx, step_clock: None, last, worst, worst_ns: 0 }
+        let (plan, taking, step_clock) = (built.plan, None, None);
+        Self { stages, plan, cx, taking, step_clock, last, worst, worst_ns: 0 }
     }
 
     /// A shard that measures latency by the times given to `step`.
@@ -122,6 +126,11 @@ impl Shard {
         }
         let left_over = std::mem::take(&mut self.cx.left_over);
         for stage in &mut self.stages {
+            if let Some(taking) = &mut self.taking
+                && taking.holds_back(stage, &mut self.cx)
+            {
+                continue;
+            }
             if stage.is_source || left_over || self.cx.left_over || !did.work.is_none() {
                 let done = stage.runnable.poll(&mut self.cx);
                 did.note(done, stage);
@@ -154,21 +163,6 @@ impl Shard {
     /// its table. For tests and consoles: it takes as long as there is state.
     pub fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.stages.iter().for_each(|stage| stage.runnable.inspect(each));
-    }
-
-    /// Lets its stages put what they hold into a snapshot, upstream first.
-    pub(super) fn save(&self, out: &mut Saved) {
-        self.stages.iter().for_each(|stage| stage.runnable.save(out));
-    }
-
-    /// Lets its stages take what they hold from a snapshot, in the same order.
-    pub(super) fn load(&mut self, from: &mut Saved) {
-        self.stages.iter_mut().for_each(|stage| stage.runnable.load(from));
-    }
-
-    /// Stops it: what it holds is of no use.
-    pub(super) fn fail(&mut self, error: SnapshotError) {
-        self.cx.fail(error);
     }
 
     /// The time of the last step.

@@ -289,15 +289,19 @@ impl Files for SimDisk {
     }
 
     fn create(&mut self, name: &str, bytes: u64) -> io::Result<()> {
+        self.write(name, &vec![0; bytes as usize])
+    }
+
+    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let platter = &mut *self.0.borrow_mut();
         platter.operate()?;
-        if platter.used() + bytes > platter.room {
+        if platter.used() + bytes.len() as u64 > platter.room {
             return Err(ErrorKind::StorageFull.into());
         }
         platter.contents_made += 1;
         let number = platter.contents_made;
         let mut content = Content::default();
-        content.write(0, &vec![0; bytes as usize]);
+        content.write(0, bytes);
         platter.contents.insert(number, content);
         platter.names.insert(name.to_owned(), number);
         platter.pending.push(Naming::Set(name.to_owned(), number));

@@ -2,6 +2,7 @@
 //!
 //! Start with `world.rs`.
 
+mod crashes;
 mod disk;
 mod world;
 

@@ -11,6 +11,7 @@ use crate::dataflow::{Fabric, Pipeline, Plan, build};
 use crate::error::{ConfigError, Result};
 use crate::metrics::Counters;
 use crate::shard::{Latencies, Shard};
+use crate::sim::crashes::Crashes;
 use crate::time::{ManualClock, Timestamp};
 
 /// A run of a pipeline on simulated shards: the same operators, rings and windows as anywhere,
@@ -37,6 +38,8 @@ pub struct Simulation {
     config: Config,
     seed: u64,
     steps_max: u64,
+    /// Crashes, if there are checkpoints to go on from.
+    crashes: Option<u32>,
 }
 
 /// What a simulated run came to.
@@ -49,6 +52,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// How many steps all shards took together.
     pub steps: u64,
+    /// How many checkpoints were completed.
+    pub checkpoints: u64,
 }
 
 impl Simulation {
@@ -59,7 +64,7 @@ impl Simulation {
 
     /// A run with this config under this seed.
     pub fn with_config(config: Config, seed: u64) -> Self {
-        Self { config, seed, steps_max: 50_000_000 }
+        Self { config, seed, steps_max: 50_000_000, crashes: None }
     }
 
     /// Sets the capacity of every ring: 1 reaches corners that nothing else does.
@@ -86,31 +91,57 @@ impl Simulation {
         self
     }
 
+    /// Takes checkpoints at random moments, and so many times lets all shards crash between two
+    /// steps: what they hold is gone, they are built anew and go on from the last checkpoint that
+    /// was complete. Pipelines, sources and sinks must be such as can be restored.
+    pub fn crashing(mut self, times: u32) -> Self {
+        self.crashes = Some(times);
+        self
+    }
+
     /// Builds the pipeline on every shard and steps them until all are done.
     ///
     /// # Errors
     /// What building returned, what stopped a shard, or that the shards got stuck, with the seed.
     pub fn run(&self, build_pipeline: impl Fn(Pipeline<'_>) -> Result<()>) -> Result<Outcome> {
         self.config.check()?;
-        let (config, clock) = (Arc::new(self.config.clone()), ManualClock::default());
+        let clock = ManualClock::default();
+        let mut shards = self.shards(&clock, &build_pipeline)?;
+        let mut crashes = self.crashes.map(|times| Crashes::new(times, self.seed));
+        let steps = self.drive(&mut shards, &clock, &mut crashes, &build_pipeline)?;
+        let checkpoints = crashes.map_or(0, |crashes| crashes.completed());
+        Ok(outcome(&shards, steps, checkpoints))
+    }
+
+    fn shards(
+        &self,
+        clock: &ManualClock,
+        build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
+    ) -> Result<Vec<Shard>> {
+        let config = Arc::new(self.config.clone());
         let fabric = Arc::new(Fabric::new(config.shards.count()));
         let mut shards = Vec::new();
         for index in 0..fabric.shards() {
-            let (built, ()) = build(index, &config, &fabric, &build_pipeline)?;
+            let (built, ()) = build(index, &config, &fabric, build_pipeline)?;
             shards.push(Shard::new(built, Rc::new(clock.clone())));
         }
         fabric.check()?;
-        let steps = self.drive(&mut shards, &clock)?;
-        Ok(outcome(&shards, steps))
+        Ok(shards)
     }
 
     /// Steps a random shard at a random pace, with bursts in which one shard is left out, as a
     /// stalled core would be.
-    fn drive(&self, shards: &mut [Shard], clock: &ManualClock) -> Result<u64> {
+    fn drive(
+        &self,
+        shards: &mut Vec<Shard>,
+        clock: &ManualClock,
+        crashes: &mut Option<Crashes>,
+        build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
+    ) -> Result<u64> {
         let mut rng = Rng::with_seed(self.seed);
         let mut now = Timestamp::from_millis(1_000_000);
         let mut steps = 0;
-        while shards.iter().any(|shard| !shard.is_done()) {
+        while !is_over(shards, crashes) {
             let stalled = rng.usize(..shards.len() * 4);
             for _ in 0..rng.u32(1..40) {
                 let index = rng.usize(..shards.len());
@@ -124,6 +155,12 @@ impl Simulation {
                     return Err(error);
                 }
                 steps += 1;
+                if let Some(crashes) = crashes
+                    && crashes.after_step(index, shards)?
+                {
+                    *shards = self.shards(clock, build_pipeline)?;
+                    crashes.restore(shards)?;
+                }
             }
             if steps > self.steps_max {
                 return Err(self.stuck(steps).into());
@@ -138,12 +175,18 @@ impl Simulation {
     }
 }
 
-fn outcome(shards: &[Shard], steps: u64) -> Outcome {
+/// Whether all shards are done, and what they have done is complete.
+fn is_over(shards: &[Shard], crashes: &mut Option<Crashes>) -> bool {
+    let is_done = shards.iter().all(Shard::is_done);
+    is_done && crashes.as_mut().is_none_or(Crashes::is_over)
+}
+
+fn outcome(shards: &[Shard], steps: u64, checkpoints: u64) -> Outcome {
     let mut counters = Counters::default();
     let mut latencies = Latencies::default();
     for shard in shards {
         counters += shard.counters().snapshot();
         latencies.merge(&shard.latencies());
     }
-    Outcome { counters, latencies, plan: shards[0].plan().clone(), steps }
+    Outcome { counters, latencies, plan: shards[0].plan().clone(), steps, checkpoints }
 }

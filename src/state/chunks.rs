@@ -2,18 +2,20 @@
 
 use core::ops::{Index, IndexMut};
 
+use serde::{Deserialize, Serialize};
+
 use super::slab::{NONE, Slab};
 
 /// Entries of a chunk. A queue wastes less than this at each of its ends.
 const CHUNK: u32 = 8;
 
 /// Where an entry is. It stays there until it is popped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place(u32);
 
 /// A queue of one key, which is nothing but its two ends: the entries are in [`Chunks`].
 /// `Queue::default()` is empty and takes no memory there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
     front: Place,
     /// Where the next entry goes; its chunk is there already unless the queue is empty.
@@ -68,13 +70,13 @@ impl Default for Queue {
 /// assert_eq!((chunks.pop(&mut one), chunks.pop(&mut one)), (Some('a'), Some('b')));
 /// assert_eq!((chunks.pop(&mut one), chunks.len()), (None, 1));
 /// ```
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 pub struct Chunks<E: Copy> {
     slab: Slab<Chunk<E>>,
     len: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Chunk<E> {
     before: u32,
     after: u32,

@@ -2,19 +2,20 @@
 
 use core::cmp::Reverse;
 
+use super::value::Stored;
 use crate::time::Timestamp;
 
 /// A key: small, copied, ordered, and hashed the same way on every shard and every run.
 ///
-/// Integers, `bool`, `char`, [`Timestamp`], tuples of up to four keys, arrays of keys,
+/// Integers, `bool`, `char`, [`Timestamp`], tuples of up to four keys, arrays of up to 32 keys,
 /// [`Text`](super::Text) and the [`Reverse`] of a key are keys.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     label = "`{Self}` is used as a key here",
-    note = "keys are integers, `bool`, `char`, tuples and arrays of keys, and `Text<N>`; \
+    note = "keys are integers, `bool`, `char`, tuples and arrays of up to 32 keys, and `Text<N>`; \
             a float is not one: use its bits or an integer price"
 )]
-pub trait Key: Copy + Ord + Send + std::fmt::Debug + 'static {
+pub trait Key: Copy + Ord + Send + std::fmt::Debug + Stored {
     /// Mixes this key into `hash`. Equal keys mix equally; the engine finishes and seeds the hash.
     fn mix(self, hash: u64) -> u64;
 }
@@ -98,12 +99,19 @@ macro_rules! tuple_keys {
 }
 tuple_keys!((A), (A, B), (A, B, C), (A, B, C, D));
 
-impl<K: Key, const N: usize> Key for [K; N] {
-    #[inline]
-    fn mix(self, hash: u64) -> u64 {
-        self.into_iter().fold(hash ^ N as u64, |hash, key| key.mix(hash))
-    }
+macro_rules! array_keys {
+    ($($len:literal)+) => {$(
+        impl<K: Key> Key for [K; $len] {
+            #[inline]
+            fn mix(self, hash: u64) -> u64 {
+                self.into_iter().fold(hash ^ $len, |hash, key| key.mix(hash))
+            }
+        }
+    )+};
 }
+// As far as serde goes.
+array_keys!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+array_keys!(17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
 
 #[cfg(test)]
 mod tests {

@@ -22,4 +22,4 @@ pub use sorted::{Root, Sorted};
 pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};
 pub use ttl::{Lease, Sweep, Term, Ttl};
-pub use value::State;
+pub use value::{State, Stored};

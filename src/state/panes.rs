@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::{Cursor, Key, State, Table};
 
 /// The state of one slice of event time.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Pane<K: Key, V: State> {
     /// Where the slice begins, in nanoseconds.
     pub start: i64,
@@ -30,7 +33,8 @@ pub struct Pane<K: Key, V: State> {
 ///
 /// A copy has the same tables in the same shapes, the clean ones too, so it goes on in the same
 /// order of keys.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Panes<K: Key, V: State> {
     open: VecDeque<Pane<K, V>>,
     /// The pane that was asked for last.

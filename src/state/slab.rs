@@ -2,6 +2,8 @@
 
 use core::ops::{Index, IndexMut};
 
+use serde::{Deserialize, Serialize};
+
 use crate::memory::Blocks;
 
 /// No slot.
@@ -20,13 +22,14 @@ pub const NONE: u32 = u32::MAX;
 /// slab.give(one);
 /// assert_eq!((slab[two], slab.take('c')), ('b', one));
 /// ```
+#[derive(Serialize, Deserialize)]
 pub struct Slab<T> {
     slots: Blocks<Slot<T>>,
     /// Slots handed back, linked by `next`.
     free: u32,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Slot<T> {
     next: u32,
     value: T,
@@ -78,13 +81,6 @@ impl<T> Slab<T> {
     }
 }
 
-impl<T: Clone> Clone for Slab<T> {
-    /// Slots keep their numbers, and are handed out again in the same order.
-    fn clone(&self) -> Self {
-        Self { slots: self.slots.clone(), free: self.free }
-    }
-}
-
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self::new()
@@ -128,7 +124,8 @@ mod tests {
         let mut slab = Slab::new();
         let slots: Vec<u32> = (0..5_000u64).map(|n| slab.take(n)).collect();
         slots.iter().step_by(3).for_each(|&slot| slab.give(slot));
-        let mut copy = slab.clone();
+        let bytes = postcard::to_allocvec(&slab).unwrap();
+        let mut copy: Slab<u64> = postcard::from_bytes(&bytes).unwrap();
         for n in 0..3_000 {
             assert_eq!(copy.take(n), slab.take(n));
         }

@@ -1,11 +1,13 @@
 //! Sorted maps by the hundred thousand in one pool of memory.
 
+use serde::{Deserialize, Serialize};
+
 use super::key::{Key, hash};
 use super::slab::{NONE, Slab};
 
 /// A sorted map, which is nothing but a root: its entries are in [`Sorted`]. `Root::default()` is
 /// empty and takes no memory there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root(u32);
 
 impl Root {
@@ -42,14 +44,14 @@ impl Default for Root {
 /// assert_eq!(sorted.remove(&mut map, 1, &mut |_, _, _| ()), Some(10));
 /// assert_eq!((sorted.nth(map, 0), sorted.rank(map, 3)), (Some((2, &20)), 1));
 /// ```
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 pub struct Sorted<K, V> {
     nodes: Slab<Node<K, V>>,
     len: usize,
     seed: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Node<K, V> {
     key: K,
     value: V,

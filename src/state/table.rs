@@ -19,7 +19,7 @@
 
 mod arena;
 mod batch;
-mod copy;
+mod stored;
 mod sub;
 #[cfg(test)]
 mod tests;
@@ -77,7 +77,10 @@ impl<K: Key, V: State> Table<K, V> {
     /// Tables with the same seed and the same history have the same order of keys.
     pub fn new(seed: u64) -> Self {
         // A small seed would leave the hashes of small keys in a pattern.
-        let seed = hash(seed, 0x2545_f491_4f6c_dd1d);
+        Self::with_mixed_seed(hash(seed, 0x2545_f491_4f6c_dd1d))
+    }
+
+    fn with_mixed_seed(seed: u64) -> Self {
         let mut arena = Arena::new();
         let directory = vec![arena.take(0); 2];
         Self { directory, shift: 63, grown: 0, splits: 0, links: 0, len: 0, seed, arena }

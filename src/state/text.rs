@@ -6,6 +6,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::FromStr;
 
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
 use super::Key;
 
 /// UTF-8 text of at most `N` bytes, kept in place: copied like an integer, never allocated. `N` is
@@ -101,6 +104,33 @@ impl<const N: usize> Key for Text<N> {
             hash = u64::from_le_bytes(word).mix(hash);
         }
         hash
+    }
+}
+
+impl<const N: usize> Serialize for Text<N> {
+    /// As `str` does.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Text<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor<const N: usize>;
+
+impl<const N: usize> Visitor<'_> for TextVisitor<N> {
+    type Value = Text<N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a text of at most {N} bytes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<N>, E> {
+        Text::try_from(text).map_err(E::custom)
     }
 }
 

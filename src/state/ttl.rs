@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::table::{Cursor, Table};
 use super::{Key, State};
 use crate::error::ConfigError;
@@ -92,7 +94,7 @@ impl Term {
 }
 
 /// A value for a term; absent at first, and after.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Lease<V> {
     value: Option<V>,
     /// The last instant at which the value is there.
@@ -179,7 +181,7 @@ impl<V: State> Lease<V> {
 /// walk costs a bounded time a record. Say that `live` keys are held, and each record brings a new
 /// one: while the walk goes around `held` places once, `held / 2` records come. No more than those
 /// can have expired unseen, so `held` is at most `live + held / 2`: twice the live ones.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sweep(Cursor);
 
 /// Places looked at for each record.

@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Change, Saved, Stage};
 use crate::operators::{KeyContext, Process};
 use crate::state::{Key, Root, Sorted, State};
@@ -65,7 +67,7 @@ struct Groups<G, K, V, A: Aggregate<V>> {
 }
 
 /// A row that is kept because it cannot be deducted.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Row<V, Acc> {
     value: V,
     at: Timestamp,
@@ -74,7 +76,7 @@ struct Row<V, Acc> {
 }
 
 /// What is kept of a group: the accumulator and the count, or the rows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Group<Acc> {
     acc: Acc,
     count: u64,
@@ -169,7 +171,7 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put(Self::NAME, self.rows.clone());
+        out.put(Self::NAME, &self.rows);
     }
 
     fn load(&mut self, from: &mut Saved) {

@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Stage, Stream};
 use crate::operators::{KeyContext, Process, Timer};
 use crate::state::{Key, State};
@@ -59,7 +61,7 @@ struct UntilClosed<K, R> {
 }
 
 /// The last result so far.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Last<K, R> {
     result: Option<Windowed<K, R>>,
     at: Timestamp,

@@ -3,10 +3,12 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Change, Keyed, Saved, Stage};
 use crate::error::ConfigError;
 use crate::operators::{KeyContext, Process, Timer};
-use crate::state::{Key, State};
+use crate::state::{Key, State, Stored};
 use crate::table::Changes;
 use crate::time::Timestamp;
 
@@ -61,7 +63,7 @@ impl Versions {
     }
 }
 
-impl<'p, K: Key, T: Clone + 'static> Keyed<'p, K, T> {
+impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
     /// Folds the records into a table: each is the new row of its key, or a tombstone that deletes
     /// the row if `row` makes `None` of it. The last to arrive counts, and a row stays until it is
     /// deleted; see [`table_of`](Self::table_of) for other [`Versions`].
@@ -131,7 +133,7 @@ struct Fold<K, T, V, F> {
 }
 
 /// The last version of a row.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Version<V> {
     /// None if it is a tombstone.
     value: Option<V>,
@@ -148,7 +150,7 @@ impl<V> Default for Version<V> {
 
 impl<K: Key, T, V: State + PartialEq, F> Fold<K, T, V, F>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     F: Fn(&T) -> Option<V> + 'static,
 {
     /// Whether a record of the time `at` is older than what is there.
@@ -173,7 +175,7 @@ where
 
 impl<K: Key, T, V: State + PartialEq, F> Process for Fold<K, T, V, F>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     F: Fn(&T) -> Option<V> + 'static,
 {
     type Key = K;

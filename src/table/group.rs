@@ -1,12 +1,14 @@
 //! The rows of a table, grouped anew.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Change, Keyed, Pipeline, Stage};
 use crate::operators::{KeyContext, Process};
 use crate::state::{Key, State};
 use crate::table::Changes;
 
 /// What happened to a row, as seen by its group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Moved<G, K, V> {
     pub group: G,
     pub key: K,

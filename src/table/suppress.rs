@@ -3,6 +3,8 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Change, Saved, Stage};
 use crate::error::ConfigError;
 use crate::operators::{AtEnd, KeyContext, Process, Timer};
@@ -115,7 +117,7 @@ struct Holding<K, V> {
 }
 
 /// What is held back of a row.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Held<V> {
     /// What those downstream know.
     known: Option<V>,
@@ -200,7 +202,7 @@ impl<K: Key, V: State + PartialEq> Process for Holding<K, V> {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put(Self::NAME, self.held);
+        out.put(Self::NAME, &self.held);
     }
 
     fn load(&mut self, from: &mut Saved) {

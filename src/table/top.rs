@@ -142,7 +142,7 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>(Self::NAME);
-        out.put(Self::NAME, self.rows.clone());
+        out.put(Self::NAME, &self.rows);
     }
 
     fn load(&mut self, from: &mut Saved) {

@@ -337,7 +337,7 @@ mod tests {
             self.next.inspect(each);
         }
 
-        pass_on!(next: watermark, batch_end, room);
+        pass_on!(next: watermark, batch_end, room, checkpoint);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl<T: 'static> Host<T> {
             let (mut shard, (other, output)) = make().map_err(text)?;
             shard.restore(&snapshot).map_err(text)?;
             (self.shard, self.output, input) = (shard, output, other);
-            unseen = snapshot.unseen_steps().to_vec();
+            unseen = snapshot.unseen_steps().map(str::to_owned).collect();
         }
         self.end(input)?;
         Ok(unseen)

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Context, Operator, Pipeline, Pressure, Record, Runnable, Saved, Shown, Stage, Stream, Work,
+    Checkpoint, Context, Epoch, Operator, Pipeline, Pressure, Record, Runnable, Saved, Shown,
+    Stage, Stream, Work,
 };
 use crate::metrics::Counter;
 use crate::time::{Timestamp, Watermark};
@@ -218,6 +219,14 @@ impl<T: 'static, N: Operator<T>> Runnable for TestStage<T, N> {
         self.watermark.is_end() && self.next.pressure() == Pressure::Clear
     }
 
+    fn is_at(&self, _barrier: Epoch) -> bool {
+        self.next.pressure() == Pressure::Clear
+    }
+
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.next.inspect(each);
     }
@@ -225,8 +234,8 @@ impl<T: 'static, N: Operator<T>> Runnable for TestStage<T, N> {
     fn save(&self, out: &mut Saved) {
         let queue = self.head.queue.borrow();
         out.at_rest("test input", queue.waiting.is_empty(), "has not taken all it was told");
-        out.put("test input", (queue.watermark, queue.closed));
-        out.put("test input", (self.watermark, self.heard_at, self.told_silent_ns));
+        out.put("test input", &(queue.watermark, queue.closed));
+        out.put("test input", &(self.watermark, self.heard_at, self.told_silent_ns));
         self.next.save(out);
     }
 

@@ -79,7 +79,7 @@ impl<T: 'static> Sink<T> for KeepingSink<T> {
     /// How far event time has come; the records have come out, and stay where they are.
     fn save(&self, out: &mut Saved) {
         let kept = self.0.borrow();
-        out.put("test output", (kept.watermark, kept.ended));
+        out.put("test output", &(kept.watermark, kept.ended));
     }
 
     fn load(&mut self, from: &mut Saved) {

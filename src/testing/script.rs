@@ -110,7 +110,7 @@ impl<T: 'static> Source for Script<T> {
             Some(Said::Silence(polls)) => (script.len(), *polls),
             _ => (script.len(), 0),
         };
-        out.put("script", self.partitions.iter().map(left).collect::<Vec<_>>());
+        out.put("script", &self.partitions.iter().map(left).collect::<Vec<_>>());
     }
 
     fn load(&mut self, from: &mut Saved) {

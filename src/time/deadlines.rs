@@ -1,5 +1,7 @@
 //! What is due when, for keys by the million: a wheel that grows by blocks.
 
+use serde::{Deserialize, Serialize};
+
 /// No chunk.
 const NONE: u32 = u32::MAX;
 /// Slots of a level, as a power of two: one bit of a `u64` each.
@@ -20,7 +22,7 @@ const BLOCK: usize = 64;
 /// start, and can cancel; here there may be as many entries as keys, memory comes block by block as
 /// they come, and nothing is ever cancelled: whoever is told looks whether there is still something
 /// to do.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Deadlines<K> {
     blocks: Vec<Box<[Chunk<K>]>>,
     /// Chunks of no slot, linked by `next`.
@@ -37,14 +39,14 @@ pub struct Deadlines<K> {
 }
 
 /// Entries in the order in which they were set.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Chunk<K> {
     entries: [(i64, K); CHUNK],
     next: u32,
 }
 
 /// A list of chunks: the entries from `first` of the head to `filled` of the tail.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Slot {
     head: u32,
     tail: u32,

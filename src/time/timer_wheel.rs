@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Timestamp, nanos};
 use crate::error::Full;
 use crate::memory::{Blocks, prefetch};
@@ -47,7 +49,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// assert_eq!(fired, ["open", "trade"]);
 /// # Ok::<(), millstream::error::Full<&str>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 pub struct TimerWheel<T> {
     nodes: Blocks<Node<T>>,
     /// How many nodes there may be.
@@ -81,7 +83,7 @@ pub struct TimerWheel<T> {
 /// Stays valid, to no effect, after the timer has fired or was cancelled, and while its place is
 /// used for other timers: it is mistaken for another only if that was set exactly a multiple of
 /// 2^32 timers later, in the same place. `Option<TimerId>` takes no more than its 8 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimerId {
     /// One more than the index of the node.
     place: NonZeroU32,
@@ -90,14 +92,14 @@ pub struct TimerId {
 }
 
 /// A heap of the timers of one span of time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Slot {
     root: u32,
     /// A node that was last in order when it was set, if it is still here.
     tail: u32,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Node<T> {
     at: Timestamp,
     /// How many timers were set before this one.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Timestamp, nanos};
 
 /// A promise: no record before `at` will follow on this path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermark {
     /// Later records are not before this.
     pub at: Timestamp,
@@ -37,7 +39,7 @@ impl Watermark {
 pub trait WatermarkStrategy<T>: Clone + 'static {
     /// Looks at a record and says how far event time has come, if the record says so. What it
     /// answers may go back: the caller keeps the maximum.
-    fn observe(&mut self, at: Timestamp, value: &T) -> Option<Timestamp>;
+    fn observe(&self, at: Timestamp, value: &T) -> Option<Timestamp>;
 }
 
 /// A watermark strategy, and when a silent input counts as idle. Made by
@@ -118,7 +120,7 @@ impl<S> Watermarks<S> {
 const AGREE: u32 = 8;
 
 /// How far a watermark may jump, and what was too far so far. See [`Watermarks::jump_at_most`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Jumps {
     most_ns: u64,
     /// The watermark that the records not believed were ahead of, the last of them, and how many
@@ -162,7 +164,7 @@ pub struct BoundedDisorder {
 
 impl<T> WatermarkStrategy<T> for BoundedDisorder {
     #[inline(always)]
-    fn observe(&mut self, at: Timestamp, _value: &T) -> Option<Timestamp> {
+    fn observe(&self, at: Timestamp, _value: &T) -> Option<Timestamp> {
         Some(Timestamp(at.0.saturating_sub(self.disorder_ns)))
     }
 }
@@ -173,7 +175,7 @@ pub struct Punctuated<F>(F);
 
 impl<T, F: Fn(&T) -> Option<Timestamp> + Clone + 'static> WatermarkStrategy<T> for Punctuated<F> {
     #[inline(always)]
-    fn observe(&mut self, _at: Timestamp, value: &T) -> Option<Timestamp> {
+    fn observe(&self, _at: Timestamp, value: &T) -> Option<Timestamp> {
         (self.0)(value)
     }
 }
@@ -182,7 +184,7 @@ impl<T, F: Fn(&T) -> Option<Timestamp> + Clone + 'static> WatermarkStrategy<T> f
 ///
 /// When all that have not ended are idle, the result is the furthest any of them has come, marked
 /// idle; it is the end only when all have ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Merged {
     paths: Vec<Watermark>,
     now: Watermark,
@@ -304,10 +306,10 @@ mod tests {
 
     #[test]
     fn strategies() {
-        let mut bounded = Watermarks::bounded_disorder(ms(1)).strategy;
+        let bounded = Watermarks::bounded_disorder(ms(1)).strategy;
         assert_eq!(bounded.observe(t(5_000_000), &()), Some(t(4_000_000)));
         assert_eq!(bounded.observe(Timestamp::MIN, &()), Some(Timestamp::MIN));
-        let mut marks = Watermarks::punctuated(|v: &i64| (*v > 0).then_some(t(*v))).strategy;
+        let marks = Watermarks::punctuated(|v: &i64| (*v > 0).then_some(t(*v))).strategy;
         assert_eq!(marks.observe(t(0), &-1), None);
         assert_eq!(marks.observe(t(0), &7), Some(t(7)));
     }

@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 use crate::window::Aggregate;
 
 /// Composition of functions x -> scale * x + shift, modulo 2^64: associative, not commutative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affine {
     pub scale: u64,
     pub shift: u64,

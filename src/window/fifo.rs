@@ -1,5 +1,7 @@
 //! The aggregate of a queue, whatever its length, at a constant cost for each push and pop.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::{Chunks, Place, Queue, State};
 use crate::window::Aggregate;
 
@@ -7,7 +9,7 @@ use crate::window::Aggregate;
 ///
 /// The accumulator of an entry inside a [`Fifo`] may stand for its neighbours too; `tag` is never
 /// touched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Entry<Acc, Tag> {
     acc: Acc,
     /// What is kept beside the accumulator.
@@ -36,7 +38,7 @@ pub struct Entry<Acc, Tag> {
 /// | `r` to `a` | themselves |
 /// | `a` to `b` | themselves and all up to `b` |
 /// | `b` to end | themselves |
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Fifo<Acc> {
     queue: Queue,
     l: Place,

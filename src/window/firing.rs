@@ -1,6 +1,8 @@
 //! The keyed window operator: what happens when event time moves on. Windows fire a slice at a
 //! time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{BETWEEN_LOOKS, Progress};
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
@@ -13,7 +15,8 @@ use crate::window::{Aggregate, Windowed};
 const BEHIND_MAX: usize = 4;
 
 /// How far the firing of windows has come.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Firing<K: Key, V: State> {
     /// Every window that ends here or before has fired.
     fired: i64,
@@ -26,14 +29,14 @@ pub struct Firing<K: Key, V: State> {
 }
 
 /// A window that fires.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Open {
     end: i64,
     phase: Phase,
     cursor: Cursor,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     /// The slices that came are added to the running values; this one is next.
     Add(usize),

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
@@ -377,14 +379,19 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         let waits = self.again.is_some() || !self.deferred.is_empty();
         out.at_rest("window", !waits && !self.firing.is_pending(), "fires");
-        out.put("window", self.panes.clone());
-        out.put("window", self.held);
-        out.put("window", self.watermark);
-        out.put("window", self.firing.clone());
-        out.put("window", self.revisions.clone());
+        out.put("window", &self.panes);
+        out.put("window", &self.held);
+        out.put("window", &self.watermark);
+        out.put("window", &self.firing);
+        out.put("window", &self.revisions);
         self.late.save(out);
         self.next.save(out);
     }

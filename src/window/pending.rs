@@ -1,5 +1,8 @@
 //! What waits for the watermark, in order of time.
 
+use serde::{Deserialize, Serialize};
+
+use crate::state::Stored;
 use crate::time::Timestamp;
 use crate::window::{Aggregate, Nodes, Tree};
 
@@ -7,14 +10,15 @@ use crate::window::{Aggregate, Nodes, Tree};
 ///
 /// O(1) for what comes in order, O(log d) for what belongs `d` places before the end, and no memory
 /// is ever given back.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "V: Stored")]
 pub struct Pending<V: Copy> {
     nodes: Nodes<V, ()>,
     tree: Tree,
     len: usize,
 }
 
-impl<V: Copy + 'static> Pending<V> {
+impl<V: Copy + Stored> Pending<V> {
     /// Nothing waits.
     pub fn new() -> Self {
         Self { nodes: Nodes::new(), tree: Tree::default(), len: 0 }

@@ -24,6 +24,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::state::{Cursor, Key, Pane, Panes, State, Table, hash};
 use crate::window::Aggregate;
@@ -36,7 +38,9 @@ pub const NESTED: usize = usize::MAX;
 const GROUPS: u64 = 0x7475_726e_7475_726e;
 
 /// The running values of all keys, over the slices that are in the window in hand.
-#[derive(Clone)]
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Running<K: Key, V: State> {
     whole: Table<K, Held<V>>,
     /// What came since the last turn of each key.
@@ -49,7 +53,7 @@ pub struct Running<K: Key, V: State> {
 }
 
 /// The running value of a key.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Held<V> {
     acc: V,
     /// How many slices have a part in it.

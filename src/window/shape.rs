@@ -4,13 +4,15 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ConfigError;
 use crate::time::{Timestamp, nanos};
 use crate::window::gaps::Gapped;
 use crate::window::{Cuts, Disjoint};
 
 /// A stretch of time: `start` is in it, `end` is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// The first instant in it.
     pub start: Timestamp,
@@ -143,7 +145,7 @@ impl Slices {
 
     /// One-second windows, end to end: what stands in for slices that were refused, until the
     /// pipeline is refused.
-    pub(super) const SECOND: Self =
+    pub(crate) const SECOND: Self =
         Self { size: 1_000_000_000, slide: 1_000_000_000, slice: 1_000_000_000, offset: 0 };
 
     /// Whether windows lie end to end, so that each slice is one.

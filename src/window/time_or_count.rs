@@ -7,7 +7,7 @@ use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Stage, Stream}
 use crate::error::ConfigError;
 use crate::exchange::Side;
 use crate::exchange::with_late;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::nanos;
 use crate::window::time_or_count::operator::{Settings, TimeOrCountOperator};
 use crate::window::trigger::{Aggregated, Buffered, Contents, KeepAll};
@@ -143,7 +143,7 @@ impl<'p, K: Key, T: 'static> TimeOrCount<'p, K, T> {
         function: F,
     ) -> Stream<'p, impl Stage<Out = Windowed<K, R>> + use<'p, K, T, R, F>>
     where
-        T: Copy,
+        T: Copy + Stored,
         F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
     {
         let (stream, parts) = self.parts(Buffered::new(KeepAll, function));
@@ -174,7 +174,7 @@ impl<'p, K: Key, T: 'static> TimeOrCount<'p, K, T> {
         function: F,
     ) -> (Stream<'p, impl Stage<Out = Windowed<K, R>> + use<'p, K, T, R, F>>, Stream<'p, Edge<T>>)
     where
-        T: Copy,
+        T: Copy + Stored,
         F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
     {
         let (stream, parts) = self.parts(Buffered::new(KeepAll, function));

@@ -6,6 +6,8 @@ mod nodes;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::window::Aggregate;
@@ -28,7 +30,7 @@ use nodes::{Id, NONE};
 /// Records leave at the front, one by one or all up to a time. Either takes O(log n), however many
 /// leave: whole subtrees are cut off, and taken apart later, as their nodes are needed. `n` is the
 /// most that the tree has held since it was last empty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Tree {
     root: Id,
     /// The leaf at the front.

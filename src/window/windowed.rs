@@ -3,6 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Pipeline, Runnable, Stage, Stream};
 use crate::error::ConfigError;
 use crate::exchange::with_late;
@@ -14,7 +16,7 @@ use crate::window::{Aggregate, Cuts, Slices, Span, Window};
 
 /// What a window yields for one key. The record that carries it has the timestamp `span.end` less 1
 /// ns, so windows of the same size can follow each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Windowed<K, R> {
     /// The key.
     pub key: K,
@@ -27,7 +29,7 @@ pub struct Windowed<K, R> {
 }
 
 /// When a window yields a result, as seen from the watermark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timing {
     /// Before the watermark reached the window's end; counted from 0.
     Early(u32),

@@ -2,7 +2,7 @@
 
 use millstream::join::{after, before};
 use millstream::metrics::Counter;
-use millstream::{Config, Shard, Timestamp, Watermarks, us};
+use millstream::{Config, Shard, Sliding, Timestamp, Watermarks, us};
 
 use super::{Trade, calls, trades};
 
@@ -53,6 +53,32 @@ fn asof_shard(config: Config) -> Shard {
     shard
 }
 
+/// Window joins that slide, and a cross join of a few with all.
+fn window_shard(config: Config) -> Shard {
+    let (shard, ()) = Shard::embed(config, |p| {
+        let halves = || {
+            let trades = p.source(trades(p, 1e6)?);
+            let watermarks = Watermarks::bounded_disorder(us(20));
+            let trades = trades.event_time(|t: &Trade| Timestamp(t.at), watermarks);
+            Ok::<_, millstream::Error>(trades.split(|trade| trade.qty % 2 == 0))
+        };
+        let (left, right) = halves()?;
+        let (left, right) = (left.key_by(|t| t.symbol), right.key_by(|t| t.symbol));
+        let join = left.window_join(right).window(Sliding::of(us(200)).every(us(100)));
+        let (join, late_left, late_right) = join.allowed_lateness(us(5)).with_late();
+        join.select_full(|l, r| (l.is_some(), r.is_some())).for_each(drop);
+        late_left.for_each(drop);
+        late_right.for_each(drop);
+        let (left, right) = halves()?;
+        let cross = left.cross_join(right.filter(|trade| trade.symbol == 3));
+        let cross = cross.between(before(us(50)), after(us(50)));
+        cross.select_left(|l, r| (l.qty, r.is_some())).for_each(drop);
+        Ok(())
+    })
+    .expect("it builds");
+    shard
+}
+
 fn check(mut shard: Shard) {
     let mut now = 0;
     let mut run = |steps: i64| {
@@ -83,4 +109,10 @@ fn joins_cut_into_slices_do_not_allocate() {
 fn asof_joins_do_not_allocate() {
     check(asof_shard(Config::embedded()));
     check(asof_shard(Config { batch_max: 16, fire_max: 8, ..Config::embedded() }));
+}
+
+#[test]
+fn window_joins_do_not_allocate() {
+    check(window_shard(Config::embedded()));
+    check(window_shard(Config { batch_max: 16, fire_max: 8, ..Config::embedded() }));
 }

@@ -12,6 +12,8 @@ use millstream::{
 };
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Trade, calls, counted, step_all, trades};
 
 /// One timer a record: set, cancelled by the next record, or fired.
@@ -20,7 +22,7 @@ struct Rearmed {
 }
 
 /// How often a key traded, and its timer.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Last {
     count: u64,
     alarm: Timestamp,

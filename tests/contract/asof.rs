@@ -59,6 +59,44 @@ asof_cases! {
         |join| join.nearest().strict().tolerance(ns(50));
 }
 
+/// A version of every third value says that the row is gone.
+#[test]
+fn temporal_join() {
+    let steps = case!(Row => Found, |s| {
+        let (left, versions) = s.event_time(at, disordered(9)).split(is_left);
+        let versions = versions.key_by(|row| row.key);
+        let join = left.key_by(|row| row.key).temporal_join(versions, |row| row.value % 3 == 0);
+        let answers = join.allowed_lateness(ns(20)).select_left(|l, r| (*l, r.copied()));
+        answers.map(numbers).event_time(|_| millstream::Timestamp(0), disordered(0))
+    });
+    let backward =
+        AsOf { direction: Direction::Backward, strict: false, tolerance: None, lateness: 20 };
+    let (want, _) = answers(&rows(), &watermarks(&rows(), 9), backward);
+    let row = |(left, version): (Row, Option<Row>)| {
+        numbers((left, version.filter(|version| version.value % 3 != 0)))
+    };
+    let want: Vec<_> = want.into_iter().map(|answer| (0, row(answer))).collect();
+    assert!(want.iter().filter(|found| found.1.1 < 1000).count() > 5, "some rows are there");
+    Tester::new(steps, said(&rows()), want).by(|found| found.0 as u64).check();
+}
+
+/// The control stream is one for all keys and shards.
+#[test]
+fn broadcast_state() {
+    let steps = case!(Row => Found, |s| {
+        let (left, control) = s.event_time(at, disordered(46)).split(is_left);
+        let answers = left.with_broadcast(control).select_left(|l, r| (*l, r.copied()));
+        answers.map(numbers).event_time(|_| millstream::Timestamp(0), disordered(0))
+    });
+    let backward =
+        AsOf { direction: Direction::Backward, strict: false, tolerance: None, lateness: 0 };
+    let alike: Vec<Row> = rows().iter().map(|row| Row { key: 0, ..*row }).collect();
+    let (want, _) = answers(&alike, &watermarks(&alike, 46), backward);
+    let want: Vec<_> = want.into_iter().map(|answer| (0, numbers(answer))).collect();
+    assert!(want.iter().filter(|found| found.1.1 < 1000).count() > 5);
+    Tester::new(steps, said(&rows()), want).by(|found| found.0 as u64).check();
+}
+
 /// Quotes and trades as in kdb+'s `aj`: the last of equal times counts, one at the very time too.
 #[test]
 fn ties_are_those_of_aj() {

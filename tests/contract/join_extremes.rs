@@ -2,7 +2,7 @@
 
 use millstream::join::{after, before};
 use millstream::testing::{TestDriver, TestInput, TestOutput};
-use millstream::{Config, Output, Pipeline, Result, Shard, Stage, Stream, Timestamp, ns};
+use millstream::{Config, Output, Pipeline, Result, Shard, Stage, Stream, Timestamp, Tumbling, ns};
 
 type Alone = (Option<u32>, Option<u32>);
 type Ends = (TestInput<u32>, TestInput<u32>, TestOutput<Alone>);
@@ -138,4 +138,66 @@ fn a_key_with_a_million_partners_stalls_no_step() {
     }
     assert_eq!(step(&mut shard, &mut pairs), PARTNERS);
     assert!(most < 8_000, "{most} units of work in one step");
+}
+
+/// A full join in windows of 10 ns, by one key.
+fn joined_in_windows() -> (TestDriver, Ends) {
+    let build = |p: Pipeline<'_>| -> Result<Ends> {
+        let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
+        let join = l.key_by(|_| ()).window_join(r.key_by(|_| ())).window(Tumbling::of(ns(10)));
+        let pairs = join.select_full(|l, r| (l.copied(), r.copied()));
+        Ok((left, right, pairs.test_output()))
+    };
+    TestDriver::new(build).expect("it builds")
+}
+
+#[test]
+fn a_window_waits_for_both_inputs_and_then_holds_nothing() {
+    let (mut driver, (left, right, pairs)) = joined_in_windows();
+    left.push(t(3), 1);
+    left.watermark(t(100));
+    right.push(t(15), 2);
+    driver.settle().unwrap();
+    assert!(pairs.take().is_empty(), "the right one may still say something of the first window");
+    right.idle();
+    driver.settle().unwrap();
+    assert_eq!(pairs.take_values(), [(Some(1), None), (None, Some(2))]);
+    assert!(driver.holds().is_empty(), "both windows are over: {:?}", driver.holds());
+    left.push(t(101), 3);
+    left.close();
+    right.push(t(109), 4);
+    driver.settle().unwrap();
+    assert!(pairs.take().is_empty(), "an input that has ended is not waited for, the other is");
+    right.close();
+    driver.settle().unwrap();
+    assert_eq!(pairs.take_values(), [(Some(3), Some(4))]);
+    assert!(pairs.has_ended() && driver.is_done() && driver.holds().is_empty());
+}
+
+/// A window with a thousand records on either side of one key is a million pairs, and no step.
+#[test]
+fn a_million_pairs_of_one_key_come_in_slices() {
+    let (mut shard, (mut numbers, mut pairs)) = Shard::embed(Config::embedded(), |p| {
+        let (input, numbers) = p.input::<u32>();
+        let (left, right) = numbers.split(|n| n % 2 == 0);
+        let join = left.key_by(|_| ()).window_join(right.key_by(|_| ()));
+        let pairs = join.window(Tumbling::of(ns(10))).select(|l, r| (*l, *r));
+        Ok((input, pairs.output()))
+    })
+    .unwrap();
+    let (mut most, mut count) = (0, 0u64);
+    let mut step = |pairs: &mut Output<(u32, u32)>| {
+        most = most.max(shard.step(t(0)).0);
+        count += std::iter::from_fn(|| pairs.pop()).count() as u64;
+        shard.is_done()
+    };
+    for n in 0..2_000 {
+        while numbers.push(t(5), n).is_err() {
+            step(&mut pairs);
+        }
+    }
+    numbers.close();
+    while !step(&mut pairs) {}
+    assert_eq!(count, 1_000_000);
+    assert!(most < 8_000, "{most} units in one step");
 }

@@ -1,10 +1,10 @@
 //! Interval joins in every way in which records may come, and what is refused.
 
 use millstream::join::{FanOut, after, before, same_time};
-use millstream::{Config, Record, Shard, Simulation, Timestamp, ns};
+use millstream::{Config, Record, Shard, Simulation, Sliding, Timestamp, ns};
 
 use super::support::Said;
-use super::support::joins::{Joined, Kind, Near, Pair, is_left, joined};
+use super::support::joins::{Joined, Kind, Near, Pair, Within, is_left, joined, joined_in_windows};
 use super::support::model::{Row, watermarks};
 use super::support::tester::Tester;
 use super::support::world::{at, disordered};
@@ -56,6 +56,62 @@ join_cases! {
         |join| join.select_full(|l, r| (l.copied(), r.copied()));
     semi_join: Semi, 20, 10, 0, 46, |join| join.semi().map(|l| (Some(l), None));
     anti_join: Anti, 5, 2, 0, 46, |join| join.anti().map(|l| (Some(l), None));
+}
+
+/// Window joins of both halves of one stream; with a disorder below 45 some records are late.
+macro_rules! window_join_cases {
+    ($($name:ident: $kind:ident, $size:expr, $slide:expr, $lateness:expr, $disorder:expr,
+        |$join:ident| $select:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let steps = case!(Row => Pair, |s| {
+                let (left, right) = s.event_time(at, disordered($disorder)).split(is_left);
+                let right = right.key_by(|row| row.key);
+                let $join = left.key_by(|row| row.key).window_join(right);
+                let $join = $join.window(Sliding::of(ns($size)).every(ns($slide)));
+                let $join = $join.allowed_lateness(ns($lateness));
+                $select
+            });
+            let (kind, lateness) = (Kind::$kind, $lateness);
+            let within = Within { kind, size: $size, slide: $slide, lateness };
+            let want = joined_in_windows(&rows(), &watermarks(&rows(), $disorder), within).pairs;
+            assert!(want.len() > 3, "{want:?}");
+            Tester::new(steps, said(&rows()), want).by(lane).check();
+        }
+    )*};
+}
+
+window_join_cases! {
+    inner_window_join: Inner, 30, 30, 0, 46, |join| join.select(|l, r| (Some(*l), Some(*r)));
+    inner_window_join_that_slides: Inner, 30, 10, 0, 3,
+        |join| join.select(|l, r| (Some(*l), Some(*r)));
+    left_window_join: Left, 20, 20, 0, 46, |join| join.select_left(|l, r| (Some(*l), r.copied()));
+    right_window_join_with_lateness: Right, 20, 10, 30, 5,
+        |join| join.select_right(|l, r| (l.copied(), Some(*r)));
+    full_window_join: Full, 15, 15, 0, 46, |join| join.select_full(|l, r| (l.copied(), r.copied()));
+    semi_window_join: Semi, 40, 40, 0, 46, |join| join.semi().map(|l| (Some(l), None));
+    anti_window_join: Anti, 10, 10, 0, 46, |join| join.anti().map(|l| (Some(l), None));
+}
+
+/// All with all that are near: on one shard or on many, where the right ones are on each.
+#[test]
+fn cross_join() {
+    let steps = case!(Row => Pair, |s| {
+        let (left, right) = s.event_time(at, disordered(46)).split(is_left);
+        let join = left.cross_join(right).between(before(ns(20)), after(ns(10)));
+        join.select_left(|l, r| (Some(*l), r.copied()))
+    });
+    let of_one_key = |row: &Row| Row { key: 0, ..*row };
+    let alike: Vec<Row> = rows().iter().map(of_one_key).collect();
+    let near = Near { kind: Kind::Left, from: -20, to: 10, lateness: 0 };
+    let want = joined(&alike, &watermarks(&alike, 46), near).pairs;
+    assert!(want.len() > 10);
+    let key_of: std::collections::BTreeMap<i64, u64> =
+        rows().iter().map(|row| (row.value, row.key)).collect();
+    assert_eq!(key_of.len(), rows().len(), "values tell rows apart");
+    let keyed = |row: Option<Row>| row.map(|row| Row { key: key_of[&row.value], ..row });
+    let want: Vec<_> = want.iter().map(|(at, (l, r))| (*at, (keyed(*l), keyed(*r)))).collect();
+    Tester::new(steps, said(&rows()), want).by(lane).check();
 }
 
 #[test]

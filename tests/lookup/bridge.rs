@@ -13,7 +13,8 @@ use millstream::lookup::{Answer, Bridge, Cache, OnFailure, Retry};
 use millstream::metrics::Counter;
 use millstream::{ms, secs};
 
-use crate::live::{Live, eventually, numbers};
+use crate::eventually::eventually;
+use crate::live::{Live, numbers};
 
 fn even(n: u64) -> Option<u64> {
     n.is_multiple_of(2).then_some(n * 10)

@@ -8,7 +8,7 @@ use millstream::lookup::TableFile;
 use millstream::testing::TestDriver;
 use millstream::{Result, Timestamp, ms};
 
-use crate::live::eventually;
+use crate::eventually::eventually;
 
 /// A file of its own for each test, gone with it.
 struct Place(PathBuf);

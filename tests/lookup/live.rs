@@ -1,14 +1,13 @@
 //! A shard under a real clock, in the test's own thread.
 #![allow(dead_code)] // Without servers there is less to ask.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use millstream::io::MemorySource;
 use millstream::time::{Clock, SystemClock};
 use millstream::{Config, Input, Output, Pipeline, Record, Result, Shard, Timestamp};
 
-/// A test that takes longer than this hangs.
-const LONGEST: Duration = Duration::from_secs(60);
+use crate::eventually::LONGEST;
 
 /// The numbers, a nanosecond apart.
 pub fn numbers(numbers: std::ops::Range<u64>) -> MemorySource<u64> {
@@ -73,14 +72,5 @@ impl<T: 'static> Live<T> {
     pub fn finish(mut self) -> Vec<T> {
         self.until(|_| false);
         self.values
-    }
-}
-
-/// Waits until something holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LONGEST, "{what}");
-        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -8,7 +8,8 @@ use millstream::metrics::Counter;
 use millstream::{ms, secs};
 use tokio_postgres::NoTls;
 
-use crate::live::{Live, eventually, numbers};
+use crate::eventually::eventually;
+use crate::live::{Live, numbers};
 use crate::servers::{self, Server};
 
 fn settings(server: &Server) -> String {

@@ -7,7 +7,8 @@ use millstream::lookup::{Answer, Bridge, Cache, Redis, Retry};
 use millstream::metrics::Counter;
 use millstream::{ms, secs};
 
-use crate::live::{Live, eventually, numbers};
+use crate::eventually::eventually;
+use crate::live::{Live, numbers};
 use crate::servers::{self, Server};
 
 fn url(server: &Server) -> String {

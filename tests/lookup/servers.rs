@@ -1,6 +1,8 @@
 //! Servers of a test's own: in a temporary folder, on a socket in it, stopped by the process that
 //! was started.
 
+#![allow(dead_code)] // Not every test needs all of them.
+
 use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::live::eventually;
+use crate::eventually::eventually;
 
 /// A server, and the folder that goes with it.
 pub struct Server {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use millstream::io::MemorySource;
 use millstream::join::{before, same_time};
 use millstream::metrics::Counter;
@@ -23,7 +25,7 @@ fn data() -> Option<PathBuf> {
 }
 
 /// A trade or a quote: when, of what, its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Line {
     at: i64,
     symbol: Text<8>,

@@ -143,7 +143,7 @@ fn check_groups<O: Copy + PartialEq + Debug>(
 }
 
 /// With the key that a group shows its one result under.
-fn single<'p, V: Copy + Default + Send + 'static>(
+fn single<'p, V: millstream::state::State>(
     table: Changes<'p, u64, V, impl Stage<Out = (u64, Change<V>)>>,
 ) -> millstream::Stream<'p, impl Stage<Out = ((u64, u64), Change<V>)>> {
     table.to_changes().map(|(group, change)| ((group, 0), change))

@@ -75,3 +75,53 @@ pub fn joined(rows: &[Row], before: &[i64], near: Near) -> Joined {
     pairs.sort();
     Joined { pairs, late }
 }
+
+/// A join in windows of a size, one every `slide`.
+#[derive(Clone, Copy, Debug)]
+pub struct Within {
+    pub kind: Kind,
+    pub size: i64,
+    pub slide: i64,
+    pub lateness: i64,
+}
+
+/// What windows hold, given the watermark before each row: each window by itself.
+pub fn joined_in_windows(rows: &[Row], before: &[i64], within: Within) -> Joined {
+    let Within { kind, size, slide, lateness } = within;
+    let mut windows = std::collections::BTreeMap::<(i64, u64), [Vec<Row>; 2]>::new();
+    let mut late = Vec::new();
+    for (row, before) in rows.iter().zip(before) {
+        let first = (row.at - size).div_euclid(slide) + 1;
+        let ends = (first..=row.at.div_euclid(slide)).map(|n| n * slide + size);
+        let open: Vec<i64> = ends.filter(|end| *end > before.saturating_sub(lateness)).collect();
+        if open.is_empty() {
+            late.push(*row);
+        }
+        for end in open {
+            let window = windows.entry((end, row.key)).or_default();
+            window[usize::from(!is_left(row))].push(*row);
+        }
+    }
+    let mut pairs = Vec::new();
+    for ((end, _), [left, right]) in windows {
+        let mut emit = |pair: Pair| pairs.push((end - 1, pair));
+        match (left.is_empty(), right.is_empty(), kind) {
+            (false, false, Kind::Semi) => left.iter().for_each(|l| emit((Some(*l), None))),
+            (false, false, Kind::Anti) => {}
+            (false, false, _) => {
+                for l in &left {
+                    right.iter().for_each(|r| emit((Some(*l), Some(*r))));
+                }
+            }
+            (false, true, Kind::Left | Kind::Full | Kind::Anti) => {
+                left.iter().for_each(|l| emit((Some(*l), None)));
+            }
+            (true, false, Kind::Right | Kind::Full) => {
+                right.iter().for_each(|r| emit((None, Some(*r))));
+            }
+            _ => {}
+        }
+    }
+    pairs.sort();
+    Joined { pairs, late }
+}

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use millstream::operators::{HeapContext, Order, ProcessHeap};
 use millstream::time::WatermarkStrategy;
 use millstream::{KeyContext, Process, Timer, Timestamp, Watermarks};
@@ -39,7 +41,7 @@ pub fn said(rows: &[Row]) -> Vec<Said<Row>> {
 }
 
 /// What the machine keeps for a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     pub count: i64,
     pub sum: i64,

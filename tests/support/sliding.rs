@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use millstream::{Aggregate, Rolling, Timestamp, Windowed, ns};
 
 use super::model::{Row, watermarks};
@@ -19,7 +21,7 @@ const SCALE: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct Digesting<const INVERTIBLE: bool>;
 
 /// x -> scale * x + shift, and how many values it is made of.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Composed {
     count: u64,
     scale: u64,

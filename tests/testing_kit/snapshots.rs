@@ -214,7 +214,7 @@ impl<const SAVES: bool> Process for Numbered<SAVES> {
 
     fn save(&self, out: &mut Saved) {
         if SAVES {
-            out.put("numbered", self.count);
+            out.put("numbered", &self.count);
         } else {
             out.unseen::<Self>("process");
         }

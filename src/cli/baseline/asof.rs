@@ -1,5 +1,7 @@
 //! One thread, two sorted arrays and one pass over both: each trade with the latest quote.
 
+use serde::{Deserialize, Serialize};
+
 use super::Checksum;
 use crate::cli::workload::{Reading, reading};
 
@@ -9,7 +11,7 @@ pub const QUOTE_NS: i64 = 1_000;
 pub const TRADE_NS: i64 = 3_400;
 
 /// A quote or a trade of one of many symbols.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Tick {
     /// When, in nanoseconds.
     pub at: i64,

@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -87,7 +89,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
 }
 
 /// A reading and when it was taken.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Taken {
     reading: Reading,
     at: i64,

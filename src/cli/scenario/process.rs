@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
+
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -99,7 +101,7 @@ fn build(p: Pipeline<'_>, records: u64, keys: u64, into: &Found) -> crate::error
 /// Counts and sums what a meter reads until it falls silent.
 struct Rows;
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Row {
     deadline: Timestamp,
     count: u64,

@@ -79,7 +79,7 @@
 //! [`Locked`]: crate::error::JournalError::Locked
 
 mod catalog;
-mod crc;
+pub(crate) mod crc;
 mod flight;
 mod format;
 mod group;

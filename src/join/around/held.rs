@@ -1,12 +1,15 @@
 //! The right records that a window may still want.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::join::bound::Interval;
-use crate::state::{Chunks, Cursor, Key, Place, Queue, Table};
+use crate::state::{Chunks, Cursor, Key, Place, Queue, Stored, Table};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// Right records by key, in the order of their times.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "R: Stored")]
 pub struct Held<K: Key, R: Copy> {
     interval: Interval,
     prevailing: bool,
@@ -49,7 +52,7 @@ impl<R: Copy> Iterator for Rights<'_, R> {
     }
 }
 
-impl<K: Key, R: Copy + 'static> Held<K, R> {
+impl<K: Key, R: Copy + Stored> Held<K, R> {
     /// Nothing is held.
     pub fn new(interval: Interval, prevailing: bool, seed: u64) -> Self {
         let (keys, records) = (Table::new(seed), Chunks::new());

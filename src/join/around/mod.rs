@@ -12,11 +12,11 @@ use crate::dataflow::{Edge, Keyed, Stage, Stream};
 use crate::join::bound::{Bound, Interval};
 use crate::join::in_turn::MakeInTurn;
 use crate::join::sides::Sides;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 
 pub use held::Rights;
 
-impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
+impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     /// Shows each record the records of another stream that have the same key and are near in time,
     /// all at once, once the last of them has come. [`between`](AroundBetween::between) must
     /// follow.
@@ -47,7 +47,7 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn window_around<R: Copy + 'static>(
+    pub fn window_around<R: Copy + Stored>(
         self,
         right: Keyed<'p, K, R>,
     ) -> AroundBetween<'p, K, L, R> {
@@ -61,7 +61,7 @@ pub struct AroundBetween<'p, K, L, R> {
     sides: Sides<'p, K, L, R>,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AroundBetween<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> AroundBetween<'p, K, L, R> {
     /// From when to when around the time of the left record, both included unless made
     /// [exclusive](Bound::exclusive).
     pub fn between(self, from: Bound, to: Bound) -> Around<'p, K, L, R> {
@@ -77,7 +77,7 @@ pub struct Around<'p, K, L, R> {
     prevailing: bool,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> Around<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> Around<'p, K, L, R> {
     /// Counts also the record that is in force when the interval begins: the latest before it, if
     /// there is none at its very beginning. The latest record of each key is kept for ever then.
     pub fn prevailing(self) -> Self {

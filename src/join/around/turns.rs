@@ -4,7 +4,7 @@ use crate::dataflow::{Saved, Shown};
 use crate::join::around::held::{Held, Rights};
 use crate::join::bound::Interval;
 use crate::join::in_turn::InTurn;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::Timestamp;
 
 /// Shows each left record the right ones around it. Its turn comes when its window is over, and
@@ -15,7 +15,7 @@ pub struct Around<K: Key, R: Copy, F> {
     apply: F,
 }
 
-impl<K: Key, R: Copy + 'static, F> Around<K, R, F> {
+impl<K: Key, R: Copy + Stored, F> Around<K, R, F> {
     /// Nothing is held.
     pub fn new(interval: Interval, prevailing: bool, seed: u64, apply: F) -> Self {
         Self { interval, held: Held::new(interval, prevailing, seed), apply }
@@ -25,8 +25,8 @@ impl<K: Key, R: Copy + 'static, F> Around<K, R, F> {
 impl<K, L, R, F, Out> InTurn<K, L, R> for Around<K, R, F>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     Out: 'static,
     F: FnMut(&L, Rights<'_, R>) -> Out + 'static,
 {
@@ -76,7 +76,7 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>("window around");
-        out.put("window around", self.held.clone());
+        out.put("window around", &self.held);
     }
 
     fn load(&mut self, from: &mut Saved) {

@@ -1,11 +1,13 @@
 //! What an as-of join knows of each key.
 
+use serde::{Deserialize, Serialize};
+
 use crate::join::asof::{Direction, Rules};
-use crate::state::{Chunks, Cursor, Key, NONE, Queue, Slab, Table};
+use crate::state::{Chunks, Cursor, Key, NONE, Queue, Slab, Stored, Table};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// A left record that waits for a later right one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Waiting<L> {
     at: i64,
     left: L,
@@ -16,7 +18,7 @@ struct Waiting<L> {
 }
 
 /// What is known of a key: its latest right record, and the left ones that wait.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Known {
     latest: u32,
     waiting: Queue,
@@ -29,7 +31,7 @@ impl Default for Known {
 }
 
 /// A right record, and by how many it is held: its key, and left records that wait.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Version<R> {
     at: i64,
     right: R,
@@ -44,7 +46,7 @@ pub struct Answer<'a, L, R> {
 }
 
 /// Work on one key that is not done: left records to be answered, the oldest first.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 enum Open<K> {
     /// By this right record.
     By(K, u32),
@@ -53,7 +55,8 @@ enum Open<K> {
 }
 
 /// What is known of all keys. Records must be shown to it in the order of their times.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "L: Stored, R: Stored")]
 pub struct Keys<K: Key, L: Copy, R: Copy> {
     rules: Rules,
     keys: Table<K, Known>,
@@ -65,7 +68,7 @@ pub struct Keys<K: Key, L: Copy, R: Copy> {
     open: Option<Open<K>>,
 }
 
-impl<K: Key, L: Copy + 'static, R: Copy + 'static> Keys<K, L, R> {
+impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
     /// Nothing is known.
     pub fn new(rules: Rules, seed: u64) -> Self {
         Self {

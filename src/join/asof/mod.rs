@@ -9,15 +9,17 @@ mod turns;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Edge, Keyed, Stage, Stream};
 use crate::join::in_turn::MakeInTurn;
 use crate::join::sides::Sides;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::nanos;
 use turns::Asof;
 
 /// Where an as-of join looks for the right record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Direction {
     Backward,
     Forward,
@@ -25,7 +27,7 @@ enum Direction {
 }
 
 /// What belongs to a left record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Rules {
     direction: Direction,
     /// Whether the right record must not have the same time.
@@ -65,7 +67,7 @@ impl fmt::Display for Rules {
     }
 }
 
-impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
+impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     /// Gives each record the record of another stream that has the same key and is in force at its
     /// time: unless said otherwise the latest one at its own time or before.
     ///
@@ -100,7 +102,7 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn asof_join<R: Copy + 'static>(self, right: Keyed<'p, K, R>) -> AsofJoin<'p, K, L, R> {
+    pub fn asof_join<R: Copy + Stored>(self, right: Keyed<'p, K, R>) -> AsofJoin<'p, K, L, R> {
         let (direction, strict) = (Direction::Backward, false);
         let rules = Rules { direction, strict, tolerance_ns: i64::MAX };
         AsofJoin { sides: Sides::of(self, right), rules }
@@ -114,7 +116,7 @@ pub struct AsofJoin<'p, K, L, R> {
     rules: Rules,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> AsofJoin<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> AsofJoin<'p, K, L, R> {
     fn direction(self, direction: Direction) -> Self {
         Self { rules: Rules { direction, ..self.rules }, ..self }
     }

@@ -4,7 +4,7 @@ use crate::dataflow::{Saved, Shown};
 use crate::join::asof::Rules;
 use crate::join::asof::known::{Answer, Keys};
 use crate::join::in_turn::InTurn;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::Timestamp;
 
 /// Gives each left record the right one that belongs to it: looking back that is the latest there
@@ -15,7 +15,7 @@ pub struct Asof<K: Key, L: Copy, R: Copy, F> {
     select: F,
 }
 
-impl<K: Key, L: Copy + 'static, R: Copy + 'static, F> Asof<K, L, R, F> {
+impl<K: Key, L: Copy + Stored, R: Copy + Stored, F> Asof<K, L, R, F> {
     /// Nothing is known.
     pub fn new(rules: Rules, seed: u64, select: F) -> Self {
         Self { rules, known: Keys::new(rules, seed), select }
@@ -25,8 +25,8 @@ impl<K: Key, L: Copy + 'static, R: Copy + 'static, F> Asof<K, L, R, F> {
 impl<K, L, R, F, Out> InTurn<K, L, R> for Asof<K, L, R, F>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     Out: 'static,
     F: FnMut(&L, Option<&R>) -> Option<Out> + 'static,
 {
@@ -92,7 +92,7 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>(Self::NAME);
-        out.put(Self::NAME, self.known.clone());
+        out.put(Self::NAME, &self.known);
     }
 
     fn load(&mut self, from: &mut Saved) {

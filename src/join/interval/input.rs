@@ -12,7 +12,7 @@ use crate::join::kept::{Kept, Look, Place, Seen};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
 use crate::metrics::Counter;
-use crate::state::{Key, TOGETHER};
+use crate::state::{Key, Stored, TOGETHER};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// How an input takes part in the join.
@@ -59,7 +59,7 @@ struct Open<K> {
     pairs: usize,
 }
 
-impl<K: Key, T: Copy + 'static> Input<K, T> {
+impl<K: Key, T: Copy + Stored> Input<K, T> {
     /// An input that keeps nothing yet.
     pub fn new(
         settings: &Settings,
@@ -111,7 +111,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
     }
 
     /// Takes a batch: each record is kept and looks for partners.
-    pub fn take<O: Copy + 'static, Out, N: Operator<Out>>(
+    pub fn take<O: Copy + Stored, Out, N: Operator<Out>>(
         &mut self,
         batch: Batch<'_, T>,
         reached: Timestamp,
@@ -137,7 +137,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
     }
 
     /// Goes on with what was cut short; returns how many records were opened.
-    pub fn go_on<O: Copy + 'static, Out, N: Operator<Out>>(
+    pub fn go_on<O: Copy + Stored, Out, N: Operator<Out>>(
         &mut self,
         reached: Timestamp,
         other: &mut Input<K, O>,
@@ -156,7 +156,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
 
     /// Starts loading the runs that the next records will be kept in, and those they will look
     /// through.
-    fn warm<O: Copy + 'static>(&mut self, keys: &[K], records: &[Record<T>], other: &Input<K, O>) {
+    fn warm<O: Copy + Stored>(&mut self, keys: &[K], records: &[Record<T>], other: &Input<K, O>) {
         let Self { runs, kept, part: Part { partners, .. }, .. } = self;
         let pairs = || keys.iter().copied().zip(records.iter().map(|record| record.at));
         kept.warm(pairs(), runs);
@@ -167,7 +167,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
 
     /// Keeps a record and lets it begin to look for partners, unless it is late.
     #[inline]
-    fn open<O: Copy + 'static>(
+    fn open<O: Copy + Stored>(
         &mut self,
         key: K,
         record: Record<T>,
@@ -192,7 +192,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
 
     /// Lets the open record meet its partners; true when it has met them all.
     #[inline]
-    fn look<O: Copy + 'static, Out, N: Operator<Out>>(
+    fn look<O: Copy + Stored, Out, N: Operator<Out>>(
         &mut self,
         other: &mut Input<K, O>,
         out: &mut Outlet<N>,
@@ -211,7 +211,7 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
                 Seen::Record(place) => {
                     if let Some(pair) = meet(own, other.kept.entry_mut(place)) {
                         open.pairs += 1;
-                        match self.fan_out.allows(open.pairs, cx) {
+                        match self.fan_out.allows("interval join", open.pairs, cx) {
                             true => out.emit(pair, cx),
                             false => cx.count(Counter::PairsDropped, 1),
                         }
@@ -252,9 +252,9 @@ impl<K: Key, T: Copy + 'static> Input<K, T> {
     /// Puts into a snapshot what it keeps; nothing may wait.
     pub fn save(&self, out: &mut Saved) {
         out.at_rest("interval join", !self.holds(), "looks for partners");
-        out.put("interval join", self.kept.clone());
-        out.put("interval join", self.alone.clone());
-        out.put("interval join", self.past);
+        out.put("interval join", &self.kept);
+        out.put("interval join", &self.alone);
+        out.put("interval join", &self.past);
         self.late.save(out);
     }
 

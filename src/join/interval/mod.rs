@@ -12,10 +12,10 @@ use crate::dataflow::{Context, Edge, Keyed, Meets, Operator, Pipeline, Stage, St
 use crate::error::{ConfigError, Error};
 use crate::join::bound::{Bound, Interval};
 use crate::join::sides::{Inputs, Sides};
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use operator::{IntervalOperator, Settings};
 
-impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
+impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     /// Pairs each record with the records of another stream that have the same key and are near in
     /// time. [`between`](JoinBetween::between) must follow.
     ///
@@ -30,13 +30,13 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # fn main() -> millstream::Result<()> {
     /// Simulation::new(1, 0).run(|p| {
     ///     let at = Timestamp::from_millis;
-    ///     let orders = [Record::new(at(10), ("o1", 99)), Record::new(at(20), ("o2", 50))];
-    ///     let trades = [Record::new(at(12), ("o1", 98)), Record::new(at(90), ("o2", 50))];
+    ///     let orders = [Record::new(at(10), (1, 99)), Record::new(at(20), (2, 50))];
+    ///     let trades = [Record::new(at(12), (1, 98)), Record::new(at(90), (2, 50))];
     ///     let orders = p.source(IterSource::new(orders.into_iter()));
     ///     let trades = p.source(IterSource::new(trades.into_iter()));
     ///     orders
-    ///         .key_by(|order| order.0.as_bytes()[1])
-    ///         .interval_join(trades.key_by(|trade| trade.0.as_bytes()[1]))
+    ///         .key_by(|order| order.0)
+    ///         .interval_join(trades.key_by(|trade| trade.0))
     ///         .between(before(ms(1)), after(ms(50)))
     ///         .select(|order, trade| order.1 - trade.1)
     ///         .for_each(|slip| assert_eq!(slip.value, 1));
@@ -45,7 +45,7 @@ impl<'p, K: Key, L: Copy + 'static> Keyed<'p, K, L> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn interval_join<R: Copy + 'static>(
+    pub fn interval_join<R: Copy + Stored>(
         self,
         right: Keyed<'p, K, R>,
     ) -> JoinBetween<'p, K, L, R> {
@@ -59,7 +59,7 @@ pub struct JoinBetween<'p, K, L, R> {
     sides: Sides<'p, K, L, R>,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> JoinBetween<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinBetween<'p, K, L, R> {
     /// Where the right record must be: between two times around that of the left record, both
     /// included unless made [exclusive](Bound::exclusive). Both may lie on the same side of it.
     pub fn between(self, from: Bound, to: Bound) -> IntervalJoin<'p, K, L, R> {
@@ -68,7 +68,8 @@ impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> JoinBetween<'p, K, L, R> 
     }
 }
 
-/// How many pairs one record may make when it comes.
+/// How many pairs one record may make: in an interval join when it comes, in a window join in one
+/// window.
 ///
 /// A look for partners never stalls a shard, however many there are: it is cut into slices. This is
 /// for what follows, that a hot key must not flood.
@@ -86,16 +87,24 @@ pub enum FanOut {
 impl FanOut {
     /// Whether the pair of this number may go out.
     #[inline(always)]
-    fn allows(self, number: usize, cx: &mut Context) -> bool {
+    pub(crate) fn allows(self, operator: &'static str, number: usize, cx: &mut Context) -> bool {
         match self {
             Self::Any => true,
             Self::AtMost(limit) => number <= limit,
             Self::FailAbove(limit) if number > limit => {
-                let (operator, what) = ("interval join", "pairs of one record");
+                let what = "pairs of one record";
                 cx.fail(Error::Limit { operator, what, limit, setting: "fan_out" });
                 false
             }
             Self::FailAbove(_) => true,
+        }
+    }
+
+    /// Rejects a pipeline in which no pair may be made.
+    pub(crate) fn check(self, pipeline: Pipeline<'_>) {
+        if let Self::AtMost(0) | Self::FailAbove(0) = self {
+            let reason = "a join whose records may make no pair does nothing";
+            pipeline.reject(ConfigError::setting("fan_out", 0, reason));
         }
     }
 }
@@ -131,7 +140,7 @@ pub struct IntervalJoin<'p, K, L, R> {
     fan_out: FanOut,
 }
 
-impl<'p, K: Key, L: Copy + 'static, R: Copy + 'static> IntervalJoin<'p, K, L, R> {
+impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> IntervalJoin<'p, K, L, R> {
     /// How far behind the watermark of its stream a record may come and still find its partners.
     /// Everything is kept longer by that, and the watermark behind the join is later by it. Zero
     /// unless set.
@@ -228,10 +237,7 @@ fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut
     if let Err(error) = interval.check() {
         pipeline.reject(error);
     }
-    if let FanOut::AtMost(0) | FanOut::FailAbove(0) = fan_out {
-        let reason = "a join whose records may make no pair does nothing";
-        pipeline.reject(ConfigError::setting("fan_out", 0, reason));
-    }
+    fan_out.check(pipeline);
     // A century.
     const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
     for (kept, beyond) in [("left", interval.to), ("right", interval.from.saturating_neg())] {
@@ -254,8 +260,8 @@ struct Made<K, L, R, F> {
 impl<K, L, R, F, Out> Meets<L, R> for Made<K, L, R, F>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     Out: 'static,
     F: FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
 {

@@ -1,7 +1,8 @@
 //! The operator behind an interval join.
 
 use crate::dataflow::{
-    Batch, Context, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput, Work,
+    Batch, Checkpoint, Context, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput,
+    Work,
 };
 use crate::error::Error;
 use crate::join::bound::Interval;
@@ -10,7 +11,7 @@ use crate::join::interval::{FanOut, Pairs, Rules};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
 use crate::join::sides::Inputs;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -72,8 +73,8 @@ fn meet<L, R, Out>(
 impl<K, L, R, F, N> IntervalOperator<K, L, R, F, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
 {
     /// An operator that keeps nothing yet.
     pub fn new(settings: Settings, inputs: Inputs<K, L, R>, select: F, next: N) -> Self {
@@ -158,8 +159,8 @@ where
 impl<K, L, R, F, Out, N> IntervalOperator<K, L, R, F, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     F: FnMut(Option<&L>, Option<&R>) -> Option<Out>,
     N: Operator<Out>,
 {
@@ -217,8 +218,8 @@ where
 impl<K, L, R, F, Out, N> TwoInput<L, R> for IntervalOperator<K, L, R, F, N>
 where
     K: Key,
-    L: Copy + 'static,
-    R: Copy + 'static,
+    L: Copy + Stored,
+    R: Copy + Stored,
     Out: 'static,
     F: FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
     N: Operator<Out>,
@@ -276,6 +277,12 @@ where
         self.pace.pressure().max(late).max(self.out.next.pressure())
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.left.late.on_checkpoint(checkpoint, cx);
+        self.right.late.on_checkpoint(checkpoint, cx);
+        self.out.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
         self.left.kept.visit(|key, value| each(Shown::value("interval join", &key, value)));
         self.right.kept.visit(|key, value| each(Shown::value("interval join", &key, value)));
@@ -285,8 +292,8 @@ where
     fn save(&self, out: &mut Saved) {
         out.at_rest("interval join", !self.pace.is_pending(), "fires");
         out.unseen::<F>("interval join");
-        out.put("interval join", self.reached);
-        out.put("interval join", self.pace.clone());
+        out.put("interval join", &self.reached);
+        out.put("interval join", &self.pace);
         self.left.save(out);
         self.right.save(out);
         self.out.next.save(out);

@@ -36,6 +36,7 @@ impl Operator<(u64, Answer<u64>)> for Log {
         self.out.borrow_mut().push(Out::Watermark(watermark.at.0));
     }
     fn on_batch_end(&mut self, _cx: &mut Context) {}
+    fn on_checkpoint(&mut self, _: Checkpoint, _cx: &mut Context) {}
     fn resume(&mut self, _cx: &mut Context) -> Work {
         Work::NONE
     }

@@ -3,7 +3,7 @@
 use crate::dataflow::{Record, Saved, Shown};
 use crate::error::Error;
 use crate::operators::batch::index::Index;
-use crate::state::{Cursor, Key, Table};
+use crate::state::{Cursor, Key, Stored, Table};
 use crate::time::Timestamp;
 
 /// An output mode: how records become a batch.
@@ -83,7 +83,7 @@ impl<T: 'static, K: Key, F: Fn(&T) -> K + 'static> Gather<T> for Update<K, F> {
 }
 
 /// The last record of each key that there has been.
-pub struct Complete<K: Key, T: Copy + Send + 'static, F> {
+pub struct Complete<K: Key, T: Copy + Send + Stored, F> {
     key: F,
     table: Table<K, (Timestamp, Option<T>)>,
     /// How far the batch that is due has come.
@@ -91,7 +91,7 @@ pub struct Complete<K: Key, T: Copy + Send + 'static, F> {
     keys_max: usize,
 }
 
-impl<K: Key, T: Copy + Send + 'static, F> Complete<K, T, F> {
+impl<K: Key, T: Copy + Send + Stored, F> Complete<K, T, F> {
     /// No key yet.
     pub fn new(key: F, keys_max: usize, seed: u64) -> Self {
         Self { key, table: Table::new(seed), cursor: Cursor::default(), keys_max }
@@ -100,7 +100,7 @@ impl<K: Key, T: Copy + Send + 'static, F> Complete<K, T, F> {
 
 impl<T, K, F> Gather<T> for Complete<K, T, F>
 where
-    T: Copy + Send + 'static,
+    T: Copy + Send + Stored,
     K: Key,
     F: Fn(&T) -> K + 'static,
 {
@@ -144,7 +144,7 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("batch", self.table.clone());
+        out.put("batch", &self.table);
     }
 
     fn load(&mut self, _batch: &[Record<T>], from: &mut Saved) {

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::dataflow::{Batch, Context, Operator, Pressure, Record, Saved, Shown, Work};
+use serde::{Deserialize, Serialize};
+
+use crate::dataflow::{Batch, Checkpoint, Context, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::operators::batch::batched::{Batched, Pool};
 use crate::operators::batch::gather::Gather;
+use crate::state::Stored;
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -20,7 +23,7 @@ pub struct Settings {
 }
 
 /// What there is to know of the batch that is being gathered.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Open {
     /// Records that have come for it.
     count: usize,
@@ -53,7 +56,7 @@ pub struct BatchOperator<T, G, N> {
 
 impl<T, G, N> BatchOperator<T, G, N>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     G: Gather<T>,
     N: Operator<Batched<T>>,
 {
@@ -175,7 +178,7 @@ where
 
 impl<T, G, N> Operator<T> for BatchOperator<T, G, N>
 where
-    T: Clone + 'static,
+    T: Clone + Stored,
     G: Gather<T>,
     N: Operator<Batched<T>>,
 {
@@ -229,11 +232,15 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("batch", !self.holds(), "puts a batch together");
-        out.put("batch", self.records.clone());
-        out.put("batch", self.open);
-        out.put("batch", self.watermark);
+        out.put("batch", &self.records);
+        out.put("batch", &self.open);
+        out.put("batch", &self.watermark);
         self.gather.save(out);
         self.next.save(out);
     }

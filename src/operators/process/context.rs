@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::error::{Error, Full};
 use crate::operators::process::timers::{Pending, Timer, Timers};
@@ -10,7 +12,7 @@ use crate::state::{Lease, State, Term};
 use crate::time::{Timestamp, Watermark};
 
 /// What is kept for a key. It is there while the key has state or a timer.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Slot<S> {
     pub lease: Lease<S>,
     pub pending: Pending,

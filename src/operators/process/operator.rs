@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{KeyContext, Shared, Slot};
@@ -443,17 +445,22 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.outlets.iter().for_each(|outlet| outlet.on_checkpoint(checkpoint, cx));
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         let Shared { timers, watermark, .. } = &self.shared;
         out.at_rest(P::NAME, !self.holds() && self.unpublished == 0, "has something left to do");
         self.process.save(out);
-        out.put(P::NAME, self.table.clone());
-        out.put(P::NAME, timers.clone());
-        out.put(P::NAME, *watermark);
-        out.put(P::NAME, self.sweep.clone());
-        out.put(P::NAME, self.early.clone());
+        out.put(P::NAME, &self.table);
+        out.put(P::NAME, timers);
+        out.put(P::NAME, watermark);
+        out.put(P::NAME, &self.sweep);
+        out.put(P::NAME, &self.early);
         // Or what comes next would be cut into other slices.
-        out.put(P::NAME, (self.budget, self.credit));
+        out.put(P::NAME, &(self.budget, self.credit));
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
     }

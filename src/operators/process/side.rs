@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Context, Edge, NodeId, Pipeline, Pressure, Record, Saved, Stream, Work};
+use crate::dataflow::{
+    Checkpoint, Context, Edge, NodeId, Pipeline, Pressure, Record, Saved, Stream, Work,
+};
 use crate::exchange::{self, Side};
 use crate::time::Watermark;
 
@@ -60,6 +62,8 @@ pub trait Outlet {
     fn save(&self, out: &mut Saved);
     /// See [`Side::load`].
     fn load(&self, from: &mut Saved);
+    /// See [`Side::on_checkpoint`].
+    fn on_checkpoint(&self, checkpoint: Checkpoint, cx: &mut Context);
 }
 
 impl<V> Outlet for RefCell<Side<V>> {
@@ -85,5 +89,9 @@ impl<V> Outlet for RefCell<Side<V>> {
 
     fn load(&self, from: &mut Saved) {
         self.borrow_mut().load(from);
+    }
+
+    fn on_checkpoint(&self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.borrow_mut().on_checkpoint(checkpoint, cx);
     }
 }

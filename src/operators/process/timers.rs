@@ -1,11 +1,15 @@
 //! The timers of a process function: by key, two clocks, and no timer twice.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Full;
 use crate::state::{Key, Table};
 use crate::time::{TimerId, TimerWheel, Timestamp, us};
 
 /// By which clock a timer goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub enum TimerClock {
     /// The watermark.
     #[default]
@@ -29,7 +33,7 @@ pub enum TimerClock {
 /// assert_ne!(by_event_time, another);
 /// assert_eq!(Timer::from(at), by_event_time);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timer {
     /// When it is due.
     pub at: Timestamp,
@@ -66,7 +70,7 @@ impl From<Timestamp> for Timer {
 ///
 /// Most keys have one timer or none. Finding out whether a timer is set costs them a comparison.
 /// The others look into a table that all keys share, so that no number of timers makes it slow.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Pending {
     at: Timestamp,
     id: Option<TimerId>,
@@ -98,7 +102,8 @@ fn name<K>(key: K, timer: Timer) -> Name<K> {
 }
 
 /// The timers of one operator on one shard.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Timers<K: Key> {
     event: TimerWheel<(K, u16)>,
     processing: TimerWheel<(K, u16)>,

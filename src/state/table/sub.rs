@@ -135,16 +135,6 @@ impl<K, V> Sub<K, V> {
         unsafe { (*self.head().as_ptr()).next = next }
     }
 
-    /// Fills this sub-table, which is of another table, with the tags and slots of `from`.
-    pub fn copy_slots(self, from: Self) {
-        // SAFETY: both sub-tables are whole and do not overlap; the head between tags and slots is
-        // left as it is. Slots that are not full are copied as they are, and are not read.
-        unsafe {
-            self.base.copy_from_nonoverlapping(from.base, Self::SLOTS);
-            self.slot(0).copy_from_nonoverlapping(from.slot(0), Self::SLOTS);
-        }
-    }
-
     /// The slot at `at`, below `SLOTS`; it need not be full.
     #[inline(always)]
     pub fn slot(self, at: usize) -> NonNull<Slot<K, V>> {
@@ -290,7 +280,7 @@ impl<K: Key, V: State> Sub<K, V> {
 
     /// Copies out a slot that is full.
     #[inline(always)]
-    fn read(self, at: usize) -> Slot<K, V> {
+    pub fn read(self, at: usize) -> Slot<K, V> {
         // SAFETY: the caller says the slot is full, so it is initialised.
         unsafe { self.slot(at).read() }
     }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 /// A key whose hashes are all equal, or nearly: `SPREAD` different ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 struct Clash<const HASHES: u64>(u32);
 
 impl<const HASHES: u64> Key for Clash<HASHES> {
@@ -152,7 +154,7 @@ fn a_reserved_table_splits_little() {
 
 #[test]
 fn odd_shapes_of_key_and_value() {
-    #[derive(Clone, Copy, Default)]
+    #[derive(Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
     #[repr(align(128))]
     struct Wide([u64; 30]);
     impl Wide {

@@ -1,5 +1,7 @@
 //! Walking a table in slices: to fire a window or empty it without holding up the records.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::key::Key;
 use super::super::value::State;
 use super::Table;
@@ -9,7 +11,7 @@ use super::sub::Sub;
 ///
 /// It is a place in the order of hashes, not a pointer: using it on a table that has changed, or
 /// on another table, can show keys twice or not at all, and does no other harm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// The first hash of the sub-table to look at next.
     at: u64,

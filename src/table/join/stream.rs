@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 
 use crate::dataflow::{Change, Keyed, Stage, Stream};
 use crate::operators::{Either, KeyContext, Process};
-use crate::state::{Key, State};
+use crate::state::{Key, State, Stored};
 use crate::table::Changes;
 use crate::table::join::keyed;
 
-impl<'p, K: Key, T: Clone + 'static> Keyed<'p, K, T> {
+impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
     /// Gives each record the row that its key has in a table when the record arrives. A selection
     /// must follow.
     ///
@@ -55,7 +55,7 @@ pub struct WithTable<'p, K, T, V, S> {
 impl<'p, K, T, V, S> WithTable<'p, K, T, V, S>
 where
     K: Key,
-    T: Clone + 'static,
+    T: Clone + Stored,
     V: State,
     S: Stage<Out = (K, Change<V>)>,
 {
@@ -93,7 +93,7 @@ struct Meet<K, T, V, F> {
 impl<K, T, V, Out, F> Process for Meet<K, T, V, F>
 where
     K: Key,
-    T: Clone + 'static,
+    T: Clone + Stored,
     V: State,
     Out: 'static,
     F: FnMut(&T, Option<&V>) -> Option<Out> + 'static,

@@ -4,9 +4,11 @@ use std::marker::PhantomData;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 use crate::dataflow::{
-    Change, Context, Operator, Pressure, Record, Runnable, Saved, Shown, Stage, Work,
+    Change, Checkpoint, Context, Operator, Pressure, Record, Runnable, Saved, Shown, Stage, Work,
 };
 use crate::error::Error;
 use crate::state::{Key, Root, Sorted, State, Table};
@@ -46,7 +48,7 @@ impl<K: Key, V: State, S: Stage<Out = (K, Change<V>)>> Stage for ViewStage<S, K,
 }
 
 /// How many changes of a row wait, and until when the last of them does.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Waits {
     until: Timestamp,
     count: u32,
@@ -251,19 +253,23 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest(NAME, self.open.is_none(), "answers a question");
-        out.put(NAME, (self.rows.clone(), self.root));
-        out.put(NAME, self.ahead.clone());
-        out.put(NAME, self.waits.clone());
-        out.put(NAME, (self.watermark, self.shown, self.towards));
+        out.put(NAME, &self.rows);
+        out.put(NAME, &self.root);
+        out.put(NAME, &self.ahead);
+        out.put(NAME, &self.waits);
+        out.put(NAME, &(self.watermark, self.shown, self.towards));
         self.next.save(out);
     }
 
     fn load(&mut self, from: &mut Saved) {
-        let mut rows = (Sorted::new(self.config.hash_seed), Root::default());
-        from.take(NAME, &mut rows);
-        (self.rows, self.root) = rows;
+        from.take(NAME, &mut self.rows);
+        from.take(NAME, &mut self.root);
         from.take(NAME, &mut self.ahead);
         from.take(NAME, &mut self.waits);
         let mut times = (self.watermark, self.shown, self.towards);

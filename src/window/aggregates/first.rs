@@ -19,7 +19,7 @@ pub struct First<F>(F);
 /// use millstream::time::Timestamp;
 ///
 /// let (early, late) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
-/// assert_eq!(over(&first(|v: &&'static str| *v), [(late, "a"), (early, "b")]), "b");
+/// assert_eq!(over(&first(|v: &char| *v), [(late, 'a'), (early, 'b')]), 'b');
 /// ```
 pub fn first<In, V: State, F: Fn(&In) -> V>(field: F) -> First<F> {
     First(field)

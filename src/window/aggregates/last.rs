@@ -19,7 +19,7 @@ pub struct Last<F>(F);
 /// use millstream::time::Timestamp;
 ///
 /// let (early, late) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
-/// assert_eq!(over(&last(|v: &&'static str| *v), [(late, "a"), (early, "b")]), "a");
+/// assert_eq!(over(&last(|v: &char| *v), [(late, 'a'), (early, 'b')]), 'a');
 /// ```
 pub fn last<In, V: State, F: Fn(&In) -> V>(field: F) -> Last<F> {
     Last(field)

@@ -1,5 +1,7 @@
 //! The numbers that can be added up.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::State;
 
 /// A number that [`sum`](super::sum), [`mean`](super::mean), [`variance`](super::variance) and
@@ -42,7 +44,7 @@ mod sealed {
 }
 
 /// An exact sum. Aligned to 8 bytes, not 16, so that a count beside it costs 8 bytes and not 16.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[repr(Rust, packed(8))]
 pub struct Wide(i128);
 

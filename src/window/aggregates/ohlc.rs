@@ -1,5 +1,7 @@
 //! Open, high, low and close.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::aggregate::Aggregate;
 use super::is_ordered;
 use crate::state::State;
@@ -28,7 +30,7 @@ pub fn ohlc<In, V: PartialOrd + State, F: Fn(&In) -> V>(field: F) -> OhlcOf<F> {
 }
 
 /// What [`ohlc`] yields, in the unit of the field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ohlc<V = f64> {
     /// The value at the earliest event time.
     pub open: V,
@@ -41,7 +43,7 @@ pub struct Ohlc<V = f64> {
 }
 
 /// A bar, and when it opened and closed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Bar<V> {
     opened: Timestamp,
     closed: Timestamp,

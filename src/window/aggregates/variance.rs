@@ -1,5 +1,7 @@
 //! The variance of a field.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::aggregate::Aggregate;
 use super::Number;
 use crate::time::Timestamp;
@@ -29,7 +31,7 @@ pub fn variance<In, V: Number, F: Fn(&In) -> V>(field: F) -> Variance<F> {
 }
 
 /// What [`variance`] yields.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// How many values.
     pub count: u64,

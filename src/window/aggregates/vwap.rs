@@ -1,5 +1,7 @@
 //! The price weighted by volume.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::aggregate::Aggregate;
 use super::Number;
 use crate::time::Timestamp;
@@ -40,7 +42,7 @@ where
 }
 
 /// What was paid and what for it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Traded {
     value: f64,
     volume: f64,

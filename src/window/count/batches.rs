@@ -1,5 +1,7 @@
 //! Counting end to end: one accumulator a key, and the records are not held.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::time::Timestamp;
 use crate::window::Aggregate;
@@ -7,13 +9,13 @@ use crate::window::Span;
 use crate::window::count::operator::{Counting, between};
 
 /// Windows of so many records, end to end.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Batches {
     size: u32,
 }
 
 /// The open window of a key.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Open<Acc> {
     count: u32,
     first: Timestamp,

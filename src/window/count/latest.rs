@@ -1,13 +1,16 @@
 //! Counting with overlap: the latest records of each key are held.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
-use crate::state::Chunks;
+use crate::state::{Chunks, Stored};
 use crate::time::Timestamp;
 use crate::window::count::operator::{Counting, between};
 use crate::window::{Aggregate, Entry, Fifo, Span};
 
 /// The latest so many records, every so many.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "Acc: Stored")]
 pub struct Latest<Acc: Copy> {
     size: u32,
     every: u32,
@@ -15,7 +18,7 @@ pub struct Latest<Acc: Copy> {
 }
 
 /// The latest records of a key.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Held<Acc> {
     /// Records since the last firing.
     since: u32,

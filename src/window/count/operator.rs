@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, Key, State, Table};
+use crate::state::{Cursor, Key, State, Stored, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::{Aggregate, Span, Timing, Windowed};
 
 /// How the records of a key make windows.
-pub trait Counting<T, A: Aggregate<T>>: Clone + 'static {
+pub trait Counting<T, A: Aggregate<T>>: Stored {
     /// What is kept of a key.
     type State: State;
 
@@ -226,10 +228,14 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("count_window", self.ending.is_none(), "fires what was left over");
-        out.put("count_window", self.table.clone());
-        out.put("count_window", self.counting.clone());
+        out.put("count_window", &self.table);
+        out.put("count_window", &self.counting);
         self.next.save(out);
     }
 

@@ -1,5 +1,7 @@
 //! Which keys are hot on this shard, now.
 
+use serde::{Deserialize, Serialize};
+
 use fastrand::Rng;
 
 use crate::state::{Key, Table};
@@ -7,7 +9,8 @@ use crate::window::hot::settings::HotKeys;
 use crate::window::hot::space_saving::SpaceSaving;
 
 /// Finds out which keys are hot, and remembers for which of them something is held.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Detector<K: Key> {
     settings: HotKeys,
     sketch: SpaceSaving<K>,
@@ -20,11 +23,24 @@ pub struct Detector<K: Key> {
 }
 
 /// Random numbers that a snapshot can hold.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
 struct Random(Rng);
 
+impl From<u64> for Random {
+    fn from(seed: u64) -> Self {
+        Self(Rng::with_seed(seed))
+    }
+}
+
+impl From<Random> for u64 {
+    fn from(Random(rng): Random) -> u64 {
+        rng.get_seed()
+    }
+}
+
 /// What is known of a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Whether it is hot.
     pub is_hot: bool,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ConfigError;
 
 /// What makes a key hot, and how that is found out.
@@ -18,7 +20,7 @@ use crate::error::ConfigError;
 /// let hot = HotKeys::above(0.1).sample_every(4).decide_after(500);
 /// # let _ = hot;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HotKeys {
     share: f64,
     sample_every: u32,

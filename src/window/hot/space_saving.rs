@@ -1,5 +1,7 @@
 //! Which keys come most often, in little memory.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::{Key, Table};
 
 /// The most frequent keys of up to so many: "space-saving", Metwally et al. 2005.
@@ -11,7 +13,9 @@ use crate::state::{Key, Table};
 ///
 /// The counters are in order, those that say most first. To count one up is to change its place
 /// with the first that says the same: O(1).
-#[derive(Clone)]
+
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct SpaceSaving<K: Key> {
     counters: Vec<Counted<K>>,
     counters_max: usize,
@@ -23,7 +27,7 @@ pub struct SpaceSaving<K: Key> {
 }
 
 /// How often a key came, and by how much that may be too high.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted<K> {
     pub key: K,
     pub count: u32,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{BETWEEN_LOOKS, Progress};
+use crate::dataflow::{BETWEEN_LOOKS, Checkpoint, Progress};
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::metrics::{Counter, Share};
 use crate::state::{Cursor, Key, Panes};
@@ -253,13 +253,17 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("hot keys", !self.progress.is_pending(), "sends parts");
-        out.put("hot keys", self.detector.clone());
-        out.put("hot keys", self.parts.clone());
-        out.put("hot keys", self.held);
-        out.put("hot keys", self.watermark);
-        out.put("hot keys", self.progress.clone());
+        out.put("hot keys", &self.detector);
+        out.put("hot keys", &self.parts);
+        out.put("hot keys", &self.held);
+        out.put("hot keys", &self.watermark);
+        out.put("hot keys", &self.progress);
         self.next.save(out);
     }
 

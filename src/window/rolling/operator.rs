@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use crate::dataflow::Pace;
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
@@ -150,10 +152,15 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("rolling", !self.pace.is_pending(), "fires");
-        out.put("rolling", self.held.clone());
-        out.put("rolling", self.pace.clone());
+        out.put("rolling", &self.held);
+        out.put("rolling", &self.pace);
         self.late.save(out);
         self.next.save(out);
     }

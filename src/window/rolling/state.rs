@@ -1,12 +1,14 @@
 //! What records look back on: all that is kept of them, and what is to be done with it next.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::{Chunks, Cursor, Key, Queue, State, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::pending::Pending;
 use crate::window::{Aggregate, Entry, Fifo, Span};
 
 /// How far back a window reaches.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Reach {
     /// So many nanoseconds before the record, which is in itself.
     Back(i64),
@@ -54,7 +56,8 @@ pub enum Did<K, Acc> {
 ///
 /// Since the order is one over all keys, each piece of work is the same whatever came before it in
 /// the same slice or in another, and each is O(1), or O(log n) where records wait.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Held<K: Key, Acc: State> {
     reach: Reach,
     pending: Pending<(K, Acc)>,

@@ -1,12 +1,14 @@
 //! The sessions of a key: the newest beside the key, older ones in a chain.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::State;
 
 /// Sessions that are allocated together.
 const BLOCK: usize = 256;
 
 /// One session of a key.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Session<A> {
     /// Its first record.
     pub start: i64,
@@ -21,12 +23,12 @@ pub struct Session<A> {
 }
 
 /// The place of a session in the pool, counted from 1; 0 is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Link(u32);
 
 /// The sessions of one key: they do not touch each other, but for those that are closed and only
 /// wait to be fired or dropped.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Sessions<A> {
     /// The one that begins last; most records belong to it.
     pub newest: Session<A>,
@@ -40,13 +42,13 @@ pub struct Sessions<A> {
 }
 
 /// Where the chains live: blocks that grow, a free list, nothing given back.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Pool<A> {
     blocks: Vec<Box<[Node<A>]>>,
     free: Link,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Node<A> {
     session: Session<A>,
     older: Link,

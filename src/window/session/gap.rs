@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ConfigError;
 use crate::time::nanos;
 
@@ -18,7 +20,7 @@ use crate::time::nanos;
 /// let visits = Session::gap(ms(500));
 /// let visits = Session::gap_by(|click: &Click| ms(if click.on_mobile { 900 } else { 300 }));
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Session<G> {
     pub(super) gap: G,
 }

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::dataflow::{Growth, Progress};
 use crate::error::Error;
 use crate::exchange::LateRecords;
@@ -374,14 +376,19 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("session", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
-        out.put("session", self.table.clone());
-        out.put("session", self.pool.clone());
-        out.put("session", self.deadlines.clone());
-        out.put("session", self.held);
-        out.put("session", self.watermark);
-        out.put("session", self.firing.clone());
+        out.put("session", &self.table);
+        out.put("session", &self.pool);
+        out.put("session", &self.deadlines);
+        out.put("session", &self.held);
+        out.put("session", &self.watermark);
+        out.put("session", &self.firing);
         self.late.save(out);
         self.next.save(out);
     }

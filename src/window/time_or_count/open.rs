@@ -1,12 +1,14 @@
 //! The open window of a key: by how much it is full, and when it ends.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::time::Timestamp;
 use crate::window::trigger::Contents;
 use crate::window::{Span, Timing, Windowed};
 
 /// The window of a key, while there is one, and when somebody looks at the key.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Open<H> {
     /// What is kept of its records.
     pub held: H,

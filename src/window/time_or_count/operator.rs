@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use crate::config::Config;
 use crate::dataflow::Pace;
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
@@ -247,12 +249,17 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("time_or_count", !self.pace.is_pending(), "fires");
-        out.put("time_or_count", self.table.clone());
+        out.put("time_or_count", &self.table);
         self.contents.save(out);
-        out.put("time_or_count", self.deadlines.clone());
-        out.put("time_or_count", self.pace.clone());
+        out.put("time_or_count", &self.deadlines);
+        out.put("time_or_count", &self.pace);
         self.late.save(out);
         self.next.save(out);
     }

@@ -1,5 +1,7 @@
 //! The nodes of trees, in a pool.
 
+use serde::{Deserialize, Serialize};
+
 use crate::state::{Slab, State};
 use crate::time::Timestamp;
 use crate::window::Aggregate;
@@ -14,7 +16,7 @@ pub const NONE: Id = u32::MAX;
 pub const WIDTH: usize = 16;
 
 /// Records in order of time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Leaf<V> {
     pub parent: Id,
     /// Where the records begin: those before have left.
@@ -83,7 +85,7 @@ impl<V: Copy> Leaf<V> {
 }
 
 /// Children in order of time.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Inner<Acc> {
     pub parent: Id,
     /// Levels of nodes below it.
@@ -177,7 +179,7 @@ impl<Acc: State> Inner<Acc> {
 
 /// The nodes of any number of trees. What is taken out serves the next that needs it; nothing goes
 /// back to the system.
-#[derive(Clone)]
+#[derive(Serialize, Deserialize)]
 pub struct Nodes<V: Copy, Acc: Copy> {
     leaves: Slab<Leaf<V>>,
     inners: Slab<Inner<Acc>>,

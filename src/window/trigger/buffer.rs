@@ -1,8 +1,10 @@
 //! Windows that keep their records: lists in blocks that grow.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Record, Saved, Shown};
 use crate::error::ConfigError;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::window::Span;
 use crate::window::trigger::contents::Contents;
 use crate::window::trigger::evictors::{Evictor, Newest};
@@ -11,7 +13,7 @@ use crate::window::trigger::evictors::{Evictor, Newest};
 const BLOCK: usize = 256;
 
 /// The records of a window, as places in a [`Buffer`] counted from 1; 0 is none.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct List {
     first: u32,
     last: u32,
@@ -19,14 +21,14 @@ pub struct List {
 }
 
 /// Where the lists live: blocks that grow, a free list, nothing given back.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Buffer<T> {
     blocks: Vec<Box<[Node<T>]>>,
     free: u32,
     used: usize,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 struct Node<T> {
     record: Record<T>,
     next: u32,
@@ -164,7 +166,7 @@ impl<T, E, F> Buffered<T, E, F> {
 impl<K, T, E, F, R> Contents<K, T> for Buffered<T, E, F>
 where
     K: 'static,
-    T: Copy + 'static,
+    T: Copy + Stored,
     E: Evictor<T>,
     F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
     R: 'static,
@@ -208,7 +210,7 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>("apply");
-        out.put("window", self.buffer.clone());
+        out.put("window", &self.buffer);
     }
 
     fn load(&mut self, from: &mut Saved) {

@@ -1,5 +1,7 @@
 //! Triggers made of triggers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::error::ConfigError;
 use crate::time::Timestamp;
@@ -51,7 +53,7 @@ impl<T, A: Trigger<T>, B: Trigger<T>> Trigger<T> for Any<A, B> {
 pub struct All<A, B>(pub(super) A, pub(super) B);
 
 /// The states of two triggers, and what each has said since both had.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Both<A, B> {
     a: A,
     b: B,

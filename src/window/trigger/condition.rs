@@ -2,6 +2,8 @@
 
 use std::ops::BitOr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::error::ConfigError;
 use crate::state::State;
@@ -9,7 +11,7 @@ use crate::time::Timestamp;
 use crate::window::Span;
 
 /// What a trigger says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The window yields a result.
     pub fire: bool,

@@ -7,7 +7,7 @@ use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Pipeline, Runnable, Stag
 use crate::error::ConfigError;
 use crate::exchange::Side;
 use crate::exchange::with_late;
-use crate::state::Key;
+use crate::state::{Key, Stored};
 use crate::time::nanos;
 use crate::window::trigger::buffer::{Buffered, Records};
 use crate::window::trigger::condition::Trigger;
@@ -217,7 +217,7 @@ where
         function: F,
     ) -> Stream<'p, impl Stage<Out = Windowed<K, R>> + use<'p, K, T, G, E, R, F>>
     where
-        T: Copy,
+        T: Copy + Stored,
         F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
     {
         let (stream, parts) = self.buffered(function);
@@ -256,7 +256,7 @@ where
         Stream<'p, Edge<T>>,
     )
     where
-        T: Copy,
+        T: Copy + Stored,
         F: FnMut(&K, Span, Records<'_, T>) -> R + 'static,
     {
         let (stream, parts) = self.buffered(function);

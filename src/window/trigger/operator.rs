@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
+use crate::dataflow::{
+    Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
+};
 use crate::dataflow::{Growth, Progress};
 use crate::error::Error;
 use crate::exchange::LateRecords;
@@ -404,14 +406,19 @@ where
         self.next.inspect(each);
     }
 
+    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
+        self.late.on_checkpoint(checkpoint, cx);
+        self.next.on_checkpoint(checkpoint, cx);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.at_rest("window", self.deferred.is_empty() && !self.firing.is_pending(), "fires");
-        out.put("window", self.slots.clone());
+        out.put("window", &self.slots);
         self.contents.save(out);
-        out.put("window", self.ends.clone());
-        out.put("window", self.wall.clone());
-        out.put("window", self.watermark);
-        out.put("window", self.firing.clone());
+        out.put("window", &self.ends);
+        out.put("window", &self.wall);
+        out.put("window", &self.watermark);
+        out.put("window", &self.firing);
         self.late.save(out);
         self.next.save(out);
     }

@@ -1,5 +1,7 @@
 //! One window of one key: its contents, its trigger, what it has yielded.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::Record;
 use crate::state::State;
 use crate::time::Timestamp;
@@ -9,7 +11,7 @@ use crate::window::trigger::contents::Contents;
 use crate::window::{Timing, Windowed};
 
 /// A window of a key.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Slot<H, S> {
     /// What it keeps of its records.
     pub held: H,
@@ -68,7 +70,7 @@ impl<H: State, S: State> Slot<H, S> {
 }
 
 /// When which triggers are asked by processing time.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Wall<K> {
     deadlines: Deadlines<(K, i64)>,
     len: usize,

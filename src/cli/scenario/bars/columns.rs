@@ -1,5 +1,7 @@
 //! Lines of a file into trades.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cli::args::BenchArgs;
 use crate::cli::values::TradeColumns;
 use crate::dataflow::Record;
@@ -15,7 +17,7 @@ use super::trade::Trade;
 pub type Symbol = Text<23>;
 
 /// Where a recorded trade comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Origin {
     /// When it happened.
     pub at: Timestamp,

@@ -1,5 +1,7 @@
 //! A trade, and the bar that a window makes of trades.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataflow::{Record, Stage, Stream};
 use crate::io::csv::Line;
 use crate::state::Key;
@@ -7,7 +9,7 @@ use crate::window::aggregates::{Ohlc, count, ohlc, sum, vwap};
 use crate::window::{Aggregate, Sliding, Windowed};
 
 /// A trade of a `K`, and what else its source knows about it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Trade<K, O = ()> {
     /// What was traded.
     pub key: K,

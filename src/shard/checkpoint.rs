@@ -1,0 +1,101 @@
+//! A snapshot taken in passing: stage by stage, as a barrier comes through.
+
+use crate::dataflow::{Checkpoint, Context, Epoch, Saved};
+use crate::error::Result;
+use crate::shard::step::Stage;
+use crate::shard::{Shard, Snapshot};
+
+/// A checkpoint that is being taken of one shard.
+pub(super) struct Taking {
+    epoch: Epoch,
+    /// What each stage holds, once the barrier has passed it.
+    stages: Vec<Option<Saved>>,
+}
+
+impl Taking {
+    /// Lets the barrier pass a stage if it has come in on all its inputs. Returns whether the stage
+    /// has to wait: a source gives nothing more before its barrier.
+    #[cold]
+    pub fn holds_back(&mut self, stage: &mut Stage, cx: &mut Context) -> bool {
+        let Some(place) = self.stages.get_mut(stage.index).filter(|place| place.is_none()) else {
+            return false;
+        };
+        if !stage.runnable.is_at(self.epoch) {
+            return stage.is_source;
+        }
+        let mut saved = Saved::new();
+        stage.runnable.save(&mut saved);
+        stage.runnable.on_checkpoint(Checkpoint::Barrier(self.epoch), cx);
+        *place = Some(saved);
+        false
+    }
+
+    fn is_done(&self) -> bool {
+        self.stages.iter().all(Option::is_some)
+    }
+}
+
+impl Shard {
+    /// Begins a checkpoint: from the next step on, each source puts a barrier behind what it has
+    /// given, and each stage saves what it holds when the barrier has come in on all its inputs.
+    /// Records go on behind it. [`take_checkpoint`](Self::take_checkpoint) has what came of it.
+    ///
+    /// Where there are several shards all of them have to be asked, for the same epoch: a barrier
+    /// waits for those of the other shards. One checkpoint at a time; a greater epoch each time.
+    ///
+    /// ```
+    /// use millstream::dataflow::Epoch;
+    /// use millstream::{io::MemorySource, Config, Record, Shard, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// let build = || {
+    ///     Shard::embed(Config::embedded(), |p| {
+    ///         let numbers = (1..=100).map(|n| Record::new(Timestamp(n), n));
+    ///         let numbers = p.source(MemorySource::new(numbers.collect::<Vec<_>>()));
+    ///         Ok(numbers.key_by(|_| 0u8).reduce(|sum, n| *sum += n).output())
+    ///     })
+    /// };
+    /// let (mut shard, mut sums) = build()?;
+    /// shard.begin_checkpoint(Epoch(1));
+    /// let snapshot = loop {
+    ///     shard.step(Timestamp(0));
+    ///     if let Some((Epoch(1), snapshot)) = shard.take_checkpoint() {
+    ///         break snapshot?;
+    ///     }
+    /// };
+    /// drop((shard, sums)); // a crash
+    ///
+    /// let (mut shard, mut sums) = build()?;
+    /// shard.restore(&snapshot)?;
+    /// let mut last = None;
+    /// while !shard.is_done() {
+    ///     shard.step(Timestamp(0));
+    ///     last = std::iter::from_fn(|| sums.pop()).last().or(last);
+    /// }
+    /// assert_eq!(last.map(|sum| sum.value), Some((0, 5050)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin_checkpoint(&mut self, epoch: Epoch) {
+        let stages = self.stages.iter().map(|_| None).collect();
+        self.taking = Some(Taking { epoch, stages });
+    }
+
+    /// What a checkpoint has brought, once, when its barrier has passed all stages of this shard.
+    ///
+    /// # Errors
+    /// Something of which there can be no snapshot.
+    pub fn take_checkpoint(&mut self) -> Option<(Epoch, Result<Snapshot>)> {
+        let Taking { epoch, stages } = self.taking.take_if(|taking| taking.is_done())?;
+        let stages = stages.into_iter().flatten().map(Saved::checked).collect::<Result<_, _>>();
+        let snapshot = stages.map(|stages| self.snapshot_of(stages));
+        Some((epoch, snapshot.map_err(Into::into)))
+    }
+
+    /// A checkpoint is complete: what all shards have brought of it is kept where it will be found
+    /// after a crash. Sinks that waited for that show what came before its barrier.
+    pub fn complete_checkpoint(&mut self, epoch: Epoch) {
+        for stage in &mut self.stages {
+            stage.runnable.on_checkpoint(Checkpoint::Complete(epoch), &mut self.cx);
+        }
+    }
+}

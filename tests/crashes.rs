@@ -1,0 +1,237 @@
+//! Crashes between any two steps, and nothing lost or seen twice.
+//!
+//! Each seed is a world of one to five shards with checkpoints and crashes at moments of its own.
+//! What the sinks have shown in the end must be what a run without crashes shows.
+//! `MILLSTREAM_SEEDS=100000 cargo test --release --test crashes` looks harder, and
+//! `MILLSTREAM_SEED=17` replays the one seed that a failure names.
+
+mod support;
+
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use fastrand::Rng;
+use millstream::aggregates::{count, max, sum};
+use millstream::dataflow::Edge;
+use millstream::io::{AtCheckpoint, MemoryCommits};
+use millstream::join::{after, before};
+use millstream::operators::Order;
+use millstream::state::Stored;
+use millstream::{
+    KeyContext, Pipeline, Process, Session, Sliding, Stage, Stream, Timer, Timestamp, Tumbling, ns,
+};
+
+use support::world::{at, disordered, memory};
+use support::{Row, World};
+
+/// Calls `check` with each seed; a failing one is named.
+fn each_seed(default: u64, check: impl Fn(u64)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("MILLSTREAM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MILLSTREAM_SEEDS").unwrap_or(default),
+    };
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
+            eprintln!("MILLSTREAM_SEED={seed} replays this failure");
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// Records come at most so late.
+const DISORDER: i64 = 20;
+
+/// The records of each shard. A key comes from all shards, or from one.
+fn inputs(rng: &mut Rng, shards: usize) -> Vec<Vec<Row>> {
+    let keys = [1, 4, 60][rng.usize(..3)];
+    let of_one = |_| {
+        let mut clock = 0;
+        let mut row = || {
+            clock += rng.i64(0..8);
+            let at = clock - rng.i64(0..DISORDER);
+            Row { at, key: rng.u64(..keys), value: rng.i64(-50..50) }
+        };
+        (0..300).map(|_| row()).collect()
+    };
+    (0..shards).map(of_one).collect()
+}
+
+/// A pipeline to crash: from the rows of a shard to what is shown.
+trait Crashing {
+    type Out: Clone + Debug + Ord + Send + Stored;
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>>;
+}
+
+/// What `C` shows in a world, in an order of its own, and how many checkpoints there were.
+fn shown<C: Crashing>(
+    world: &World,
+    inputs: &[Vec<Row>],
+    crashes: Option<u32>,
+) -> (Vec<(Timestamp, C::Out)>, u64) {
+    let commits = MemoryCommits::new();
+    let simulation = world.simulation().crashing(crashes.unwrap_or(0));
+    let outcome = simulation
+        .run(|p: Pipeline<'_>| {
+            let rows = p.source(memory(&inputs[p.shard()]));
+            let rows = rows.event_time(at, disordered(DISORDER)).boxed();
+            C::build(rows).sink(AtCheckpoint::new(commits.of(p.shard()), 100_000));
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut all: Vec<_> = commits.records().into_iter().map(|r| (r.at, r.value)).collect();
+    all.sort();
+    (all, outcome.checkpoints)
+}
+
+/// Runs `C` with and without crashes.
+fn crashes<C: Crashing>(default: u64) {
+    each_seed(default, |seed| {
+        let (world, mut rng) = (World::random(seed), Rng::with_seed(seed));
+        let inputs = inputs(&mut rng, world.shards);
+        let (want, _) = shown::<C>(&world, &inputs, None);
+        let (got, checkpoints) = shown::<C>(&world, &inputs, Some(rng.u32(1..6)));
+        assert!(checkpoints > 0);
+        assert!(!want.is_empty());
+        assert_eq!(got, want);
+    });
+}
+
+struct Windows;
+
+impl Crashing for Windows {
+    type Out = (u64, (u64, i64));
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        rows.key_by(|row| row.key)
+            .window(Tumbling::of(ns(50)))
+            .aggregate((count(), sum(|row: &Row| row.value)))
+            .map(|window| (window.key, window.value))
+    }
+}
+
+struct Slides;
+
+impl Crashing for Slides {
+    type Out = (u64, i64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        rows.filter(|row| row.value % 3 != 0)
+            .key_by(|row| row.key)
+            .window(Sliding::of(ns(60)).every(ns(20)))
+            .aggregate(max(|row: &Row| row.value))
+            .map(|window| (window.key, window.value))
+    }
+}
+
+struct Visits;
+
+impl Crashing for Visits {
+    type Out = (u64, u64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        rows.key_by(|row| row.key)
+            .session(Session::gap(ns(15)))
+            .aggregate(count())
+            .map(|window| (window.key, window.value))
+    }
+}
+
+struct Pairs;
+
+impl Crashing for Pairs {
+    type Out = (i64, i64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        let (ups, downs) = rows.side_output(|row| match row.value >= 0 {
+            true => Ok(row),
+            false => Err(row),
+        });
+        ups.key_by(|row| row.key)
+            .interval_join(downs.key_by(|row| row.key))
+            .between(before(ns(10)), after(ns(10)))
+            .select(|up, down| (up.value, down.value))
+    }
+}
+
+/// Sums up by key, and tells of keys that fall silent.
+struct Silences;
+
+impl Process for Silences {
+    type Key = u64;
+    type In = Row;
+    type State = (i64, i64);
+    type Out = (u64, i64, i64);
+
+    const ORDER: Order = Order::Time;
+
+    fn on_record(&mut self, row: Row, ctx: &mut KeyContext<'_, Self>) {
+        let (sum, last) = *ctx.state();
+        ctx.cancel_timer(Timestamp(last + 12));
+        ctx.set_timer(Timestamp(row.at + 12));
+        *ctx.state() = (sum + row.value, row.at);
+    }
+
+    fn on_timer(&mut self, _: Timer, ctx: &mut KeyContext<'_, Self>) {
+        let (sum, last) = *ctx.state();
+        ctx.emit((ctx.key(), sum, last));
+    }
+}
+
+impl Crashing for Silences {
+    type Out = (u64, i64, i64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        rows.key_by(|row| row.key).process(Silences)
+    }
+}
+
+/// Two exchanges, one behind the other, and one order at the end.
+struct WindowsOfWindows;
+
+impl Crashing for WindowsOfWindows {
+    type Out = (u64, i64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        rows.key_by(|row| row.key)
+            .window(Tumbling::of(ns(10)))
+            .aggregate(sum(|row: &Row| row.value))
+            .map(|window| (window.key % 3, window.value))
+            .key_by(|sum| sum.0)
+            .window(Tumbling::of(ns(100)))
+            .aggregate(sum(|sum: &(u64, i64)| sum.1))
+            .map(|window| (window.key, window.value))
+            .ordered(|sum| *sum)
+    }
+}
+
+#[test]
+fn windows() {
+    crashes::<Windows>(60);
+}
+
+#[test]
+fn slides() {
+    crashes::<Slides>(60);
+}
+
+#[test]
+fn sessions() {
+    crashes::<Visits>(60);
+}
+
+#[test]
+fn joins() {
+    crashes::<Pairs>(60);
+}
+
+#[test]
+fn processes() {
+    crashes::<Silences>(60);
+}
+
+#[test]
+fn exchanges_behind_each_other() {
+    crashes::<WindowsOfWindows>(60);
+}
