@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use fastrand::Rng;
+use millstream::dataflow::Epoch;
 use millstream::error::IoError;
-use millstream::io::journal::{Journal, Journalled};
+use millstream::io::journal::{Journal, Journalled, Settings};
 use millstream::io::{Polled, Source};
 use millstream::sim::SimDisk;
 use millstream::{Config, Output, Record, Shard, Snapshot, Timestamp, us};
@@ -48,7 +49,7 @@ struct Run {
 }
 
 fn build(disk: &SimDisk, tap: &Tap, now: Timestamp) -> (Shard, Sums) {
-    let settings = small();
+    let settings = Settings { bytes_max: Some(128 << 10), ..small() };
     let built = Shard::embed(Config::embedded(), |p| {
         let mut files = disk.clone();
         let (journal, _) = Journal::open(&mut files, disk.storage(&settings), settings, 7, now)?;
@@ -103,6 +104,49 @@ fn a_restored_pipeline_sees_what_came_after_its_snapshot_and_then_what_is_new() 
         run.snapshot(&mut came);
         let mut sums = [0; 3];
         let want = (0..more + 50).map(|n| {
+            sums[(n % 3) as usize] += n;
+            (n % 3, sums[(n % 3) as usize])
+        });
+        assert_eq!(came, want.collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+/// Checkpoints in passing while records come, and a crash at any step. Retention takes what no
+/// checkpoint needs.
+#[test]
+fn checkpoints_taken_in_passing_lose_nothing_and_repeat_nothing() {
+    for seed in 0..20 {
+        let (mut rng, mut run, mut came) = (Rng::with_seed(seed), Run::new(seed), Vec::new());
+        let (mut last, mut taken, mut next) = (None, 0, 0);
+        for life in 0..4u64 {
+            for step in 0..rng.u64(50..400) {
+                if step % 30 == 0 {
+                    run.shard.begin_checkpoint(Epoch(1_000 * life + step + 1));
+                }
+                let more = next + rng.u64(..30);
+                run.tap.0.borrow_mut().extend(next..more);
+                next = more;
+                came.extend(run.step());
+                if let Some((epoch, snapshot)) = run.shard.take_checkpoint() {
+                    last = Some(snapshot.unwrap());
+                    taken += 1;
+                    run.shard.complete_checkpoint(epoch);
+                }
+            }
+            // All is through and durable, so that a crash loses nothing.
+            (0..200).for_each(|_| came.extend(run.step()));
+            run.snapshot(&mut came);
+            run.disk.crash();
+            (run.shard, run.sums) = build(&run.disk, &run.tap, run.now);
+            if let Some(snapshot) = &last {
+                run.shard.restore(snapshot).unwrap();
+            }
+            let again: Vec<_> = (0..200).flat_map(|_| run.step()).collect();
+            assert!(came.ends_with(&again), "seed {seed}, life {life}: {} came", again.len());
+        }
+        assert!(taken > 5, "seed {seed}: {taken} checkpoints");
+        let mut sums = [0; 3];
+        let want = (0..next).map(|n| {
             sums[(n % 3) as usize] += n;
             (n % 3, sums[(n % 3) as usize])
         });

@@ -103,7 +103,9 @@ impl Run {
     fn poll(&mut self, budget: usize) -> Result<Polled, IoError> {
         self.now = self.now + us(20);
         let Self { source, seen, now, .. } = self;
-        source.as_mut().unwrap().poll(0, *now, budget, &mut |record| seen.push(record.value))
+        let source = source.as_mut().unwrap();
+        source.drive(*now)?;
+        source.poll(0, *now, budget, &mut |record| seen.push(record.value))
     }
 
     /// A snapshot, if one can be taken now.
@@ -227,7 +229,7 @@ fn retention_keeps_what_the_last_two_snapshots_go_on_from() {
 #[test]
 fn a_snapshot_that_is_ahead_of_its_journal_is_refused() {
     let mut saved = Saved::new();
-    saved.put("journalled", 9u64);
+    saved.put("journalled", &9u64);
     let mut run = Run::new(3, small());
     run.open(Some(&(saved, 0))).unwrap();
     let error = run.poll(5).unwrap_err().to_string();

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::ErrorKind;
 
-use crate::dataflow::{Record, Saved};
+use crate::dataflow::{Epoch, Record, Saved};
 use crate::error::{IoError, JournalError, Result};
 use crate::io::codec::Codec;
 use crate::io::journal::notice::Durable;
@@ -25,9 +25,10 @@ use crate::time::Timestamp;
 /// later: [`watch`](Self::watch) says when, for outputs that must wait. It never blocks: while the
 /// journal has no room, the source is not polled.
 ///
-/// A snapshot can be taken once every record that went on is durable, so that no snapshot is ahead
-/// of its journal. Retention keeps what the last two snapshots go on from, since the last may come
-/// to nothing. All partitions of the source become one, in the order of the journal.
+/// A snapshot is taken once every record that went on is durable, so that none is ahead of its
+/// journal; a checkpoint waits for that. Retention keeps what the last complete checkpoint goes on
+/// from, and as long as none is complete what the last two snapshots do. All partitions of the
+/// source become one, in the order of the journal.
 ///
 /// ```
 /// use millstream::io::journal::{Journal, Journalled, Settings};
@@ -69,6 +70,8 @@ pub struct Journalled<S, C, D, F> {
     turn: usize,
     /// The positions of the last two snapshots, the older one first.
     snapshots: Cell<[Option<u64>; 2]>,
+    /// The position of the last that is complete.
+    complete: Option<u64>,
 }
 
 /// What is in the journal and has not come again yet.
@@ -96,7 +99,17 @@ impl<S: Source, C: Codec<Value = S::Out>, D: Storage, F: Files> Journalled<S, C,
         let ended = vec![false; source.partitions()];
         let bytes = Vec::with_capacity(bytes);
         let snapshots = Cell::new([None; 2]);
-        Ok(Self { source, codec, journal, replay, bytes, ended, turn: 0, snapshots })
+        Ok(Self {
+            source,
+            codec,
+            journal,
+            replay,
+            bytes,
+            ended,
+            turn: 0,
+            snapshots,
+            complete: None,
+        })
     }
 
     /// Leaves out what is in the journal already, unless a snapshot is restored.
@@ -243,17 +256,31 @@ where
             Some(polled) => polled,
             None => self.live(now, budget, emit)?,
         };
-        let [older, last] = self.snapshots.get();
-        self.journal.hold(older.or(last).map(Sequence));
-        // Last, so that what just came is on its way to the disk before this step is over.
+        // Now, so that what just came is on its way to the disk before this step is over.
         self.journal.poll(now).map_err(as_io)?;
         Ok(polled)
     }
 
+    fn drive(&mut self, now: Timestamp) -> std::result::Result<(), IoError> {
+        let [older, last] = self.snapshots.get();
+        self.journal.hold(self.complete.or(older).or(last).map(Sequence));
+        self.journal.poll(now).map_err(as_io)?;
+        self.source.drive(now)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.journal.durable() >= self.position() && self.source.is_at_rest()
+    }
+
+    fn on_complete(&mut self, epoch: Epoch) {
+        let [_, last] = self.snapshots.get();
+        self.complete = last;
+        self.source.on_complete(epoch);
+    }
+
     fn save(&self, out: &mut Saved) {
-        let is_durable = self.journal.durable() >= self.position();
-        out.at_rest("journalled", is_durable, "is making records durable");
-        out.put("journalled", self.position().0);
+        out.at_rest("journalled", self.is_at_rest(), "is making records durable");
+        out.put("journalled", &self.position().0);
         let [_, last] = self.snapshots.get();
         self.snapshots.set([last, Some(self.position().0)]);
     }
@@ -262,6 +289,6 @@ where
         let mut position = 0u64;
         from.take("journalled", &mut position);
         self.replay.from = Some(position);
-        self.snapshots.set([None, Some(position)]);
+        self.complete = Some(position);
     }
 }

@@ -166,7 +166,7 @@ impl<F: Files + 'static, C: Codec> Source for JournalSource<F, C> {
     }
 
     fn save(&self, out: &mut Saved) {
-        out.put("journal", self.position().0);
+        out.put("journal", &self.position().0);
     }
 
     fn load(&mut self, from: &mut Saved) {
