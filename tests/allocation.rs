@@ -4,6 +4,8 @@
 mod batch;
 #[path = "allocation/joins.rs"]
 mod joins;
+#[path = "allocation/journal.rs"]
+mod journal;
 #[path = "allocation/kit.rs"]
 mod kit;
 #[path = "allocation/lookup.rs"]

@@ -10,8 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use millstream::aggregates::count;
+use millstream::disk;
 use millstream::error::{ConfigError, IoError};
-use millstream::io::{Generator, MemorySink, MemorySource, Sink};
+use millstream::io::journal::{Journalled, Settings};
+use millstream::io::{Directory, Generator, MemorySink, MemorySource, Sink, codec};
 use millstream::metrics::Counter;
 use millstream::runtime::Summary;
 use millstream::{
@@ -422,4 +424,40 @@ fn the_summary_has_the_worst_step_and_the_most_work_of_each_stage() {
     // What this shard handed over, or two batches of the other one's lane and their ends; a slice
     // of a window, and what ends it.
     assert!((1..=held + 25 + 2).contains(&stages[1].most.0), "{stages:?}");
+}
+
+/// Each shard has a journal of its own, on its own ring, and replays it when it runs again.
+#[test]
+fn journalled_sources_run_on_pinned_shards_and_come_again() {
+    let _alone = alone();
+    let path = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine-journal");
+    let _ = std::fs::remove_dir_all(&path);
+    let settings =
+        Settings { segment_bytes: 1 << 20, slots: 4, slot_bytes: 64 << 10, ..Settings::default() };
+    for runs in 1..=2u64 {
+        let (sink, path) = (MemorySink::new(), path.clone());
+        let into = sink.clone();
+        let build = move |p: Pipeline<'_>| {
+            let path = path.join(format!("shard-{}", p.shard()));
+            let numbers = codec(
+                8,
+                |number: &u64, into: &mut Vec<u8>| into.extend(number.to_le_bytes()),
+                |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).map_err(|_| String::new()),
+            );
+            let live = Generator::flat_out(1e6, |index, _at| index)?.count(20_000);
+            let live = live.share(p.shard(), p.shards());
+            let (journal, _) = disk::open(&path, settings, Timestamp(0))?;
+            let files =
+                Directory::open(&path).map_err(|error| IoError::new("open", "it", error))?;
+            let source = Journalled::new(live, numbers, journal, files)?;
+            p.source(source).filter(|n| n % 100 == 7).sink(into.clone());
+            Ok(())
+        };
+        run(config(2), build).unwrap();
+        let mut came: Vec<u64> = sink.take().into_iter().map(|record| record.value).collect();
+        came.sort_unstable();
+        let want = (0..20_000).filter(|n| n % 100 == 7);
+        let want: Vec<u64> = want.flat_map(|n| vec![n; runs as usize]).collect();
+        assert_eq!(came, want, "run {runs}");
+    }
 }

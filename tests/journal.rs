@@ -10,11 +10,19 @@ mod crashes;
 mod damage;
 #[path = "journal/full.rs"]
 mod full;
+#[path = "journal/pipeline.rs"]
+mod pipeline;
 #[path = "journal/policies.rs"]
 mod policies;
 #[path = "journal/reading.rs"]
 mod reading;
 #[path = "journal/real.rs"]
 mod real;
+#[path = "journal/real_full.rs"]
+mod real_full;
+#[path = "journal/real_source.rs"]
+mod real_source;
+#[path = "journal/sources.rs"]
+mod sources;
 #[path = "journal/world.rs"]
 mod world;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::failure::{Failure, Result};
 use super::print;
+use crate::disk;
 use crate::error::{Error, IoError, JournalError};
 use crate::io::Directory;
 use crate::io::journal::{End, Entry, Reader, Sequence};
@@ -70,7 +71,9 @@ fn open(directory: &Path) -> Result<Reader<Directory>> {
     let failed = |cause| Failure::refused(IoError::new("open", place.as_str(), cause));
     let reader = Reader::open(Directory::open(directory).map_err(failed)?)
         .map_err(|error| damaged(&error, None))?;
-    if reader.catalog().segments.is_empty() {
+    let reader = if disk::is_being_written(directory) { reader.follow() } else { reader };
+    let catalog = reader.catalog();
+    if catalog.segments.is_empty() && catalog.lost.is_none() {
         let message = format!("{place}: no journal: there are no segments");
         return Err(Failure { message, code: Failure::REFUSED });
     }
@@ -86,8 +89,11 @@ fn damaged(error: &JournalError, before: Option<u64>) -> Failure {
 fn verify(directory: &Path) -> Result<()> {
     let mut reader = open(directory)?;
     let (mut records, mut bytes, mut first) = (0u64, 0u64, None);
+    // A writer that is at work may be faster: what was there at the beginning is enough.
+    let there: u64 = reader.catalog().segments.iter().map(|segment| segment.length).sum();
     let end = loop {
         match reader.read() {
+            Ok(Some(_)) if bytes > there => break End::Open,
             Ok(Some(Entry { sequence, bytes: record, .. })) => {
                 first.get_or_insert(sequence);
                 (records, bytes) = (records + 1, bytes + record.len() as u64);
@@ -101,16 +107,21 @@ fn verify(directory: &Path) -> Result<()> {
         None => String::new(),
     };
     let segments = reader.catalog().segments.len();
+    let end = match disk::is_being_written(directory) {
+        true => {
+            "its writer is at work; what it has not said to be durable was not looked at".into()
+        }
+        false => words_of(end),
+    };
     print(&format!(
-        "whole: {records} records{range}, {bytes} bytes, in {segments} segments\nend: {}\n",
-        words_of(end)
+        "whole: {records} records{range}, {bytes} bytes, in {segments} segments\nend: {end}\n"
     ))
 }
 
 fn words_of(end: End) -> String {
     match end {
         End::Closed => "closed".to_owned(),
-        End::Open => "not closed; nothing was being written, or its writer is at work".to_owned(),
+        End::Open => "not closed; nothing was being written".to_owned(),
         End::Torn { segment, offset, groups } => format!(
             "torn at byte {offset} of segment {segment}, {groups} writes behind it are of no use; \
              none of that was durable"
@@ -166,6 +177,9 @@ fn stat(directory: &Path) -> Result<()> {
     let catalog = reader.catalog();
     let journal = catalog.journal().unwrap_or_default();
     let mut text = format!("journal {journal:016x}\n");
+    if let Some(how) = disk::written_by(directory) {
+        let _ = writeln!(text, "written by {how}");
+    }
     text.push_str("segment               bytes  opening  first record  written at\n");
     for segment in &catalog.segments {
         let (first, written) = match segment.first {

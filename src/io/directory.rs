@@ -47,12 +47,11 @@ impl Directory {
     }
 
     fn reading(&mut self, name: &str) -> io::Result<&File> {
-        let is_open = self.open.as_ref().is_some_and(|(open, _)| open == name);
-        let file = match self.open.take().filter(|_| is_open) {
-            Some((_, file)) => file,
-            None => File::open(self.path.join(name))?,
+        let open = match self.open.take().filter(|(open, _)| open == name) {
+            Some(open) => open,
+            None => (name.to_owned(), File::open(self.path.join(name))?),
         };
-        Ok(&self.open.insert((name.to_owned(), file)).1)
+        Ok(&self.open.insert(open).1)
     }
 
     fn writing(&self, name: &str) -> io::Result<File> {

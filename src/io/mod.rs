@@ -3,6 +3,7 @@
 //! Pure code and plain files; sockets and io_uring live on a higher floor. Start with `source.rs`
 //! and `sink.rs`.
 
+mod codec;
 pub mod csv;
 mod directory;
 mod gate;
@@ -15,6 +16,7 @@ mod sink;
 mod source;
 mod storage;
 
+pub use codec::{Codec, CodecOf, codec};
 pub use directory::Directory;
 pub use gate::{AtCheckpoint, Commit, MemoryCommits};
 pub use generator::Generator;

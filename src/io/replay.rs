@@ -121,6 +121,10 @@ impl<S: Source> Source for Replay<S> {
         self.inner.partitions()
     }
 
+    fn drive(&mut self, now: Timestamp) -> Result<(), IoError> {
+        self.inner.drive(now)
+    }
+
     fn poll(
         &mut self,
         partition: usize,

@@ -56,6 +56,18 @@ pub trait Source: 'static {
         emit: &mut impl FnMut(Record<Self::Out>),
     ) -> Result<Polled, IoError>;
 
+    /// Looks after what it has under way, without giving anything. Called in every step, also in
+    /// those in which it is not polled because what it feeds is full or a barrier waits for it.
+    fn drive(&mut self, _now: Timestamp) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    /// Whether its positions may be saved now: all that it has given would come again from there.
+    /// Until then a barrier waits, and it is driven and not polled.
+    fn is_at_rest(&self) -> bool {
+        true
+    }
+
     /// A checkpoint is complete: nobody will ever go back behind the positions that it holds.
     fn on_complete(&mut self, _epoch: Epoch) {}
 

@@ -189,6 +189,9 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
 
 impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
     fn drain(&mut self, cx: &mut Context) -> Work {
+        if let Err(error) = self.source.drive(cx.now) {
+            cx.fail(error);
+        }
         if self.settled {
             return Work::NONE;
         }
@@ -235,7 +238,7 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     /// It is told of a barrier, nothing brings it one.
     fn is_at(&self, _barrier: Epoch) -> bool {
-        self.next.pressure() == Pressure::Clear
+        self.next.pressure() == Pressure::Clear && self.source.is_at_rest()
     }
 
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {

@@ -48,6 +48,7 @@ const SCENARIOS: &[&str] = &[
     "join",
     "asof",
     "tablejoin",
+    "journal",
 ];
 
 #[test]

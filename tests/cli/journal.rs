@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use millstream::Timestamp;
 use millstream::disk;
@@ -49,8 +51,9 @@ fn a_whole_one() {
     assert_eq!(done.stdout, "11 110 8 6f72646572203131\n");
     let done = run(&folder, "journal stat j");
     let lines: Vec<_> = done.stdout.lines().collect();
-    assert!(lines[0].starts_with("journal ") && lines.len() > 4, "{}", done.stdout);
-    assert!(lines[2].starts_with("000000000000.segment "), "{}", done.stdout);
+    assert!(lines[0].starts_with("journal ") && lines.len() > 5, "{}", done.stdout);
+    assert!(lines[1].starts_with("written by ") && lines[1].contains("durable by"), "{lines:?}");
+    assert!(lines[3].starts_with("000000000000.segment "), "{}", done.stdout);
 }
 
 #[test]
@@ -76,7 +79,8 @@ fn damage_names_the_file_the_byte_and_the_record() {
     let done = run(&folder, "journal cat j");
     assert_eq!((done.code, done.stdout.as_str()), (Some(1), "0 0 7 order 0\n"));
     fs::remove_file(segment).unwrap();
-    assert_eq!(run(&folder, "journal verify j").code, Some(0), "retention may have removed it");
+    let words = ["000000000000.segment: missing; it would begin with record 0", "25 records"];
+    run(&folder, "journal verify j").failed(1, &words);
 }
 
 #[test]
@@ -86,6 +90,32 @@ fn a_missing_segment_is_named() {
     fs::remove_file(folder.join("j/000000000001.segment")).unwrap();
     let words = ["000000000001.segment: missing; it would begin with record 15", "15 records"];
     run(&folder, "journal verify j").failed(1, &words);
+}
+
+#[test]
+fn one_that_is_being_written() {
+    let folder = folder("journal-live");
+    let path = folder.join("j");
+    let (mut journal, _) = disk::open(&path, Settings::default(), Timestamp(0)).unwrap();
+    let looks = thread::spawn(move || {
+        let looks: Vec<_> = (0..8).map(|_| run(&folder, "journal verify j")).collect();
+        looks
+    });
+    let mut appended = 0;
+    while !looks.is_finished() {
+        // A block each, and no more of them than a small disk has room for.
+        let goes_on = appended < 20_000;
+        if goes_on && journal.append(Timestamp(0), &[7; 900]).is_ok() {
+            appended += 1;
+        }
+        journal.poll(Timestamp(0)).unwrap();
+        thread::sleep(Duration::from_micros(if goes_on { 50 } else { 1_000 }));
+    }
+    for look in looks.join().unwrap() {
+        let said = (look.code, look.stderr.as_str());
+        assert_eq!(said, (Some(0), ""), "{}", look.stdout);
+        assert!(look.stdout.contains("end: its writer is at work"), "{}", look.stdout);
+    }
 }
 
 #[test]

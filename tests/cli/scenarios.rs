@@ -70,6 +70,22 @@ fn ttl() {
     names("ttl", 0.1, &["ttl_worst_step_us", "ttl_worst_stall_us"]);
 }
 
+/// No engine runs, so there is no step.
+#[test]
+fn journal() {
+    let words = "bench journal --seconds 0.4 --shards 1 --json --quiet";
+    let json = run(&folder("journal_bench"), words).json();
+    let names =
+        ["journal_records_vs_raw_writes", "journal_vs_raw_writes", "journal_wait_vs_raw_write"];
+    let ratios = json["ratios"].as_object().unwrap();
+    assert_eq!(ratios.keys().collect::<Vec<_>>(), names);
+    assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");
+    assert_eq!(json["goals"]["journal_vs_raw_writes"]["at_least"], 0.7);
+    assert_eq!(json["goals"]["journal_wait_vs_raw_write"]["at_most"], 1.5);
+    assert!(json["latency_ns"]["samples"].as_u64().unwrap() > 10, "{json}");
+    assert!(json["setup"].as_str().unwrap().contains("durable by"), "{json}");
+}
+
 /// With one core there is nothing to split.
 #[test]
 fn hotkey() {

@@ -5,7 +5,8 @@ use millstream::Timestamp;
 use millstream::error::{Error, JournalError};
 use millstream::io::Files;
 use millstream::io::journal::{
-    BLOCK, Catalog, End, Journal, Reader, SegmentHeader, Settings, Walk, recover, segment_name,
+    BLOCK, Catalog, End, FirstKept, Journal, KEPT, Reader, SegmentHeader, Settings, Walk, recover,
+    segment_name,
 };
 use millstream::sim::SimDisk;
 
@@ -113,6 +114,70 @@ fn a_missing_segment_is_named() {
         other => panic!("{other:?}"),
     }
     assert!(read > 0 && world.open().is_err());
+}
+
+#[test]
+fn first_segments_that_retention_did_not_remove_are_missing() {
+    let mut world = closed(40);
+    world.disk.remove(&segment_name(0)).unwrap();
+    let mut reader = Reader::open(world.disk.clone()).unwrap();
+    let first = reader.read().unwrap().unwrap().sequence.0;
+    assert!(first > 0, "what is left can be read");
+    while reader.read().unwrap().is_some() {}
+    match reader.end() {
+        Err(JournalError::Missing { file, sequence: 0 }) => assert_eq!(file, segment_name(0)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(world.open(), Err(Error::Journal(JournalError::Missing { .. }))));
+}
+
+#[test]
+fn first_segments_are_told_from_those_that_retention_removed() {
+    let mut world = World::new(3, Settings { bytes_max: Some(128 << 10), ..small() });
+    world.open().unwrap();
+    for n in 0..120 {
+        world.append(3000 + n % 7).unwrap();
+        world.settle();
+    }
+    world.close().unwrap();
+    world.open().unwrap();
+    world.close().unwrap();
+    let (first, next) = world.check();
+    assert!(first > 0);
+    let kept = FirstKept::read(&mut world.disk.clone()).unwrap().unwrap();
+    assert_eq!(kept.sequence.0, first);
+    world.disk.remove(&segment_name(kept.number)).unwrap();
+    match Reader::open(world.disk.clone()).unwrap().end() {
+        Err(JournalError::Missing { file, sequence }) => {
+            assert_eq!((file, sequence), (segment_name(kept.number), first));
+        }
+        other => panic!("{other:?}"),
+    }
+    for (name, _) in sizes(&world.disk) {
+        world.disk.remove(&name).unwrap();
+    }
+    let end = Reader::open(world.disk.clone()).unwrap().end();
+    assert!(matches!(end, Err(JournalError::Missing { .. })), "all are gone: {end:?}, to {next}");
+    world.disk.flip(KEPT, 9, 1).unwrap();
+    let damaged = Reader::open(world.disk.clone()).map(drop).unwrap_err().to_string();
+    assert!(damaged.starts_with("kept: damaged at byte 0"), "{damaged}");
+}
+
+#[test]
+fn a_journal_that_never_said_which_segment_is_its_first_says_so_from_now_on() {
+    let mut world = World::new(3, Settings { bytes_max: Some(128 << 10), ..small() });
+    world.open().unwrap();
+    for n in 0..120 {
+        world.append(3000 + n % 7).unwrap();
+        world.settle();
+    }
+    world.close().unwrap();
+    world.disk.remove(KEPT).unwrap();
+    let (first, _) = world.check();
+    world.open().unwrap();
+    world.journal = None;
+    let kept = FirstKept::read(&mut world.disk.clone()).unwrap().unwrap();
+    assert!(kept.number > 0 && kept.sequence.0 == first, "{kept:?}, from {first}");
 }
 
 #[test]

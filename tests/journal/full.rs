@@ -1,11 +1,15 @@
 //! A full disk does what was chosen, says so, and ends when there is room again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use millstream::error::{Error, JournalError};
-use millstream::io::journal::{End, Notice, OnFull, Reader, Refused, Sequence, Settings};
-use millstream::{Timestamp, us};
+use millstream::io::journal::{
+    End, Journal, Notice, OnFull, Reader, Refused, SegmentHeader, Sequence, Settings,
+};
+use millstream::io::{Done, Storage, Write};
+use millstream::sim::{SimDisk, SimStorage};
+use millstream::{Timestamp, ms, us};
 
 use super::world::{World, small};
 
@@ -15,7 +19,7 @@ type Told = Rc<RefCell<Vec<Notice>>>;
 fn nearly_full(on_full: OnFull) -> (World, Told) {
     let settings = Settings { on_full, retry_after: us(200), ..small() };
     let mut world = World::new(9, settings);
-    world.disk.set_room(2 * settings.segment_bytes);
+    world.disk.set_room(2 * settings.segment_bytes + 512);
     world.open().unwrap();
     let told = Told::default();
     let keep = Rc::clone(&told);
@@ -125,6 +129,59 @@ fn a_write_without_room_is_tried_again() {
         assert!(!world.journal().is_disk_full());
         assert_eq!(world.check(), (0, 1));
     }
+}
+
+/// A disk that has no room for any write, and counts how often it is asked.
+struct Full(SimStorage, Rc<Cell<u32>>);
+
+impl Storage for Full {
+    fn slots(&self) -> usize {
+        self.0.slots()
+    }
+    fn slot_bytes(&self) -> usize {
+        self.0.slot_bytes()
+    }
+    fn buffer(&mut self, slot: usize) -> &mut [u8] {
+        self.0.buffer(slot)
+    }
+    fn write(&mut self, write: Write) {
+        self.1.set(self.1.get() + 1);
+        self.0.write(write);
+    }
+    fn make(&mut self, header: SegmentHeader) {
+        self.0.make(header);
+    }
+    fn sync(&mut self, segment: u64) {
+        Storage::sync(&mut self.0, segment);
+    }
+    fn remove(&mut self, segment: u64) {
+        Storage::remove(&mut self.0, segment);
+    }
+    fn drive(&mut self) {
+        self.0.drive();
+    }
+    fn next_done(&mut self) -> Option<Done> {
+        self.0.next_done()
+    }
+}
+
+#[test]
+fn a_write_without_room_waits_before_it_is_tried_again() {
+    let settings = Settings { retry_after: ms(1), ..small() };
+    let (mut disk, tries) = (SimDisk::new(4), Rc::default());
+    let storage = Full(disk.storage(&settings), Rc::clone(&tries));
+    let (mut journal, _) = Journal::open(&mut disk, storage, settings, 1, Timestamp(0)).unwrap();
+    journal.append(Timestamp(0), b"one").unwrap();
+    disk.set_full(true);
+    for step in 0..1_000 {
+        journal.poll(Timestamp(0) + us(10) * step).unwrap();
+    }
+    assert!((5..=11).contains(&tries.get()), "{} tries in 10 ms", tries.get());
+    disk.set_full(false);
+    for step in 1_000..1_200 {
+        journal.poll(Timestamp(0) + us(10) * step).unwrap();
+    }
+    assert_eq!(journal.durable(), Sequence(1));
 }
 
 #[test]

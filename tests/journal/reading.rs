@@ -2,7 +2,7 @@
 
 use millstream::Timestamp;
 use millstream::error::JournalError;
-use millstream::io::journal::{Reader, Sequence, Settings};
+use millstream::io::journal::{BLOCK, End, Reader, Sequence, Settings};
 
 use super::world::{World, small};
 
@@ -88,4 +88,80 @@ fn behind_a_writer_only_what_was_durable_is_read() {
     }
     assert_eq!(read, durable);
     assert!(world.journal().segments().0 > 5);
+}
+
+#[test]
+fn a_follower_of_an_empty_directory_sees_what_comes() {
+    let mut world = World::new(8, small());
+    let mut reader = Reader::open(world.disk.clone()).unwrap().follow();
+    assert_eq!(reader.read().unwrap(), None);
+    world.open().unwrap();
+    assert_eq!(reader.read().unwrap(), None);
+    (0..3).for_each(|_| _ = world.append(20).unwrap());
+    world.settle();
+    world.append(20).unwrap();
+    world.settle();
+    for n in 0..3 {
+        let found = reader.read().unwrap().unwrap();
+        assert_eq!((found.sequence.0, found.bytes), (n, &world.known[n as usize].1[..]));
+    }
+    assert_eq!(reader.read().unwrap(), None, "nothing says that the last is durable");
+}
+
+#[test]
+fn a_follower_passes_a_torn_tail_into_what_was_written_after_it() {
+    for seed in 0..40 {
+        let mut world = World::new(seed, Settings { slots: 2, slot_bytes: 16 << 10, ..small() });
+        world.open().unwrap();
+        let mut reader = Reader::open(world.disk.clone()).unwrap().follow();
+        world.append(3000).unwrap();
+        world.settle();
+        (0..10).for_each(|_| _ = world.append(1400).unwrap());
+        world.poll().unwrap();
+        while reader.read().unwrap().is_some() {}
+        world.journal = None;
+        world.disk.crash();
+        let next = world.open().unwrap().next;
+        (0..2).for_each(|_| {
+            world.append(5).unwrap();
+            world.settle();
+        });
+        let mut read = reader.position().0;
+        while let Some(found) = reader.read().unwrap() {
+            assert_eq!((found.sequence.0, found.bytes), (read, &world.known[read as usize].1[..]));
+            read += 1;
+        }
+        assert_eq!(read, next.0 + 1, "all but the last, which nothing proves yet");
+    }
+}
+
+/// Whoever looks into a journal at any moment finds it whole.
+#[test]
+fn behind_a_writer_nothing_is_torn() {
+    let mut world = World::new(8, Settings { slots: 4, in_flight: 4, ..small() });
+    world.open().unwrap();
+    world.disk.set_slow(3);
+    let mut torn = 0;
+    for n in 0..600usize {
+        _ = world.append(200 + n % 900);
+        world.poll().unwrap();
+        let mut reader = Reader::open(world.disk.clone()).unwrap().follow();
+        while reader.read().unwrap().is_some() {}
+        assert!(reader.position() <= world.journal().durable());
+        assert_eq!(reader.end().unwrap(), End::Open);
+        let mut reader = Reader::open(world.disk.clone()).unwrap();
+        while reader.read().unwrap().is_some() {}
+        torn += u32::from(matches!(reader.end(), Ok(End::Torn { .. })));
+    }
+    assert!(torn > 10, "writes came in any order, as {torn} others saw");
+}
+
+#[test]
+fn behind_a_writer_damage_is_still_found() {
+    let mut world = some(Settings { bytes_max: None, ..small() }, 60);
+    world.disk.flip("000000000000.segment", 3 * BLOCK + 100, 1).unwrap();
+    let mut reader = Reader::open(world.disk.clone()).unwrap().follow();
+    while reader.read().unwrap().is_some() {}
+    assert!(matches!(reader.end(), Err(JournalError::Damaged { .. })), "{:?}", reader.end());
+    world.close().unwrap();
 }

@@ -1,12 +1,12 @@
 //! Journals on the real disk: closed and killed, locked, full.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fastrand::Rng;
-use millstream::disk::{self, ThreadedStorage};
+use millstream::disk::{self, DiskStorage, Rung};
 use millstream::error::JournalError;
 use millstream::io::Directory;
 use millstream::io::journal::{End, Journal, Reader, Refused, Settings, Sync};
@@ -17,17 +17,22 @@ use super::world::small;
 const NOW: Timestamp = Timestamp(0);
 
 /// A directory of its own, which is empty.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("journal-{name}"));
     let _ = std::fs::remove_dir_all(&path);
     path
 }
 
-fn append(journal: &mut Journal<ThreadedStorage>, number: u64) {
+/// Hands the record of this number over.
+pub fn record<T>(number: u64, take: impl FnOnce(Timestamp, &[u8]) -> T) -> T {
     let bytes = [number.to_le_bytes(); 9];
     let length = 8 + (number % 64) as usize;
+    take(Timestamp(number as i64), &bytes.as_flattened()[..length])
+}
+
+fn append(journal: &mut Journal<DiskStorage>, number: u64) {
     loop {
-        match journal.append(Timestamp(number as i64), &bytes.as_flattened()[..length]) {
+        match record(number, |at, bytes| journal.append(at, bytes)) {
             Ok(sequence) => return assert_eq!(sequence.0, number),
             Err(Refused::Full) => _ = journal.poll(NOW).unwrap(),
             Err(refused) => panic!("{refused:?}"),
@@ -35,10 +40,10 @@ fn append(journal: &mut Journal<ThreadedStorage>, number: u64) {
     }
 }
 
-/// All records, each of which must be the one with its number; how many there are.
-fn read(path: &PathBuf) -> u64 {
+/// All records that are kept, each of which must be the one with its number; how many there were.
+pub fn read(path: &Path) -> u64 {
     let mut reader = Reader::open(Directory::open(path).unwrap()).unwrap();
-    let mut count = 0;
+    let mut count = reader.position().0;
     while let Some(record) = reader.read().unwrap() {
         assert_eq!(record.sequence.0, count);
         assert_eq!(record.at, Timestamp(count as i64));
@@ -49,15 +54,18 @@ fn read(path: &PathBuf) -> u64 {
     count
 }
 
+/// All ways to write; on a host without io_uring each of them is the last.
+pub const RUNGS: [Rung; 3] = [Rung::Direct, Rung::Buffered, Rung::Threads];
+
 #[test]
-fn records_come_back_after_every_policy() {
+fn records_come_back_after_every_policy_however_they_are_written() {
     let policies = [Sync::None, Sync::Every(Duration::from_micros(50)), Sync::EveryRecord];
-    for (number, sync) in policies.into_iter().enumerate() {
-        let path = folder(&format!("policy-{number}"));
+    for (rung, sync) in RUNGS.into_iter().flat_map(|rung| policies.map(|sync| (rung, sync))) {
+        let path = folder(&format!("policy-{rung:?}-{sync:?}").replace([' ', '(', ')'], ""));
         let settings = Settings { sync, ..small() };
         let mut next = 0;
         for _ in 0..3 {
-            let (mut journal, recovered) = disk::open(&path, settings, NOW).unwrap();
+            let (mut journal, recovered) = disk::open_from(&path, settings, NOW, rung).unwrap();
             assert_eq!(recovered.next.0, next);
             (next..next + 400).for_each(|number| append(&mut journal, number));
             next += 400;
@@ -65,6 +73,48 @@ fn records_come_back_after_every_policy() {
             assert_eq!(read(&path), next);
         }
         assert!(std::fs::read_dir(&path).unwrap().count() > 3, "there are several segments");
+    }
+}
+
+#[test]
+fn how_it_is_written_is_told() {
+    for rung in RUNGS {
+        let path = folder(&format!("rung-{rung:?}"));
+        let (journal, _) = disk::open_from(&path, small(), NOW, rung).unwrap();
+        let storage = journal.storage();
+        println!("asked for {rung:?}: {storage}");
+        let is_lower = storage.rung() > rung;
+        assert!(storage.rung() >= rung && is_lower == storage.refused().is_some(), "{storage}");
+        assert_eq!(disk::written_by(&path), Some(storage.to_string()));
+        let names: Vec<_> = std::fs::read_dir(&path).unwrap().flatten().collect();
+        let is_trial = |name: String| name.ends_with(".making");
+        assert!(!names.iter().any(|entry| is_trial(entry.file_name().into_string().unwrap())));
+    }
+    assert_eq!(disk::written_by(folder("rung-none")), None);
+}
+
+/// Eight slots in flight at once, filled to the brim, over many segments that are used again.
+#[test]
+fn many_writes_in_flight_keep_their_places() {
+    for rung in RUNGS {
+        let path = folder(&format!("flight-{rung:?}"));
+        let settings = Settings {
+            segment_bytes: 256 << 10,
+            slots: 8,
+            slot_bytes: 16 << 10,
+            in_flight: 8,
+            bytes_max: Some(1 << 20),
+            ..Settings::default()
+        };
+        let (mut journal, _) = disk::open_from(&path, settings, NOW, rung).unwrap();
+        (0..100_000).for_each(|number| append(&mut journal, number));
+        while journal.durable() < journal.next() {
+            journal.poll(NOW).unwrap();
+        }
+        assert!(journal.stats().segments_removed > 10, "{:?}", journal.stats());
+        // Retention may be at work until the very end.
+        drop(journal);
+        assert_eq!(read(&path), 100_000);
     }
 }
 
@@ -78,20 +128,32 @@ fn there_is_one_writer() {
     assert!(disk::open(&path, small(), NOW).is_ok());
 }
 
-/// The process that is killed: run by the test below, in a process of its own.
+/// How the process that is killed is told where to write, and how.
+pub const FOLDER: &str = "MILLSTREAM_JOURNAL";
+const RUNG: &str = "MILLSTREAM_RUNG";
+
+/// The process that is killed, run by the test below. By itself it appends some and reads them.
 #[test]
-#[ignore = "the child of another test"]
 fn child() {
-    let path = PathBuf::from(std::env::var_os("MILLSTREAM_JOURNAL").expect("run by a test"));
+    let (path, last) = match std::env::var_os(FOLDER) {
+        Some(path) => (PathBuf::from(path), u64::MAX),
+        None => (folder("child"), 200),
+    };
+    let rung = std::env::var(RUNG).ok().and_then(|rung| rung.parse::<usize>().ok()).unwrap_or(0);
     let settings = Settings { sync: Sync::EveryRecord, ..small() };
-    let (mut journal, recovered) = disk::open(&path, settings, NOW).unwrap();
-    for number in recovered.next.0.. {
+    let (mut journal, recovered) = disk::open_from(&path, settings, NOW, RUNGS[rung]).unwrap();
+    for number in recovered.next.0..last {
         append(&mut journal, number);
         if number % 7 == 0 {
             journal.poll(NOW).unwrap();
             println!("durable {}", journal.durable().0);
         }
     }
+    while journal.durable() < journal.next() {
+        journal.poll(NOW).unwrap();
+    }
+    drop(journal);
+    assert_eq!(read(&path), last);
 }
 
 /// kill -9 at random instants: what was said to be durable is there, and nothing else but what was
@@ -100,10 +162,11 @@ fn child() {
 fn nothing_durable_is_lost_to_a_kill() {
     let path = folder("killed");
     let (mut rng, mut torn, mut last) = (Rng::with_seed(11), 0, 0);
-    for _ in 0..25 {
+    for kill in 0..27 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "real::child", "--ignored", "--nocapture"])
-            .env("MILLSTREAM_JOURNAL", &path)
+            .args(["--exact", "real::child", "--nocapture"])
+            .env(FOLDER, &path)
+            .env(RUNG, (kill % RUNGS.len()).to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -129,6 +192,6 @@ fn nothing_durable_is_lost_to_a_kill() {
         drop(journal);
         assert_eq!(read(&path), last);
     }
-    println!("{last} records over 25 kills, {torn} of which tore a write");
+    println!("{last} records over 27 kills, {torn} of which tore a write");
     assert!(last > 1_000, "only {last} records were written");
 }

@@ -38,6 +38,7 @@ mod growth;
 mod hop;
 mod hotkey;
 mod join;
+mod journal;
 mod measured;
 mod process;
 mod sessions;
@@ -73,6 +74,7 @@ pub const ALL: &[Scenario] = &[
     ttl::SCENARIO,
     fifo::SCENARIO,
     hotkey::SCENARIO,
+    journal::SCENARIO,
 ];
 
 /// Something that can be measured.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use crate::error::{IoError, JournalError};
 use crate::io::journal::format::{BLOCK, GroupHeader, NoHeader, SegmentHeader, VERSION};
+use crate::io::journal::kept::FirstKept;
 use crate::io::journal::names::{segment_name, segment_number};
 use crate::io::journal::sequence::Sequence;
 use crate::io::storage::Files;
@@ -31,6 +32,8 @@ impl Segment {
 pub struct Catalog {
     /// In order, one number after the other.
     pub segments: Vec<Segment>,
+    /// The first segment that should be there and is not, if none before those that are there is.
+    pub lost: Option<FirstKept>,
     /// Why there are no more that can be used; none if these are all.
     pub broken: Option<Broken>,
 }
@@ -70,6 +73,10 @@ impl Broken {
     }
 }
 
+fn is_gone(error: &IoError) -> bool {
+    error.cause.kind() == ErrorKind::NotFound
+}
+
 impl Catalog {
     /// Reads the first two blocks of every segment.
     ///
@@ -86,7 +93,20 @@ impl Catalog {
                 catalog.add(files, number, length)?;
             }
         }
+        catalog.look_for_the_first(files)?;
         Ok(catalog)
+    }
+
+    /// Whether there should be segments before the first. Looked up after that was read, since a
+    /// writer may remove it meanwhile, and says so before.
+    fn look_for_the_first(&mut self, files: &mut impl Files) -> Result<(), JournalError> {
+        let Some(kept) = FirstKept::read(files)? else { return Ok(()) };
+        let is_there = match self.segments.first() {
+            Some(first) => first.header.number <= kept.number,
+            None => self.broken.is_some() || kept.number == 0,
+        };
+        self.lost = (!is_there).then_some(kept);
+        Ok(())
     }
 
     /// Takes in what a writer has added since: the beginnings of segments, and more segments.
@@ -94,6 +114,10 @@ impl Catalog {
     /// # Errors
     /// What the disk said.
     pub fn extend(&mut self, files: &mut impl Files) -> Result<(), JournalError> {
+        if self.segments.is_empty() && self.broken.is_none() {
+            *self = Self::read(files)?;
+            return Ok(());
+        }
         // A later segment's beginning may be written before an earlier one's.
         let is_begun = |segment: &Segment| segment.first.is_some();
         let begun = self.segments.iter().take_while(|segment| is_begun(segment)).count();
@@ -120,9 +144,12 @@ impl Catalog {
         number: u64,
         length: u64,
     ) -> Result<(), JournalError> {
-        match self.next(files, number, length)? {
-            Ok(segment) => self.segments.push(segment),
-            Err(broken) => self.broken = Some(broken),
+        match self.next(files, number, length) {
+            Ok(Ok(segment)) => self.segments.push(segment),
+            Ok(Err(broken)) => self.broken = Some(broken),
+            // Retention has removed it since it was listed.
+            Err(JournalError::Io(error)) if is_gone(&error) && self.segments.is_empty() => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }

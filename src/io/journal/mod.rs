@@ -21,7 +21,8 @@
 //! write says up to where everything had been durable when it began. So a block that should have
 //! been durable and is not whole is damage. Only where nothing was ever written behind it, which is
 //! within [`Settings::mark_after`] of the last write, damage may be taken for a torn tail; and the
-//! last segments, if all are gone with no later one left, are not missed.
+//! last segments, if all are gone with no later one left, are not missed. Which segment is the
+//! first is written down before retention removes one, so first ones that went otherwise are.
 //!
 //! # How it works
 //!
@@ -39,6 +40,9 @@
 //! Retention removes the oldest segments by size and by age, never those that hold a record behind
 //! [`Journal::hold`]. Their files are used again: a salt in every check sum keeps what is still in
 //! them from being taken for records.
+//!
+//! What was journalled is a source again: [`JournalSource`] replays it, and [`Journalled`] makes a
+//! source that says everything once one that can go on from a snapshot.
 //!
 //! It is pure code over two traits, [`Storage`](crate::io::Storage) and
 //! [`Files`](crate::io::Files): on the real disk by `disk::open`, under seeds by
@@ -79,6 +83,8 @@ pub(crate) mod crc;
 mod flight;
 mod format;
 mod group;
+mod journalled;
+mod kept;
 mod names;
 mod notice;
 mod places;
@@ -86,16 +92,20 @@ mod reader;
 mod recover;
 mod sequence;
 mod settings;
+mod source;
 mod walk;
 mod writer;
 
 pub use catalog::{Broken, Catalog, Segment};
 pub use format::{BLOCK, GroupHeader, NoHeader, SegmentHeader, VERSION};
-pub use names::{LOCK, make_segment, remove_segment, segment_name, segment_number};
+pub use journalled::Journalled;
+pub use kept::{FirstKept, KEPT};
+pub use names::{LOCK, MAKING, make_segment, remove_segment, segment_name, segment_number};
 pub use notice::{Durable, Notice, Stats};
 pub use reader::{Entry, Reader};
 pub use recover::{Recovered, recover};
 pub use sequence::Sequence;
 pub use settings::{OnFull, Settings, Sync};
+pub use source::JournalSource;
 pub use walk::{End, Found, Walk};
 pub use writer::{Journal, Refused};

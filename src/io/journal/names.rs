@@ -6,13 +6,14 @@
 use std::io;
 
 use crate::io::journal::format::SegmentHeader;
+use crate::io::journal::kept::FirstKept;
 use crate::io::storage::Files;
 
 /// The file that whoever writes the journal holds locked.
 pub const LOCK: &str = "lock";
 
 /// A segment on its way in: not part of the journal.
-const MAKING: &str = "next.making";
+pub const MAKING: &str = "next.making";
 
 /// A segment that retention took out, kept to be written over: its blocks have all been written,
 /// so that a new one need not be filled with zeros.
@@ -56,7 +57,8 @@ pub fn make_segment(
     files.sync_directory()
 }
 
-/// Takes a segment out. If `keep` says how long it is, its file is kept as the spare.
+/// Takes the first segment out, and writes that down first. If `keep` says how long it is, its file
+/// is kept as the spare.
 ///
 /// # Errors
 /// What the disk said.
@@ -66,6 +68,7 @@ pub fn remove_segment(
     keep: Option<u64>,
     spare: &mut Option<u64>,
 ) -> io::Result<()> {
+    FirstKept::pass(files, number)?;
     let name = segment_name(number);
     if keep.is_some() && spare.is_none() {
         files.rename(&name, SPARE)?;

@@ -123,6 +123,10 @@ impl<F: Files> Reader<F> {
     /// The group that is being read, or else the next one.
     fn enter(&mut self) -> Result<Option<Found>, JournalError> {
         if self.group.is_none() {
+            // What is still being written must not be looked at: it would seem to be torn.
+            if self.follows && !self.walk.is_next_proven(&mut self.files)? {
+                return Ok(None);
+            }
             let found = self.walk.next(&mut self.files)?;
             self.group = found.map(|found| (found, 0, GROUP_HEADER));
         }
@@ -148,22 +152,11 @@ impl<F: Files> Reader<F> {
                 self.group = None;
                 continue;
             }
-            if self.follows && !self.is_proven(found.header.first.plus(u64::from(read) + 1))? {
-                return Ok(None);
-            }
             let entry = decode(self.walk.bytes(), &found, read, place);
             let Some((entry, frame)) = entry else { return Ok(None) };
             self.group = Some((found, read + 1, place + frame));
             return Ok(Some(entry));
         }
-    }
-
-    fn is_proven(&mut self, end: Sequence) -> Result<bool, JournalError> {
-        if self.walk.proven() < end {
-            self.walk.extend(&mut self.files)?;
-            return self.walk.prove(&mut self.files, end);
-        }
-        Ok(true)
     }
 
     /// The sequence that comes next.
@@ -179,13 +172,29 @@ impl<F: Files> Reader<F> {
         self.group.map(|(found, _, _)| found.header)
     }
 
+    /// Whether there is more behind this place, so that whoever stays here has met damage, or a
+    /// writer that has just gone on to another segment.
+    pub fn should_go_on(&self) -> bool {
+        self.walk.is_broken() || self.walk.is_left_behind()
+    }
+
     /// What kind of end [`read`](Self::read) has come to.
     ///
     /// # Errors
     /// Damage, if a later group says that what should come next was durable; a segment that is
-    /// missing or cannot be used; what the disk said.
+    /// missing or cannot be used; what the disk said. Behind a writer that is at work, what it is
+    /// writing is neither torn nor damaged.
     pub fn end(&mut self) -> Result<End, JournalError> {
-        self.walk.end(&mut self.files)
+        let end = self.walk.end(&mut self.files);
+        let is_at_work = match &end {
+            Ok(end) => matches!(end, End::Torn { .. }),
+            // It may have been written since it was looked for.
+            Err(JournalError::Damaged { .. }) if !self.walk.is_broken() => {
+                self.walk.is_next_proven(&mut self.files)?
+            }
+            Err(_) => false,
+        };
+        if self.follows && is_at_work { Ok(End::Open) } else { end }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use crate::error::{IoError, JournalError};
 use crate::io::journal::catalog::{Catalog, Segment};
 use crate::io::journal::format::BLOCK;
+use crate::io::journal::kept::FirstKept;
 use crate::io::journal::names::{remove_leftovers, segment_name};
 use crate::io::journal::sequence::Sequence;
 use crate::io::journal::walk::{End, Walk, latest};
@@ -88,6 +89,11 @@ fn cut(files: &mut impl Files, segments: &mut Vec<Segment>, tail: &Tail) -> io::
         files.sync_directory()?;
         segments.pop();
     }
+    let first = segments.first().map_or(FirstKept::default(), |first| FirstKept {
+        number: first.header.number,
+        sequence: first.first.map_or(Sequence(0), |group| group.follows()),
+    });
+    first.begin(files)?;
     remove_leftovers(files)?;
     let before = segments.len().saturating_sub(1);
     for kept in segments.iter().take(before) {

@@ -1,8 +1,9 @@
 //! From group to group, checking everything, and telling at the end what kind of end it is.
 
 use crate::error::{IoError, JournalError};
-use crate::io::journal::catalog::{Catalog, Segment};
+use crate::io::journal::catalog::{Broken, Catalog, Segment};
 use crate::io::journal::format::{BLOCK, GROUP_HEADER, GroupHeader, decode_record};
+use crate::io::journal::kept::FirstKept;
 use crate::io::journal::sequence::Sequence;
 use crate::io::storage::Files;
 use crate::time::Timestamp;
@@ -65,6 +66,8 @@ pub struct Walk {
     proven: Sequence,
     closed: bool,
     buffer: Vec<u8>,
+    /// The segment that was read last, and its name.
+    name: (u64, String),
 }
 
 impl Walk {
@@ -80,6 +83,7 @@ impl Walk {
             proven: Sequence(0),
             closed: false,
             buffer: Vec::new(),
+            name: (u64::MAX, String::new()),
         }
     }
 
@@ -91,11 +95,6 @@ impl Walk {
     /// The sequence that comes next.
     pub fn expected(&self) -> Sequence {
         self.expected.unwrap_or_default()
-    }
-
-    /// Everything before this sequence was durable, as the groups read so far say.
-    pub fn proven(&self) -> Sequence {
-        self.proven
     }
 
     /// Takes in what a writer has added since.
@@ -111,25 +110,48 @@ impl Walk {
         Ok(())
     }
 
-    /// Looks at the groups that follow until one says that everything before `end` was durable;
-    /// returns whether one does.
+    /// Whether there is a next group and a later one says that it was durable: then it is whole, or
+    /// damaged, and not being written.
     ///
     /// # Errors
     /// What the disk said.
-    pub fn prove(&mut self, files: &mut impl Files, end: Sequence) -> Result<bool, JournalError> {
-        let (mut at, mut offset, mut next) = (self.at, self.offset, self.expected());
-        while self.proven < end {
-            let Some(segment) = self.catalog.segments.get(at).copied() else { break };
+    pub fn is_next_proven(&mut self, files: &mut impl Files) -> Result<bool, JournalError> {
+        let (mut at, mut offset, mut next) = (self.at, self.offset, self.expected);
+        if self.is_of_the_past() {
+            return Ok(true);
+        }
+        let mut end = None;
+        while end.is_none_or(|end| self.proven < end) {
+            let Some(segment) = self.catalog.segments.get(at).copied() else { return Ok(false) };
             match self.header_at(files, &segment, offset)? {
-                Some(header) if header.follows() == next => {
+                Some(header) if next.is_none_or(|next| header.follows() == next) => {
                     self.proven = self.proven.max(header.durable);
-                    (offset, next) = (offset + header.span() as u64, header.end());
+                    end.get_or_insert(header.end());
+                    (offset, next) = (offset + header.span() as u64, Some(header.end()));
                 }
                 _ if at == self.at => (at, offset) = (at + 1, BLOCK as u64),
-                _ => break,
+                _ => return Ok(false),
             }
         }
-        Ok(self.proven >= end)
+        Ok(true)
+    }
+
+    /// Whether the journal has been opened again since this segment: recovery made durable what it
+    /// left, and nobody writes it any more.
+    fn is_of_the_past(&self) -> bool {
+        let mut later = self.catalog.segments.iter().skip(self.at);
+        let epoch = later.next().map(|segment| segment.header.epoch);
+        later.any(|later| Some(later.header.epoch) != epoch && later.first.is_some())
+    }
+
+    /// Whether a later segment has been begun.
+    pub fn is_left_behind(&self) -> bool {
+        self.catalog.segments.iter().skip(self.at + 1).any(|later| later.first.is_some())
+    }
+
+    /// Whether the group before is not whole.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// The group that [`next`](Self::next) found, header and records.
@@ -177,7 +199,7 @@ impl Walk {
     ) -> Result<Found, JournalError> {
         let (offset, salt) = (self.offset, segment.header.salt);
         self.buffer.resize(header.span(), 0);
-        let read = read(files, segment, offset, &mut self.buffer)?;
+        let read = read(files, &mut self.name, segment, offset, &mut self.buffer)?;
         self.buffer.truncate(read);
         let (whole, bad) = check(&self.buffer, &header, salt);
         self.broken = bad.map(|at| offset + at as u64);
@@ -190,13 +212,13 @@ impl Walk {
     }
 
     fn header_at(
-        &self,
+        &mut self,
         files: &mut impl Files,
         segment: &Segment,
         offset: u64,
     ) -> Result<Option<GroupHeader>, JournalError> {
         let mut bytes = [0; GROUP_HEADER];
-        let read = read(files, segment, offset, &mut bytes)?;
+        let read = read(files, &mut self.name, segment, offset, &mut bytes)?;
         Ok(GroupHeader::decode(bytes.get(..read).unwrap_or(&[]), segment.header.salt, offset))
     }
 
@@ -206,6 +228,9 @@ impl Walk {
     /// Damage, if a later group says that what should be here was durable; a segment that is not
     /// there or cannot be used; what the disk said.
     pub fn end(&mut self, files: &mut impl Files) -> Result<End, JournalError> {
+        if let Some(FirstKept { number, sequence }) = self.catalog.lost {
+            return Err(Broken::Missing(number).error(0, sequence));
+        }
         let journal = self.catalog.journal().unwrap_or(0);
         let Some(segment) = self.catalog.segments.get(self.at).copied() else {
             return match self.catalog.broken {
@@ -215,15 +240,16 @@ impl Walk {
         };
         let offset = self.broken.unwrap_or(self.offset);
         let rest = self.broken.map_or(self.offset, |at| at.next_multiple_of(BLOCK as u64));
-        let mut groups = 0;
+        let (mut groups, mut here) = (0, 0);
         for at in self.at..self.catalog.segments.len() {
             let from = if at == self.at { rest } else { BLOCK as u64 };
-            let before = groups;
             groups += self.look(files, at, from)?;
+            here = if at == self.at { groups } else { here };
             if self.proven > self.expected() {
                 // With nothing behind this segment's end, it is the next one's beginning.
                 let next = self.catalog.segments.get(self.at + 1);
-                let next = next.filter(|it| it.first.is_none() && at > self.at && before == 0);
+                let is_end = here == 0 && self.broken.is_none();
+                let next = next.filter(|next| next.first.is_none() && is_end);
                 let place = next.map(|next| (next.name(), BLOCK as u64));
                 let (file, offset) = place.unwrap_or((segment.name(), offset));
                 let (sequence, reason) = (self.expected().0, DAMAGED);
@@ -252,7 +278,7 @@ impl Walk {
         let (mut groups, mut offset) = (0, from);
         let mut buffer = vec![0; LOOK];
         while offset < segment.length {
-            let read = read(files, &segment, offset, &mut buffer)?;
+            let read = read(files, &mut self.name, &segment, offset, &mut buffer)?;
             for block in buffer[..read].chunks(BLOCK) {
                 if let Some(header) = GroupHeader::decode(block, segment.header.salt, offset) {
                     groups += 1;
@@ -271,14 +297,19 @@ impl Walk {
     }
 }
 
+/// Reads from a segment; `name` is that of the one read before, which is mostly the same.
 fn read(
     files: &mut impl Files,
+    name: &mut (u64, String),
     segment: &Segment,
     offset: u64,
     into: &mut [u8],
 ) -> Result<usize, JournalError> {
-    let name = segment.name();
-    files.read_at(&name, offset, into).map_err(|error| IoError::new("read", name, error).into())
+    if name.0 != segment.header.number {
+        *name = (segment.header.number, segment.name());
+    }
+    let failed = |error| IoError::new("read", name.1.as_str(), error).into();
+    files.read_at(&name.1, offset, into).map_err(failed)
 }
 
 /// How many records of a group are whole, and the first byte that is not as it should be.

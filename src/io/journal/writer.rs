@@ -34,6 +34,8 @@ pub struct Journal<S> {
     /// What the last group that was written says is durable, and when that was.
     marked: (Sequence, Timestamp),
     is_full: bool,
+    /// When writes that the disk had no room for are tried again.
+    write_again: Timestamp,
     /// When the disk became full, what had been shed and skipped.
     full_from: (u64, u64),
     pub(super) failure: Option<String>,
@@ -88,11 +90,13 @@ impl<S: Storage> Journal<S> {
             next,
             latest: recovered.latest,
             group: None,
-            hold: None,
+            // Until it is open: whoever opened it may yet say what to hold.
+            hold: Some(Sequence(0)),
             synced: next,
             skipped: 0,
             marked: (next, now),
             is_full: false,
+            write_again: Timestamp::MIN,
             full_from: (0, 0),
             failure: None,
             stats: Stats::default(),
@@ -100,6 +104,7 @@ impl<S: Storage> Journal<S> {
             notify: None,
         };
         journal.wait_for_segment()?;
+        journal.hold = None;
         Ok((journal, recovered))
     }
 
@@ -273,6 +278,7 @@ impl<S: Storage> Journal<S> {
             Done::Written { slot, result: Ok(()) } => _ = self.flight.done(slot),
             Done::Written { slot, result: Err(error) } if is_full(&error) => {
                 self.flight.refused(slot);
+                self.write_again = again;
             }
             Done::Written { result: Err(error), .. } => self.fail("write a group", &error),
             Done::Made { result: Ok(()), .. } => {
@@ -338,7 +344,7 @@ impl<S: Storage> Journal<S> {
             self.tell(&Notice::Resumed { shed, skipped });
         }
         self.is_full = is_full;
-        if is_full && self.flight.flying() == 0 {
+        if is_full && self.flight.flying() == 0 && self.now >= self.write_again {
             while let Some(write) = self.flight.again() {
                 self.storage.write(write);
             }
