@@ -62,6 +62,17 @@ pub enum Error {
         /// What the panic said.
         message: String,
     },
+    /// A shard did not come back from a step; its thread goes on by itself.
+    #[error(
+        "shard {shard} has been in one step for more than {patience:?}: what it runs hangs, and \
+         its thread is left behind; the process should end"
+    )]
+    Stuck {
+        /// The shard.
+        shard: usize,
+        /// How long a step may take.
+        patience: std::time::Duration,
+    },
     /// An embedded input was full.
     #[error("the input is full: step the shard, then push again")]
     Full,
@@ -95,7 +106,7 @@ impl Error {
             }
             Self::Checkpoint(_) => ErrorKind::Caller,
             Self::Journal(_) => ErrorKind::Fatal,
-            Self::Limit { .. } | Self::NoShard { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } | Self::Stuck { .. } => ErrorKind::Fatal,
         }
     }
 }

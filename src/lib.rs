@@ -97,7 +97,8 @@
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
 //! - No dependency named in two places. Each has one file or room that wraps it: glommio in
 //!   `runtime/`, rtrb in `exchange/`, hdrhistogram in `metrics/histogram.rs`.
-//! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/` and `runtime/`.
+//! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/`, `disk/` and
+//!   `runtime/`.
 //!
 //! # Where to start
 //!

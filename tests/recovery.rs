@@ -167,3 +167,23 @@ fn a_savepoint_is_taken_when_somebody_asks() {
     assert_eq!(names, golden);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_step_that_hangs_is_noticed_and_not_waited_for() {
+    let _alone = alone();
+    let hangs = Arc::new(AtomicU32::new(1));
+    let hanging = hangs.clone();
+    let engine = Engine::new(config(2)).unwrap().restart(Restart::fixed_delay(9, ms(1)));
+    let result = engine.watchdog(Duration::from_millis(700)).run(move |p| {
+        let hanging = hanging.clone();
+        p.source(numbers(p)).for_each(move |record| {
+            while record.value == 777 && hanging.load(Ordering::Relaxed) == 1 {
+                std::hint::spin_loop();
+            }
+        });
+        Ok(())
+    });
+    let error = result.err().expect("it cannot end well");
+    assert!(matches!(error, Error::Stuck { shard: 1, .. }), "{error}");
+    hangs.store(0, Ordering::Relaxed);
+}

@@ -15,6 +15,7 @@ use crate::runtime::drive::{Driver, caught};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
 use crate::runtime::restart::Restart;
+use crate::runtime::watchdog::Watchdog;
 use crate::shard::{Latencies, Shard, Snapshot, StageWork, WorstStep};
 use crate::time::{Clock, SystemClock};
 
@@ -61,6 +62,8 @@ pub struct Engine {
     warm_up: Duration,
     checkpoints: Option<Checkpoints>,
     restart: Restart,
+    /// How long a step may take before its shard counts as stuck.
+    patience: Option<Duration>,
 }
 
 /// The executor's own buffers: it does no I/O of ours, and its default of 10 MiB exhausts the
@@ -77,7 +80,7 @@ impl Engine {
         let cpus = place(&config)?;
         let monitor = Monitor::new(cpus.len());
         let (config, warm_up, restart) = (Arc::new(config), Duration::ZERO, Restart::none());
-        Ok(Self { config, cpus, monitor, warm_up, checkpoints: None, restart })
+        Ok(Self { config, cpus, monitor, warm_up, checkpoints: None, restart, patience: None })
     }
 
     /// Takes checkpoints while it runs, and one more when every input has ended. The run begins
@@ -110,6 +113,15 @@ impl Engine {
     /// Leaves latencies out of the summary that were measured within this time of the start.
     pub fn warm_up(self, warm_up: Duration) -> Self {
         Self { warm_up, ..self }
+    }
+
+    /// Ends the run with [`Error::Stuck`] when a shard has been in one step for so long: an endless
+    /// loop in a function of the user's own, a sink that blocks for ever. Nobody can stop that
+    /// shard's thread, so the others end, it is left behind, and the pipeline does not begin again:
+    /// that is for whoever starts the process anew. Nothing is watched unless this is set; seconds
+    /// are right, since a host takes its milliseconds.
+    pub fn watchdog(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// A window into the engine for other threads, from before it runs until after it has stopped.
@@ -241,7 +253,20 @@ impl Engine {
     /// Waits for all shards. What stopped one of them is an error.
     fn join(&self, threads: Vec<Thread>) -> Result<Vec<Finished>> {
         let mut results = Vec::new();
-        for thread in threads {
+        let stuck = match threads.len() == self.cpus.len() {
+            true => Watchdog::new(self.monitor.clone(), self.patience).wait(),
+            // Those that there are have been told to stop before they began.
+            false => None,
+        };
+        if let (Some(shard), Some(patience)) = (stuck, self.patience) {
+            self.monitor.fail(Error::Stuck { shard, patience });
+        }
+        for (index, thread) in threads.into_iter().enumerate() {
+            if stuck == Some(index) {
+                // Its end may never come.
+                drop(thread);
+                continue;
+            }
             match thread.join() {
                 Ok(result) => results.extend(result),
                 Err(error) => self.monitor.fail(executor_error("join", &error)),
@@ -305,7 +330,15 @@ fn executor_error(action: &'static str, error: &dyn std::error::Error) -> Error 
 }
 
 impl Seat {
+    /// Runs the shard, and says so when that has come to its end, however it does.
     async fn run(mut self) -> Option<Finished> {
+        struct Ends(Monitor, usize);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.end(self.1);
+            }
+        }
+        let _ends = Ends(self.monitor.clone(), self.index);
         let counters = self.monitor.shard(self.index);
         let shard = match caught(self.index, || self.shard(counters.clone())) {
             Ok(shard) => Some(shard),

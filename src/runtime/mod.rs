@@ -14,6 +14,7 @@ mod engine;
 mod monitor;
 mod placement;
 mod restart;
+mod watchdog;
 
 pub use coordinator::{Checkpoints, InMemory, Keep, Kept};
 pub use engine::{Engine, Summary};

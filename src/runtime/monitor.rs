@@ -20,6 +20,8 @@ struct Shared {
     asked: AtomicBool,
     /// Shards that have built their pipelines, or failed to.
     built: AtomicUsize,
+    /// Shards whose threads have come to their end.
+    ended: Vec<AtomicBool>,
     failure: Mutex<Option<Error>>,
     /// Names of savepoints that were asked for.
     savepoints: Mutex<VecDeque<String>>,
@@ -32,6 +34,7 @@ impl Monitor {
             stop: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             built: AtomicUsize::new(0),
+            ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             failure: Mutex::new(None),
             savepoints: Mutex::default(),
         }))
@@ -49,6 +52,16 @@ impl Monitor {
         self.0.asked.load(Ordering::Acquire)
     }
 
+    /// The thread of a shard has come to its end.
+    pub(super) fn end(&self, shard: usize) {
+        self.0.ended[shard].store(true, Ordering::Release);
+    }
+
+    /// Whether it has.
+    pub(super) fn has_ended(&self, shard: usize) -> bool {
+        self.0.ended[shard].load(Ordering::Acquire)
+    }
+
     /// No shard runs any more.
     pub(super) fn over(&self) {
         self.0.stop.store(true, Ordering::Release);
@@ -57,6 +70,7 @@ impl Monitor {
     /// Forgets that shards have failed, before they are built anew.
     pub(super) fn begin_again(&self) {
         self.0.built.store(0, Ordering::Release);
+        self.0.ended.iter().for_each(|ended| ended.store(false, Ordering::Release));
         self.0.stop.store(false, Ordering::Release);
         if self.was_asked_to_stop() {
             self.0.stop.store(true, Ordering::Release);

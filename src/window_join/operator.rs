@@ -193,7 +193,7 @@ where
                     }
                 }
                 Next::Out(..) => {
-                    let others = now.skip_partners::<L, R>(&left.kept);
+                    let others = now.skip_partners(&left.kept);
                     cx.count(Counter::PairsDropped, 1 + u64::from(others));
                 }
                 Next::Dropped => {}

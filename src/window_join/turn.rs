@@ -77,7 +77,7 @@ impl Turn {
     }
 
     /// Leaves out the pairs of the left record in hand that are still to come; returns how many.
-    pub fn skip_partners<L: Copy, R>(&mut self, lefts: &Chunks<L>) -> u32 {
+    pub fn skip_partners<L: Copy>(&mut self, lefts: &Chunks<L>) -> u32 {
         let left = self.pair.right.len() - self.rights;
         if self.rights > 0 && left > 0 {
             self.pass_left(lefts);
