@@ -27,6 +27,9 @@ const RECORDS_MAX: usize = 1 << 24;
 /// number of the epoch, so the server has both or neither: an epoch that it has is not inserted
 /// again.
 ///
+/// An epoch older than the server's is an error: it is of another run, or of one that goes on from
+/// an older checkpoint, and its rows may be there already.
+///
 /// The numbers are in a table `millstream_epochs`, which is made if it is not there: one row for
 /// each sink, by its name, and shard. The connection is not encrypted: it is for a server on this
 /// host or in the same rack.
@@ -110,6 +113,15 @@ impl<F> RowsOf<F> {
         Ok(Self { rows, shard: shard as i32, row, runtime, client: None })
     }
 
+    /// Nothing would be shown until this run has come as far as the other.
+    fn of_another_run(&self, known: i64, epoch: i64) -> IoError {
+        let reason = format!(
+            "the server has epoch {known} of this sink, and this is {epoch}: another run has used \
+             its name, or this one goes on from an older checkpoint"
+        );
+        failed(&self.rows, io::Error::new(io::ErrorKind::AlreadyExists, reason))
+    }
+
     /// Waits for the server, but not for ever.
     fn wait<O>(
         &self,
@@ -161,8 +173,9 @@ impl<T: 'static, F: Fn(&Record<T>) -> Vec<PostgresValue> + 'static> Commit<T> fo
             let name = &*self.rows.name;
             let known = transaction.query_opt(KNOWN, &[&name, &self.shard]).await?;
             let known = known.map(|row| row.try_get::<_, i64>(0)).transpose()?;
-            if known.is_some_and(|known| known >= epoch) {
-                return transaction.rollback().await;
+            if let Some(known) = known.filter(|known| *known >= epoch) {
+                transaction.rollback().await?;
+                return Ok(Some(known));
             }
             if !records.is_empty() {
                 let insert = transaction.prepare(&self.rows.insert).await?;
@@ -173,11 +186,16 @@ impl<T: 'static, F: Fn(&Record<T>) -> Vec<PostgresValue> + 'static> Commit<T> fo
                 }
             }
             transaction.execute(REMEMBER, &[&name, &self.shard, &epoch]).await?;
-            transaction.commit().await
+            transaction.commit().await?;
+            Ok(None)
         };
-        self.wait(commit)?;
+        let known = self.wait(commit)?;
         self.client = Some(client);
-        Ok(())
+        match known {
+            // Only the last epoch is ever committed again.
+            Some(known) if known > epoch => Err(self.of_another_run(known, epoch)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -91,6 +91,11 @@ impl Shard {
         if let Some(error) = self.failure() {
             return Err(SnapshotError::Stopped(error.to_string()).into());
         }
+        if self.taking.is_some() {
+            // What a barrier holds back is in no stage.
+            let (operator, what) = ("shard", "is in the middle of a checkpoint");
+            return Err(SnapshotError::InFlight { operator, what }.into());
+        }
         let saved = self.stages.iter().map(|stage| {
             let mut saved = Saved::new();
             stage.runnable.save(&mut saved);

@@ -20,10 +20,18 @@ fn settings(place: &Path) -> String {
 }
 
 fn run(folder: &Path) -> Result<Summary> {
+    run_with(folder, Restart::fixed_delay(1_000, ms(10)))
+}
+
+fn run_once(folder: &Path) -> Result<Summary> {
+    run_with(folder, Restart::none())
+}
+
+fn run_with(folder: &Path, restart: Restart) -> Result<Summary> {
     let server = std::fs::read_to_string(folder.join(SERVER)).unwrap();
     let insert = "INSERT INTO lines VALUES ($1, $2, $3, $4)";
     let rows = PostgresRows::new(&settings(Path::new(&server)), "windows", insert)?;
-    let engine = engine(folder)?.restart(Restart::fixed_delay(1_000, ms(10)));
+    let engine = engine(folder)?.restart(restart);
     engine.run(move |p| {
         joined(p).sink(rows.sink(p.shard(), |record: &Record<Line>| {
             let (key, count, sum, end) = record.value;
@@ -102,4 +110,24 @@ fn check(server: &Server) {
         *found.entry(format!("{key} {count} {sum} {end}")).or_default() += 1;
     }
     assert_eq!(found, want());
+}
+
+/// Who begins again from the beginning, where all is there, is told so and changes nothing.
+#[test]
+fn a_run_whose_checkpoints_are_gone_is_refused() {
+    if std::env::var_os(FOLDER).is_some() {
+        return;
+    }
+    let Some(server) = with_table() else { return };
+    let folder = folder("checkpoints-gone");
+    std::fs::write(folder.join(SERVER), server.folder.display().to_string()).unwrap();
+    run(&folder).unwrap();
+    std::fs::remove_dir_all(folder.join("checkpoints")).unwrap();
+    let error = run_once(&folder).err().unwrap().to_string();
+    assert!(
+        error.contains("of this sink, and this is 1: another run has used its name"),
+        "{error}"
+    );
+    check(&server);
+    std::fs::remove_dir_all(folder).unwrap();
 }
