@@ -23,8 +23,8 @@ impl<'p, S: Stage<Out: Copy + Stored>> Stream<'p, S> {
     /// Simulation::new(2, 0).run(|p| {
     ///     let mine = |range: std::ops::Range<i64>| if p.shard() == 0 { range } else { 0..0 };
     ///     let at = Timestamp::from_millis;
-    ///     let spots = mine(0..5).map(|n| Record::new(at(n), 100 + n));
-    ///     let rates = mine(0..2).map(|n| Record::new(at(3 * n), 7 + n));
+    ///     let spots = mine(0..5).map(move |n| Record::new(at(n), 100 + n));
+    ///     let rates = mine(0..2).map(move |n| Record::new(at(3 * n), 7 + n));
     ///     p.source(IterSource::new(spots))
     ///         .rebalance()
     ///         .cross_join(p.source(IterSource::new(rates)))
