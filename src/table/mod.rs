@@ -23,7 +23,9 @@
 //! | `suppress(s)` | `suppress.rs` | the first and the last row of what is held back |
 //! | `until_closed(l)` | `closed.rs` | the last result of each open window |
 //! | `join(table)` | `join/tables.rs` | the rows of both tables by key |
+//! | `join_foreign(table, f)` | `join/foreign/` | rows and results by key, who names a row by its |
 //! | `keyed.join_table(t)` | `join/stream.rs` | a row by key |
+//! | `stream.join_global(t, f)` | `global.rs` | all rows on every shard |
 //! | `view(v)` | `view/` | a copy of the rows, to be read from outside |
 //!
 //! What keeps rows is a process function (`operators/process.rs`), so batches, timers, room,
@@ -36,6 +38,7 @@ mod closed;
 mod distinct;
 mod filter_map;
 mod fold;
+mod global;
 mod group;
 mod join;
 mod suppress;
@@ -44,7 +47,8 @@ mod view;
 
 pub use changes::Changes;
 pub use fold::Versions;
+pub use global::GlobalTable;
 pub use group::Grouped;
-pub use join::{TableJoin, WithTable};
+pub use join::{ForeignJoin, TableJoin, WithTable};
 pub use suppress::{Suppress, WhenFull};
 pub use view::{Answer, Asked, Part, View};

@@ -44,6 +44,11 @@ fn everything(p: Pipeline<'_>) -> Result<()> {
     table()?.suppress(calm).to_changes().for_each(drop);
     let join = table()?.join(table()?.filter(|_, qty| qty % 3 > 0));
     join.select_full(|l, r| (l.copied(), r.copied())).to_changes().for_each(drop);
+    let join = table()?.join_foreign(table()?, |symbol, qty| Some(symbol / 2 + *qty as u32 % 2));
+    join.select_left(|l, r| (*l, r.copied())).to_changes().for_each(drop);
+    let names = p.source(trades(p, 5e5)?).global_table(|trade| trade.symbol, row);
+    let asks = p.source(trades(p, 5e5)?).join_global(names, |trade| trade.symbol);
+    asks.select(|trade, qty| trade.qty + qty).for_each(drop);
     keyed()?.join_table(table()?).select(|trade, qty| trade.qty + qty).for_each(drop);
     let windows = keyed()?.window(Tumbling::of(us(50))).allowed_lateness(us(50));
     windows.aggregate(count()).until_closed(us(50)).for_each(drop);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::support::joins::is_left;
 use super::support::tables::upsert;
+use super::support::world::memory;
 use super::support::{Row, Seen, World, watch};
 use super::{cases, rows, timed};
 
@@ -106,6 +107,114 @@ proptest! {
         records.sort();
         want.sort();
         prop_assert_eq!(records, want);
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// A table on every shard: each record comes out once on the shard where it was, with a row
+    /// that there was, and when the table is there first with the last one.
+    #[test]
+    fn records_meet_a_row_of_a_global_table(world in World::any(), rows in rows(100)) {
+        let seen = Seen::<(u64, i64, Option<i64>)>::new();
+        let parts: Vec<Vec<Row>> = (0..world.shards)
+            .map(|shard| {
+                let mine = |row: &&Row| row.value.rem_euclid(world.shards as i64) as usize == shard;
+                rows.iter().filter(mine).copied().collect()
+            })
+            .collect();
+        world.run(|p| {
+            let (left, right) = p.source(memory(&parts[p.shard()])).split(is_left);
+            let table = right.global_table(|row| row.key, upsert);
+            let shard = p.shard() as u64;
+            let join = left.join_global(table, |row| row.key);
+            let found = join.select_left(move |row, found| (shard, row.value, found.copied()));
+            watch(found, &seen, &world);
+            Ok(())
+        });
+        let mut got: Vec<(u64, i64)> = Vec::new();
+        for (_, (shard, value, found)) in &seen.borrow().records {
+            got.push((*shard, *value));
+            let is_there = |row: &i64| rows.iter().any(|r| !is_left(r) && upsert(r) == Some(*row));
+            prop_assert!(found.as_ref().is_none_or(is_there));
+        }
+        let of = |shard: usize| {
+            let asked = parts[shard].iter().filter(|row| is_left(row));
+            asked.map(move |row| (shard as u64, row.value))
+        };
+        let mut want: Vec<(u64, i64)> = (0..world.shards).flat_map(of).collect();
+        got.sort();
+        want.sort();
+        prop_assert_eq!(got, want);
+    }
+}
+
+/// What a row names: one of three rows, or none.
+fn names(value: &i64) -> Option<u64> {
+    let named = value.rem_euclid(5) as u64;
+    (named < 3).then_some(named)
+}
+
+/// The joined rows in the end: of all left rows, or of those whose row is there.
+fn joined_by_name(rows: &[Row], is_left_join: bool) -> BTreeMap<u64, Joined> {
+    let (left, right) = (table(rows, true), table(rows, false));
+    let found = |value: &i64| names(value).and_then(|named| right.get(&named).copied());
+    let all = left.iter().map(|(key, value)| (*key, (Some(*value), found(value))));
+    all.filter(|(_, (_, found))| is_left_join || found.is_some()).collect()
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
+
+    /// Rows name rows of another table, on whatever shard: each change starts from the row that
+    /// there was, is visible, is made of rows that there were, and in the end the joined table is
+    /// the join of both.
+    #[test]
+    fn joins_by_foreign_key_are_the_models(
+        world in World::any(),
+        rows in rows(120),
+        is_left_join in any::<bool>(),
+    ) {
+        let seen = Seen::<(u64, Change<Joined>)>::new();
+        let outcome = world.run(|p| {
+            let (left, right) = timed(p, &world, &rows, 0).split(is_left);
+            let left = left.key_by(|row| row.key).table(upsert);
+            let right = right.key_by(|row| row.key).table(upsert);
+            let join = left.join_foreign(right, |_, value| names(value));
+            match is_left_join {
+                true => {
+                    let table = join.select_left(|l, r| (Some(*l), r.copied()));
+                    watch(table.to_changes(), &seen, &world);
+                }
+                false => {
+                    let table = join.select(|l, r| (Some(*l), Some(*r)));
+                    watch(table.to_changes(), &seen, &world);
+                }
+            }
+            Ok(())
+        });
+        let values = |side| -> Vec<(u64, i64)> {
+            let rows = rows.iter().filter(|row| is_left(row) == side);
+            rows.filter_map(|row| Some((row.key, upsert(row)?))).collect()
+        };
+        let (lefts, rights) = (values(true), values(false));
+        let mut held = BTreeMap::new();
+        for (_, (key, change)) in &seen.borrow().records {
+            prop_assert!(change.is_visible(), "{:?}", change);
+            prop_assert_eq!(held.remove(key), change.before().copied());
+            if let Some((left, right)) = change.after() {
+                let left = left.expect("every joined row has a left one");
+                prop_assert!(lefts.contains(&(*key, left)));
+                let named = names(&left);
+                let was_there =
+                    |right: &i64| named.is_some_and(|named| rights.contains(&(named, *right)));
+                prop_assert!(right.as_ref().is_none_or(was_there), "{:?}", change);
+            }
+            held.extend(change.after().map(|row| (*key, *row)));
+        }
+        prop_assert_eq!(held, joined_by_name(&rows, is_left_join));
+        drop(outcome);
     }
 }
 

@@ -1,10 +1,12 @@
 //! Tables meet tables, and streams meet tables, by key.
 //!
-//! Both are process functions over two connected inputs. Start with `tables.rs`.
+//! All are process functions over two connected inputs. Start with `tables.rs`.
 
+mod foreign;
 mod stream;
 mod tables;
 
+pub use foreign::ForeignJoin;
 pub use stream::WithTable;
 pub use tables::TableJoin;
 
