@@ -83,7 +83,7 @@ fn text_and_files() {
         assert!(log.contains(tag), "{tag}");
     }
     let bars = fs::read_to_string(folder.join("bars.csv")).unwrap();
-    assert!(body(&bars).len() > 100 && bars.ends_with('\n'));
+    assert!(!body(&bars).is_empty() && bars.ends_with('\n'));
 }
 
 #[test]
