@@ -62,6 +62,18 @@ pub enum Error {
         /// What the panic said.
         message: String,
     },
+    /// A record makes a shard fail each time it comes, and the policy is to end the run then.
+    #[error("record {position} of `{step}` on shard {shard} makes it fail each time: {cause}")]
+    Poison {
+        /// The shard that reads the source.
+        shard: usize,
+        /// The step that reads it.
+        step: String,
+        /// Where the record stands in the source's input.
+        position: u64,
+        /// What it makes the shard fail with.
+        cause: String,
+    },
     /// A shard did not come back from a step; its thread goes on by itself.
     #[error(
         "shard {shard} has been in one step for more than {patience:?}: what it runs hangs, and \
@@ -90,6 +102,19 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// Whether it may be the doing of one record, which would bring it about again: a panic, or
+    /// that somebody refuses what the record says. The world's failures are not.
+    pub(crate) fn may_be_of_a_record(&self) -> bool {
+        match self {
+            Self::Panic { .. } | Self::NoShard { .. } => true,
+            Self::Lookup(error) => !error.may_pass(),
+            Self::Io(IoError { cause, .. }) => {
+                matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
+            }
+            _ => false,
+        }
+    }
+
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -106,7 +131,8 @@ impl Error {
             }
             Self::Checkpoint(_) => ErrorKind::Caller,
             Self::Journal(_) => ErrorKind::Fatal,
-            Self::Limit { .. } | Self::NoShard { .. } | Self::Stuck { .. } => ErrorKind::Fatal,
+            Self::Limit { .. } | Self::NoShard { .. } => ErrorKind::Fatal,
+            Self::Poison { .. } | Self::Stuck { .. } => ErrorKind::Fatal,
         }
     }
 }

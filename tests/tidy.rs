@@ -52,7 +52,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("redis", &["lookup/redis.rs", "lookup/mod.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("postcard", &["dataflow/saved.rs"]),
-    ("serde_json", &["cli/", "checkpoint/manifest.rs"]),
+    ("serde_json", &["cli/", "checkpoint/manifest.rs", "runtime/poison.rs"]),
     ("indicatif", &["cli/"]),
     ("ctrlc", &["cli/", "main.rs"]),
     ("mimalloc", &["main.rs"]),

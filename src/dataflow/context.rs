@@ -48,6 +48,9 @@ pub struct Context {
     pub partition_ended: bool,
     /// A stage could not take all that was handed over to it, and will have to look again.
     pub left_over: bool,
+    /// What a source gives is handed on by itself, and how far event time has come with it is told
+    /// later: see [`Giver`](crate::dataflow::Giver).
+    pub(crate) holds_watermarks: bool,
     /// The shard's counters, readable from other cores.
     pub counters: Arc<ShardCounters>,
     /// Latency from ingress to the sinks of this shard.
@@ -68,6 +71,7 @@ impl Context {
             silent_ns: 0,
             partition_ended: false,
             left_over: true,
+            holds_watermarks: false,
             counters,
             to_sink: Latency::new(),
             to_state: Latency::new(),

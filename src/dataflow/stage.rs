@@ -1,6 +1,6 @@
 //! A stage: steps fused by generics, closed by one box at its edge.
 
-use crate::dataflow::{Checkpoint, Context, Epoch, Operator, Saved, Shown, Work};
+use crate::dataflow::{Checkpoint, Context, Epoch, Giver, Operator, Saved, Shown, Work};
 
 /// A stage in the making: it knows how to wrap itself around whatever comes next.
 ///
@@ -50,6 +50,11 @@ pub trait Runnable {
     /// has moved.
     fn is_source(&self) -> bool {
         false
+    }
+
+    /// Its source, to be asked for one record at a time, if it begins at one.
+    fn giver(&mut self) -> Option<&mut dyn Giver> {
+        None
     }
 
     /// Its input has ended and nothing is left to do or to send.

@@ -191,6 +191,10 @@ impl<T: 'static, F: FnMut(u64, Timestamp) -> T + 'static> Source for Generator<F
         })
     }
 
+    fn position(&self, _partition: usize) -> Option<u64> {
+        Some(self.run.as_ref().map_or(self.first, |run| run.index))
+    }
+
     /// Its position is the number of the next record.
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>("generator");

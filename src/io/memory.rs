@@ -65,6 +65,10 @@ impl<T: Clone + 'static> Source for MemorySource<T> {
         Ok(if batch.len() == rest.len() { Polled::ended() } else { Polled::open() })
     }
 
+    fn position(&self, _partition: usize) -> Option<u64> {
+        Some(self.next as u64)
+    }
+
     /// Its position is how many records it has dealt.
     fn save(&self, out: &mut Saved) {
         out.put("memory source", &self.next);

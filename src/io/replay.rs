@@ -125,6 +125,20 @@ impl<S: Source> Source for Replay<S> {
         self.inner.drive(now)
     }
 
+    fn position(&self, partition: usize) -> Option<u64> {
+        match self.timing {
+            Timing::FlatOut => self.inner.position(partition),
+            _ => None,
+        }
+    }
+
+    /// At a pace the inner source is ahead of what is given, and may know no more what that was.
+    fn write_down(&mut self, value: &S::Out, into: &mut Vec<u8>) {
+        if let Timing::FlatOut = self.timing {
+            self.inner.write_down(value, into);
+        }
+    }
+
     fn poll(
         &mut self,
         partition: usize,

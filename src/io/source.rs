@@ -71,6 +71,19 @@ pub trait Source: 'static {
     /// A checkpoint is complete: nobody will ever go back behind the positions that it holds.
     fn on_complete(&mut self, _epoch: Epoch) {}
 
+    /// Where the next record of a partition stands in its input, if the source numbers what it
+    /// gives: in a journal, its sequence. For dead letters and for replays.
+    fn position(&self, _partition: usize) -> Option<u64> {
+        None
+    }
+
+    /// Writes down a record that it has just given, for whoever sorts out dead letters: the bytes
+    /// that it was made of, if it has them. Nothing, unless it can; [`Legible`] says how for any
+    /// source.
+    ///
+    /// [`Legible`]: crate::io::Legible
+    fn write_down(&mut self, _value: &Self::Out, _into: &mut Vec<u8>) {}
+
     /// Copies its positions into a snapshot, so that another source like this one can go on from
     /// there. A source that keeps the default has none, and no snapshot can be taken of a pipeline
     /// with it.

@@ -131,6 +131,9 @@ where
 
     #[inline]
     fn on_batch_end(&mut self, cx: &mut Context) {
+        if cx.holds_watermarks {
+            return self.next.on_batch_end(cx);
+        }
         let at = match cx.partition_ended {
             true => Timestamp::MAX,
             false => self.lanes[cx.partition].furthest,

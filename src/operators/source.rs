@@ -13,13 +13,15 @@
 //! # }
 //! ```
 
+mod giver;
+
 use std::hint::cold_path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{
-    Checkpoint, Context, Epoch, Operator, Pipeline, Pressure, Runnable, Saved, Shown, Stage,
-    Stream, Work,
+    Checkpoint, Context, Epoch, Given, Giver, Operator, Pipeline, Pressure, Runnable, Saved, Shown,
+    Stage, Stream, Work,
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
@@ -54,6 +56,10 @@ impl<S: Source> Stage for SourceHead<S> {
             source: self.source,
             batch_max: self.batch_max,
             partitions: vec![Partition::default(); partitions],
+            counts: vec![0; partitions],
+            passes_over: Vec::new(),
+            polled: None,
+            given: None,
             turn: 0,
             merged: Merged::new(partitions),
             ended: false,
@@ -116,6 +122,14 @@ struct SourceStage<S, N> {
     source: S,
     batch_max: usize,
     partitions: Vec<Partition>,
+    /// How many records each partition has given.
+    counts: Vec<u64>,
+    /// Records that go nowhere: the partition, and the number in it.
+    passes_over: Vec<(usize, u64)>,
+    /// What was learnt with a record given by itself, and is still to be told; and of how many.
+    polled: Option<(Polled, u64)>,
+    /// The record given by itself.
+    given: Option<Given>,
     /// The partition whose turn it is.
     turn: usize,
     merged: Merged,
@@ -129,10 +143,11 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
     /// Asks the partition whose turn it is; returns how many records it gave.
     #[inline]
     fn ask(&mut self, cx: &mut Context) -> Option<(Polled, u64)> {
+        let budget = if self.passes_over.is_empty() { self.batch_max } else { self.budget() };
         let Self { source, partitions, turn, merged, next, .. } = self;
         let (now, path) = (cx.now, *turn);
         let (mut furthest, mut emitted) = (partitions[path].furthest, 0u64);
-        let polled = source.poll(path, now, self.batch_max, &mut |record| {
+        let polled = source.poll(path, now, budget, &mut |record| {
             emitted += 1;
             if record.at >= furthest {
                 furthest = record.at;
@@ -145,6 +160,7 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
             next.on_record(record, cx);
         });
         partitions[path].furthest = latest(furthest);
+        self.counts[path] += emitted;
         match polled {
             Ok(polled) => Some((polled, emitted)),
             Err(error) => {
@@ -165,6 +181,31 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
             if polled.ended { Watermark::END } else { Watermark::at(partition.furthest) };
         if let Some(merged) = self.merged.update(self.turn, watermark) {
             self.next.on_watermark(merged, cx);
+        }
+    }
+
+    /// Ends a turn: tells what came of a poll that gave so many records.
+    #[inline]
+    fn conclude(&mut self, polled: Polled, emitted: u64, cx: &mut Context) -> Work {
+        self.tell_of(polled, emitted, cx);
+        if self.partitions.len() > 1 || polled.ended {
+            self.pass_turn();
+        }
+        Work(emitted + u64::from(polled.rejected) + u64::from(polled.ended))
+    }
+
+    #[inline]
+    fn tell_of(&mut self, polled: Polled, emitted: u64, cx: &mut Context) {
+        let partition = &mut self.partitions[self.turn];
+        partition.listen(cx.now, emitted);
+        if partition.is_worth_telling(&polled, emitted) {
+            self.settled = false;
+            cx.ingress = polled.ingress.unwrap_or(cx.now);
+            (cx.silent_ns, cx.partition_ended) = (partition.silent_ns, polled.ended);
+            self.advance(polled, cx);
+            self.next.on_batch_end(cx);
+            cx.count(Counter::RecordsIn, emitted);
+            cx.count(Counter::DeadLettered, polled.rejected.into());
         }
     }
 
@@ -210,26 +251,19 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
         }
         (cx.partition, cx.partition_ended) = (self.turn, false);
         cx.ingress = cx.now;
+        if !self.passes_over.is_empty() && self.budget() == 0 {
+            return self.pass_over_next(cx);
+        }
         let Some((polled, emitted)) = self.ask(cx) else { return Work::NONE };
-        let partition = &mut self.partitions[self.turn];
-        partition.listen(cx.now, emitted);
-        if partition.is_worth_telling(&polled, emitted) {
-            self.settled = false;
-            cx.ingress = polled.ingress.unwrap_or(cx.now);
-            (cx.silent_ns, cx.partition_ended) = (partition.silent_ns, polled.ended);
-            self.advance(polled, cx);
-            self.next.on_batch_end(cx);
-            cx.count(Counter::RecordsIn, emitted);
-            cx.count(Counter::DeadLettered, polled.rejected.into());
-        }
-        if self.partitions.len() > 1 || polled.ended {
-            self.pass_turn();
-        }
-        Work(emitted + u64::from(polled.rejected) + u64::from(polled.ended))
+        self.conclude(polled, emitted, cx)
     }
 
     fn is_source(&self) -> bool {
         true
+    }
+
+    fn giver(&mut self) -> Option<&mut dyn Giver> {
+        Some(self)
     }
 
     fn is_done(&self) -> bool {
@@ -256,6 +290,8 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
     fn save(&self, out: &mut Saved) {
         self.source.save(out);
         out.put("source", &self.partitions);
+        out.put("source", &self.counts);
+        out.put("source", &self.passes_over);
         out.put("source", &self.turn);
         out.put("source", &self.merged);
         out.put("source", &self.ended);
@@ -266,6 +302,8 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
     fn load(&mut self, from: &mut Saved) {
         self.source.load(from);
         from.take("source", &mut self.partitions);
+        from.take("source", &mut self.counts);
+        from.take("source", &mut self.passes_over);
         from.take("source", &mut self.turn);
         from.take("source", &mut self.merged);
         from.take("source", &mut self.ended);

@@ -102,6 +102,11 @@ impl Checkpoints {
         Ok(Self::every(every, checkpoint::open(path, 3)?))
     }
 
+    /// Keeps a checkpoint; it is complete when this returns.
+    pub(super) fn keep(&self, kept: Kept) -> Result<(), Error> {
+        self.keep.lock().unwrap_or_else(PoisonError::into_inner).keep(kept)
+    }
+
     /// The newest checkpoint that is complete, for this pipeline.
     pub(super) fn newest(
         &self,
@@ -232,9 +237,8 @@ impl Coordinator {
             }
         }
         let shards = shards.into_iter().flatten().collect();
-        let mut keep = self.checkpoints.keep.lock().unwrap_or_else(PoisonError::into_inner);
         let (epoch, hash_seed) = (Epoch(self.epoch), self.hash_seed);
-        keep.keep(Kept { epoch, name, hash_seed, shards })?;
+        self.checkpoints.keep(Kept { epoch, name, hash_seed, shards })?;
         self.told.complete.store(self.epoch, Ordering::Release);
         Ok(true)
     }

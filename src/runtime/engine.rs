@@ -1,23 +1,22 @@
 //! Pinned shards: built, started, watched and stopped together.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
-
 use crate::config::Config;
 use crate::dataflow::{Epoch, Fabric, Pipeline, Plan, build};
-use crate::error::{Error, ErrorKind, IoError, Result};
-use crate::metrics::{Counters, ShardCounters};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::{Counter, Counters};
 use crate::runtime::coordinator::{Checkpoints, Coordinator, Desk};
-use crate::runtime::drive::{Driver, caught};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
+use crate::runtime::poison::Poison;
 use crate::runtime::restart::Restart;
+use crate::runtime::search::{Counts, Ended, Suspicion, WithCare};
+use crate::runtime::seat::{Build, Finished, Seat, Thread, executor_error, spawn};
 use crate::runtime::watchdog::Watchdog;
-use crate::shard::{Latencies, Shard, Snapshot, StageWork, WorstStep};
-use crate::time::{Clock, SystemClock};
+use crate::shard::{Latencies, Place, Snapshot, StageWork, WorstStep};
+use crate::time::SystemClock;
 
 /// What a run came to.
 pub struct Summary {
@@ -62,13 +61,31 @@ pub struct Engine {
     warm_up: Duration,
     checkpoints: Option<Checkpoints>,
     restart: Restart,
+    poison: Option<Poison>,
     /// How long a step may take before its shard counts as stuck.
     patience: Option<Duration>,
 }
 
-/// The executor's own buffers: it does no I/O of ours, and its default of 10 MiB exhausts the
-/// locked-memory limit.
-const IO_MEMORY_BYTES: usize = 64 << 10;
+/// What a run knows from one start of the shards to the next.
+struct Course {
+    build: Build,
+    plan: Plan,
+    poison: Option<Poison>,
+    /// Records that go nowhere.
+    passes_over: Vec<Place>,
+}
+
+/// What stopped the shards, and how far their sources were.
+struct Failed {
+    error: Error,
+    counts: Counts,
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), counts: Vec::new() }
+    }
+}
 
 impl Engine {
     /// An engine with this config, checked against this host.
@@ -80,7 +97,8 @@ impl Engine {
         let cpus = place(&config)?;
         let monitor = Monitor::new(cpus.len());
         let (config, warm_up, restart) = (Arc::new(config), Duration::ZERO, Restart::none());
-        Ok(Self { config, cpus, monitor, warm_up, checkpoints: None, restart, patience: None })
+        let (checkpoints, poison, patience) = (None, None, None);
+        Ok(Self { config, cpus, monitor, warm_up, checkpoints, restart, poison, patience })
     }
 
     /// Takes checkpoints while it runs, and one more when every input has ended. The run begins
@@ -108,6 +126,12 @@ impl Engine {
     /// checkpoints it begins from the beginning.
     pub fn restart(self, restart: Restart) -> Self {
         Self { restart, ..self }
+    }
+
+    /// Finds out which record it is that makes the pipeline fail, and does with it what the policy
+    /// says. Unless this is set, a failure that comes again with a record is like any other.
+    pub fn poison(self, poison: Poison) -> Self {
+        Self { poison: Some(poison), ..self }
     }
 
     /// Leaves latencies out of the summary that were measured within this time of the start.
@@ -154,25 +178,96 @@ impl Engine {
     /// What is wrong with the pipeline, or what stopped a shard: an I/O error, a limit, a panic.
     /// All shards have stopped when this returns.
     pub fn run(
-        self,
+        mut self,
         build_pipeline: impl Fn(Pipeline<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Summary> {
         self.restart.check()?;
         let plan = self.plan(&build_pipeline)?;
-        let build_pipeline: Build = Arc::new(build_pipeline);
+        let (build, poison) = (Arc::new(build_pipeline), self.poison.take());
+        let mut course = Course { build, plan, poison, passes_over: Vec::new() };
         let mut restarts = self.restart.begin(self.config.hash_seed);
         let (begun, mut count) = (Instant::now(), 0); // tidy: once a run
         loop {
-            match self.attempt(&build_pipeline, &plan) {
-                Ok(results) => return Ok(self.summary(results, plan, count)),
-                Err(error) if error.kind() != ErrorKind::Restartable => return Err(error),
-                Err(error) => match restarts.after_failure(begun.elapsed()) {
-                    Some(delay) if self.wait(delay) => count += 1,
+            let failed = match self.attempt(&course) {
+                Ok(results) => return Ok(self.summary(results, course.plan, count)),
+                Err(failed) => failed,
+            };
+            if let Err(error) = self.search(failed, &mut course) {
+                if error.kind() != ErrorKind::Restartable {
+                    return Err(error);
+                }
+                match restarts.after_failure(begun.elapsed()) {
+                    Some(delay) if self.wait(delay) => {}
                     _ => return Err(error),
-                },
+                }
             }
+            count += 1;
             self.monitor.begin_again();
         }
+    }
+
+    /// Looks for the records that made the pipeline fail and sets them aside. The error is what is
+    /// left: nobody looks, or no record was to blame for it.
+    fn search(&self, failed: Failed, course: &mut Course) -> Result<()> {
+        let Failed { error, counts } = failed;
+        if course.poison.is_none() || !error.may_be_of_a_record() {
+            return Err(error);
+        }
+        // The last batch has not been counted when something in it fails.
+        let beyond = |count: u64| count + self.config.batch_max as u64 + 1;
+        let of_stage = |stage: Vec<u64>| stage.into_iter().map(beyond).collect();
+        let goal = counts.into_iter().map(|stages| stages.into_iter().map(of_stage).collect());
+        let goal: Counts = goal.collect();
+        let (mut suspicion, mut found) = (Suspicion::default(), false);
+        loop {
+            self.monitor.begin_again();
+            let (failure, place) = match self.with_care(course, goal.clone())? {
+                Ended::Past if found && !self.monitor.was_asked_to_stop() => return Ok(()),
+                Ended::Past => return Err(error),
+                Ended::Failed(failure, Some(place)) if failure.may_be_of_a_record() => {
+                    (failure, place)
+                }
+                Ended::Failed(failure, _) => return Err(failure),
+            };
+            match suspicion.is_confirmed(&place) {
+                Some(true) => {
+                    self.set_aside(place, &failure, course)?;
+                    found = true;
+                }
+                Some(false) => {}
+                None => return Err(failure),
+            }
+        }
+    }
+
+    fn set_aside(&self, place: Place, failure: &Error, course: &mut Course) -> Result<()> {
+        if let Some(poison) = &mut course.poison {
+            poison.set_aside(&place, failure)?;
+        }
+        // No shard runs, so nobody else counts.
+        self.monitor.shard(place.shard).add(Counter::DeadLettered, 1);
+        course.passes_over.push(place);
+        Ok(())
+    }
+
+    /// Runs all shards from the newest checkpoint on, one record at a time, until their sources
+    /// have given as many records as the goal says.
+    fn with_care(&self, course: &Course, goal: Counts) -> Result<Ended> {
+        let (epoch, snapshots) = self.newest(&course.plan)?;
+        let desks = self.cpus.iter().map(|_| None).collect();
+        let run = WithCare {
+            seats: self.seats(course, desks, snapshots),
+            goal,
+            checkpoints: self.checkpoints.clone().map(|checkpoints| (epoch, checkpoints)),
+            hash_seed: self.config.hash_seed,
+            monitor: self.monitor.clone(),
+            clock: SystemClock::new(),
+        };
+        let thread = spawn(self.cpus[0], move || run.run())?;
+        if let Some((shard, patience)) = self.watch() {
+            return Err(Error::Stuck { shard, patience });
+        }
+        thread.join().map_err(|error| executor_error("join", &error))
     }
 
     /// Waits, unless somebody asks the engine to stop. Returns whether nobody did.
@@ -184,19 +279,20 @@ impl Engine {
         !self.monitor.was_asked_to_stop()
     }
 
-    /// Builds and runs all shards, from the newest checkpoint on, until they are done or one has
-    /// failed.
-    fn attempt(&self, build_pipeline: &Build, plan: &Plan) -> Result<Vec<Finished>> {
-        let from = match &self.checkpoints {
+    /// The newest checkpoint, and what each shard begins with.
+    fn newest(&self, plan: &Plan) -> Result<(Option<Epoch>, Vec<Option<(Epoch, Snapshot)>>)> {
+        let newest = match &self.checkpoints {
             Some(checkpoints) => checkpoints.newest(&self.config, plan)?,
             None => None,
         };
-        let (epoch, snapshots) = match from {
-            Some((epoch, shards)) => {
-                (Some(epoch), shards.into_iter().map(|shard| Some((epoch, shard))).collect())
-            }
-            None => (None, vec![None; self.cpus.len()]),
-        };
+        let Some((epoch, shards)) = newest else { return Ok((None, vec![None; self.cpus.len()])) };
+        Ok((Some(epoch), shards.into_iter().map(|shard| Some((epoch, shard))).collect()))
+    }
+
+    /// Builds and runs all shards, from the newest checkpoint on, until they are done or one has
+    /// failed.
+    fn attempt(&self, course: &Course) -> Result<Vec<Finished>, Failed> {
+        let (epoch, snapshots) = self.newest(&course.plan)?;
         let coordinator = self.checkpoints.clone().map(|checkpoints| {
             Coordinator::new(checkpoints, self.monitor.clone(), epoch, self.config.hash_seed)
         });
@@ -206,7 +302,7 @@ impl Engine {
             }
             None => (None, self.cpus.iter().map(|_| None).collect()),
         };
-        let threads = self.start(build_pipeline, desks, snapshots);
+        let threads = self.start(self.seats(course, desks, snapshots));
         let control = coordinator.map(|it| std::thread::spawn(move || it.run()));
         let results = self.join(threads);
         if let Some(control) = control {
@@ -217,29 +313,35 @@ impl Engine {
         results
     }
 
-    fn start(
+    fn seats(
         &self,
-        build_pipeline: &Build,
+        course: &Course,
         desks: Vec<Option<Desk>>,
         snapshots: Vec<Option<(Epoch, Snapshot)>>,
-    ) -> Vec<Thread> {
+    ) -> Vec<Seat> {
         let fabric = Arc::new(Fabric::new(self.cpus.len()));
-        let clock = SystemClock::new();
+        let (clock, passes_over) = (SystemClock::new(), Arc::from(course.passes_over.as_slice()));
+        let all = desks.into_iter().zip(snapshots).enumerate();
+        let seat = |(index, (desk, from))| Seat {
+            index,
+            cpu: self.cpus[index],
+            config: self.config.clone(),
+            fabric: fabric.clone(),
+            monitor: self.monitor.clone(),
+            clock: clock.clone(),
+            warm_up: self.warm_up,
+            build: course.build.clone(),
+            desk,
+            from,
+            passes_over: Arc::clone(&passes_over),
+        };
+        all.map(seat).collect()
+    }
+
+    fn start(&self, seats: Vec<Seat>) -> Vec<Thread<Option<Finished>>> {
         let mut threads = Vec::new();
-        for (index, (desk, from)) in desks.into_iter().zip(snapshots).enumerate() {
-            let seat = Seat {
-                index,
-                cpu: self.cpus[index],
-                config: self.config.clone(),
-                fabric: fabric.clone(),
-                monitor: self.monitor.clone(),
-                clock: clock.clone(),
-                warm_up: self.warm_up,
-                build: build_pipeline.clone(),
-                desk,
-                from,
-            };
-            match spawn(seat) {
+        for seat in seats {
+            match spawn(seat.cpu, move || seat.run()) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     self.monitor.fail(error);
@@ -250,29 +352,39 @@ impl Engine {
         threads
     }
 
+    /// Waits until all shards have ended, or one is stuck: which, and for how long it was waited.
+    fn watch(&self) -> Option<(usize, Duration)> {
+        let stuck = Watchdog::new(self.monitor.clone(), self.patience).wait();
+        stuck.zip(self.patience)
+    }
+
     /// Waits for all shards. What stopped one of them is an error.
-    fn join(&self, threads: Vec<Thread>) -> Result<Vec<Finished>> {
+    fn join(&self, threads: Vec<Thread<Option<Finished>>>) -> Result<Vec<Finished>, Failed> {
         let mut results = Vec::new();
         let stuck = match threads.len() == self.cpus.len() {
-            true => Watchdog::new(self.monitor.clone(), self.patience).wait(),
+            true => self.watch(),
             // Those that there are have been told to stop before they began.
             false => None,
         };
-        if let (Some(shard), Some(patience)) = (stuck, self.patience) {
+        if let Some((shard, patience)) = stuck {
             self.monitor.fail(Error::Stuck { shard, patience });
         }
         for (index, thread) in threads.into_iter().enumerate() {
-            if stuck == Some(index) {
+            if stuck.is_some_and(|(shard, _)| shard == index) {
                 // Its end may never come.
                 drop(thread);
                 continue;
             }
             match thread.join() {
-                Ok(result) => results.extend(result),
+                Ok(result) => results.push(result),
                 Err(error) => self.monitor.fail(executor_error("join", &error)),
             }
         }
-        self.monitor.take_failure().map_or(Ok(results), Err)
+        let Some(error) = self.monitor.take_failure() else {
+            return Ok(results.into_iter().flatten().collect());
+        };
+        let counts = |result: Option<Finished>| result.map_or(Vec::new(), |it| it.counts);
+        Err(Failed { error, counts: results.into_iter().map(counts).collect() })
     }
 
     fn summary(&self, results: Vec<Finished>, plan: Plan, restarts: u32) -> Summary {
@@ -287,108 +399,5 @@ impl Engine {
         }
         let counters = self.monitor.counters();
         Summary { counters, latencies, worst_step, stage_work, elapsed, plan, restarts }
-    }
-}
-
-type Build = Arc<dyn Fn(Pipeline<'_>) -> Result<()> + Send + Sync>;
-
-type Thread = ExecutorJoinHandle<Option<Finished>>;
-
-/// What a shard leaves behind.
-struct Finished {
-    latencies: Latencies,
-    worst_step: Option<WorstStep>,
-    stage_work: Vec<StageWork>,
-    elapsed: Duration,
-}
-
-/// Everything that one shard's thread is given.
-struct Seat {
-    index: usize,
-    cpu: usize,
-    config: Arc<Config>,
-    fabric: Arc<Fabric>,
-    monitor: Monitor,
-    clock: SystemClock,
-    warm_up: Duration,
-    build: Build,
-    desk: Option<Desk>,
-    /// The checkpoint to go on from.
-    from: Option<(Epoch, Snapshot)>,
-}
-
-fn spawn(seat: Seat) -> Result<Thread> {
-    LocalExecutorBuilder::new(Placement::Fixed(seat.cpu))
-        .name("shard")
-        .io_memory(IO_MEMORY_BYTES)
-        .spawn(move || seat.run())
-        .map_err(|error| executor_error("start", &error))
-}
-
-fn executor_error(action: &'static str, error: &dyn std::error::Error) -> Error {
-    IoError::new(action, "the executor of a shard", std::io::Error::other(error.to_string())).into()
-}
-
-impl Seat {
-    /// Runs the shard, and says so when that has come to its end, however it does.
-    async fn run(mut self) -> Option<Finished> {
-        struct Ends(Monitor, usize);
-        impl Drop for Ends {
-            fn drop(&mut self) {
-                self.0.end(self.1);
-            }
-        }
-        let _ends = Ends(self.monitor.clone(), self.index);
-        let counters = self.monitor.shard(self.index);
-        let shard = match caught(self.index, || self.shard(counters.clone())) {
-            Ok(shard) => Some(shard),
-            Err(error) => {
-                self.monitor.fail(error);
-                None
-            }
-        };
-        self.monitor.meet();
-        // Who is stopped may have met nobody: others that build later are no others that differ.
-        if self.monitor.is_stopped() {
-            return None;
-        }
-        if let Err(error) = self.fabric.check() {
-            self.monitor.fail(error.into());
-            return None;
-        }
-        let (started, bell) = (Instant::now(), self.fabric.bell(self.index)); // tidy: once a run
-        let warm = !self.warm_up.is_zero();
-        let mut driver = Driver {
-            index: self.index,
-            shard: shard?,
-            clock: &self.clock,
-            idle: self.config.idle,
-            bell: &bell,
-            monitor: &self.monitor,
-            counters: &counters,
-            desk: self.desk.take(),
-            warm_at: warm.then(|| self.clock.now() + self.warm_up),
-        };
-        driver.run();
-        let shard = &driver.shard;
-        let worst = shard.worst_step();
-        Some(Finished {
-            latencies: shard.latencies(),
-            worst_step: worst.map(|step| WorstStep { cpu: Some(self.cpu), ..step }),
-            stage_work: shard.stage_work(),
-            elapsed: started.elapsed(),
-        })
-    }
-
-    /// The shard as the pipeline builds it, or as the checkpoint has it. The commits of that one
-    /// may not have been made before the crash, so sinks make them now.
-    fn shard(&self, counters: Arc<ShardCounters>) -> Result<Shard> {
-        let (built, ()) = build(self.index, &self.config, &self.fabric, &*self.build)?;
-        let mut shard = Shard::counting_into(built, Rc::new(self.clock.clone()), counters);
-        if let Some((epoch, snapshot)) = &self.from {
-            shard.restore(snapshot)?;
-            shard.complete_checkpoint(*epoch);
-        }
-        Ok(shard)
     }
 }

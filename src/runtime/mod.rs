@@ -13,10 +13,14 @@ mod drive;
 mod engine;
 mod monitor;
 mod placement;
+mod poison;
 mod restart;
+mod search;
+mod seat;
 mod watchdog;
 
 pub use coordinator::{Checkpoints, InMemory, Keep, Kept};
 pub use engine::{Engine, Summary};
 pub use monitor::Monitor;
+pub use poison::{DeadLetter, DeadLetters, LetterFile, Poison};
 pub use restart::Restart;

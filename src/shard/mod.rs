@@ -5,11 +5,13 @@
 
 mod checkpoint;
 mod embed;
+mod lockstep;
 mod snapshot;
 mod step;
 mod worst;
 
 pub use embed::{Input, InputSource, Output};
+pub use lockstep::{Lockstep, Place};
 pub use snapshot::Snapshot;
 pub use step::{Latencies, Shard};
 pub use worst::{StageWork, WorstStep};

@@ -35,7 +35,7 @@ pub(super) struct Stage {
     pub runnable: Box<dyn Runnable>,
     pub is_source: bool,
     pub index: usize,
-    name: String,
+    pub name: String,
     /// The most that it has done in one call.
     most: Work,
 }
@@ -137,11 +137,16 @@ impl Shard {
             }
         }
         self.last = did;
+        self.count_step(did.work);
+        did.work
+    }
+
+    #[inline(always)]
+    pub(super) fn count_step(&mut self, work: Work) {
         self.cx.count(Counter::Steps, 1);
-        if !did.work.is_none() {
+        if !work.is_none() {
             self.cx.count(Counter::BusySteps, 1);
         }
-        did.work
     }
 
     /// Whether every input has ended and everything it led to has left this shard.

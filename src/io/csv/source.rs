@@ -187,6 +187,11 @@ where
         }
         Ok(polled)
     }
+
+    /// The line, if it is the last that was given.
+    fn write_down(&mut self, _value: &T, into: &mut Vec<u8>) {
+        into.extend_from_slice(self.rows.raw());
+    }
 }
 
 #[cfg(test)]

@@ -272,6 +272,14 @@ where
         self.journal.durable() >= self.position() && self.source.is_at_rest()
     }
 
+    fn position(&self, _partition: usize) -> Option<u64> {
+        Some(self.position().0)
+    }
+
+    fn write_down(&mut self, value: &S::Out, into: &mut Vec<u8>) {
+        self.codec.encode(value, into);
+    }
+
     fn on_complete(&mut self, epoch: Epoch) {
         let [_, last] = self.snapshots.get();
         self.complete = last;

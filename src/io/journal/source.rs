@@ -165,6 +165,14 @@ impl<F: Files + 'static, C: Codec> Source for JournalSource<F, C> {
         Ok(polled)
     }
 
+    fn position(&self, _partition: usize) -> Option<u64> {
+        Some(self.position().0)
+    }
+
+    fn write_down(&mut self, value: &C::Value, into: &mut Vec<u8>) {
+        self.codec.encode(value, into);
+    }
+
     fn save(&self, out: &mut Saved) {
         out.put("journal", &self.position().0);
     }

@@ -1,0 +1,50 @@
+//! A source asked for one record at a time, by those who must know which record does what.
+
+use crate::dataflow::Context;
+use crate::time::Timestamp;
+
+/// A record that a source has given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The partition that it came from, of those that this shard reads.
+    pub partition: usize,
+    /// How many records that partition had given before it, since the pipeline first began.
+    pub number: u64,
+    /// Where the source says that it stands in its input; its number, if the source does not.
+    pub position: u64,
+    /// Its timestamp, as the source gave it.
+    pub at: Timestamp,
+    /// The record as the source writes it down; nothing if it cannot.
+    pub bytes: Vec<u8>,
+}
+
+/// The source of a stage, given by [`Runnable::giver`](crate::dataflow::Runnable::giver).
+///
+/// Records are known by their number in their partition. A source that can go on from a snapshot
+/// gives the same records again, so that a number means the same record in every run.
+pub trait Giver {
+    /// How many records each partition has given.
+    fn counts(&self) -> &[u64];
+
+    /// Whether all its partitions have ended.
+    fn has_ended(&self) -> bool;
+
+    /// From now on, leaves out the record of this number: it is taken from the source, and goes
+    /// nowhere. One that was given before is left alone.
+    fn pass_over(&mut self, partition: usize, number: u64);
+
+    /// Says what is known without asking for a record, so that nobody downstream waits to hear of
+    /// this source.
+    fn begin(&mut self, cx: &mut Context);
+
+    /// Asks the partition whose turn it is for one record and hands it on, if there is room and it
+    /// does not stand behind `until`. How far event time has come is not told yet. Returns whether
+    /// there was something.
+    fn give(&mut self, until: Option<u64>, cx: &mut Context) -> bool;
+
+    /// Tells how far event time has come with what was given last.
+    fn tell(&mut self, cx: &mut Context);
+
+    /// The record that the last [`give`](Self::give) handed on; none if it had not come so far.
+    fn given(&self) -> Option<&Given>;
+}

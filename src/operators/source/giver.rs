@@ -1,0 +1,143 @@
+//! A source asked for one record at a time, and records that it leaves out.
+
+use crate::dataflow::{Context, Given, Giver, Operator, Pressure, Record, Work};
+use crate::io::{Polled, Source};
+use crate::operators::source::{SourceStage, latest};
+
+impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
+    /// How many records it may be asked for: up to the next one that is left out.
+    #[cold]
+    pub(super) fn budget(&self) -> usize {
+        let count = self.counts[self.turn];
+        let of_turn = |(partition, _): &&(usize, u64)| *partition == self.turn;
+        let left_out = self.passes_over.iter().filter(of_turn).map(|(_, number)| *number);
+        let next = left_out.filter(|number| *number >= count).min().unwrap_or(u64::MAX);
+        (next - count).min(self.batch_max as u64) as usize
+    }
+
+    /// Takes the next record and hands nothing on; it is not told how far event time has come with
+    /// it either, as if it had never been there.
+    #[cold]
+    pub(super) fn pass_over_next(&mut self, cx: &mut Context) -> Work {
+        let (path, mut passed) = (self.turn, 0u64);
+        match self.source.poll(path, cx.now, 1, &mut |_| passed += 1) {
+            Ok(polled) => {
+                self.passed_over(passed);
+                let mut work = self.conclude(polled, 0, cx);
+                work += Work(passed);
+                work
+            }
+            Err(error) => {
+                cx.fail(error);
+                Work::NONE
+            }
+        }
+    }
+
+    /// So many records have been left out; the list is the shorter for it.
+    fn passed_over(&mut self, passed: u64) {
+        let (path, count) = (self.turn, &mut self.counts[self.turn]);
+        *count += passed;
+        let count = *count;
+        self.passes_over.retain(|(partition, number)| *partition != path || *number >= count);
+    }
+
+    /// Hands on one record by itself.
+    fn hand_on(&mut self, record: Record<S::Out>, position: Option<u64>, cx: &mut Context) {
+        let (partition, at) = (self.turn, record.at);
+        let number = self.counts[partition];
+        self.counts[partition] += 1;
+        let (position, mut bytes) = (position.unwrap_or(number), Vec::new());
+        self.source.write_down(&record.value, &mut bytes);
+        self.given = Some(Given { partition, number, position, at, bytes });
+        let furthest = &mut self.partitions[partition].furthest;
+        *furthest = latest(at).max(*furthest);
+        self.settled = false;
+        cx.holds_watermarks = true;
+        self.next.on_record(record, cx);
+        self.next.on_batch_end(cx);
+        cx.holds_watermarks = false;
+    }
+}
+
+impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
+    fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn pass_over(&mut self, partition: usize, number: u64) {
+        if self.counts.get(partition).is_some_and(|count| *count <= number)
+            && !self.passes_over.contains(&(partition, number))
+        {
+            self.passes_over.push((partition, number));
+        }
+    }
+
+    fn begin(&mut self, cx: &mut Context) {
+        if self.ended {
+            return;
+        }
+        if self.partitions.is_empty() {
+            self.end_without_partitions(cx);
+            return;
+        }
+        let turn = self.turn;
+        for path in 0..self.partitions.len() {
+            if !self.partitions[path].ended {
+                self.turn = path;
+                (cx.partition, cx.partition_ended, cx.ingress) = (path, false, cx.now);
+                self.tell_of(Polled::open(), 0, cx);
+            }
+        }
+        self.turn = turn;
+    }
+
+    fn give(&mut self, until: Option<u64>, cx: &mut Context) -> bool {
+        (self.given, self.polled) = (None, None);
+        if self.ended || self.next.pressure() == Pressure::Full {
+            return false;
+        }
+        let path = self.turn;
+        let position = self.source.position(path);
+        let stands_at = position.unwrap_or(self.counts[path]);
+        if until.is_some_and(|until| stands_at > until) {
+            return false;
+        }
+        (cx.partition, cx.partition_ended, cx.silent_ns) = (path, false, 0);
+        cx.ingress = cx.now;
+        let mut held = None;
+        let polled = match self.source.poll(path, cx.now, 1, &mut |record| held = Some(record)) {
+            Ok(polled) => polled,
+            Err(error) => {
+                cx.fail(error);
+                return false;
+            }
+        };
+        let is_left_out = self.passes_over.contains(&(path, self.counts[path]));
+        let emitted = u64::from(held.is_some() && !is_left_out);
+        self.polled = Some((polled, emitted));
+        let gave = held.is_some() || polled.rejected > 0 || polled.ended;
+        match held {
+            Some(_) if is_left_out => self.passed_over(1),
+            Some(record) => self.hand_on(record, position, cx),
+            None => {}
+        }
+        gave
+    }
+
+    fn tell(&mut self, cx: &mut Context) {
+        if let Some((polled, emitted)) = self.polled.take() {
+            (cx.partition, cx.partition_ended) = (self.turn, false);
+            cx.ingress = cx.now;
+            self.conclude(polled, emitted, cx);
+        }
+    }
+
+    fn given(&self) -> Option<&Given> {
+        self.given.as_ref()
+    }
+}
