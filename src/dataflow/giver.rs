@@ -18,6 +18,16 @@ pub struct Given {
     pub bytes: Vec<u8>,
 }
 
+/// How a source is asked for one record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// It gives none that stands behind this position.
+    pub until: Option<u64>,
+    /// The record's timestamp is the time of the step, unless that is later already: for running
+    /// again what has been.
+    pub at_its_time: bool,
+}
+
 /// The source of a stage, given by [`Runnable::giver`](crate::dataflow::Runnable::giver).
 ///
 /// Records are known by their number in their partition. A source that can go on from a snapshot
@@ -37,10 +47,9 @@ pub trait Giver {
     /// this source.
     fn begin(&mut self, cx: &mut Context);
 
-    /// Asks the partition whose turn it is for one record and hands it on, if there is room and it
-    /// does not stand behind `until`. How far event time has come is not told yet. Returns whether
-    /// there was something.
-    fn give(&mut self, until: Option<u64>, cx: &mut Context) -> bool;
+    /// Asks the partition whose turn it is for one record and hands it on, if there is room. How
+    /// far event time has come is not told yet. Returns whether there was something.
+    fn give(&mut self, ask: Ask, cx: &mut Context) -> bool;
 
     /// Tells how far event time has come with what was given last.
     fn tell(&mut self, cx: &mut Context);

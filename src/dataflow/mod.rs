@@ -25,7 +25,7 @@ pub use change::Change;
 pub use checkpoint::{Checkpoint, Epoch};
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
-pub use giver::{Given, Giver};
+pub use giver::{Ask, Given, Giver};
 pub(crate) use operator::pass_on;
 pub use operator::{Batch, Operator, Pressure};
 pub(crate) use pace::Pace;

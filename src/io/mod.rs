@@ -12,6 +12,7 @@ mod iter;
 pub mod journal;
 mod legible;
 mod memory;
+mod option;
 mod replay;
 mod sink;
 mod source;

@@ -1,6 +1,6 @@
 //! All shards of a pipeline on one thread, one record at a time.
 
-use crate::dataflow::{Context, Epoch, Given, Giver, Work};
+use crate::dataflow::{Ask, Context, Epoch, Given, Giver, Work};
 use crate::error::Result;
 use crate::shard::{Shard, Snapshot};
 use crate::time::Timestamp;
@@ -39,8 +39,8 @@ pub struct Lockstep {
     at_work: usize,
     /// Whether what is being done is the doing of the record that was given last.
     is_of_record: bool,
-    /// No source gives a record that stands behind this position.
-    until: Option<u64>,
+    /// How sources are asked for records.
+    ask: Ask,
     steps: u64,
 }
 
@@ -53,13 +53,20 @@ impl Lockstep {
             givers.extend(sources.map(|stage| (index, stage.index)));
         }
         let turn = givers.len().saturating_sub(1);
-        Self { shards, givers, turn, at_work: 0, is_of_record: false, until: None, steps: 0 }
+        Self {
+            shards,
+            givers,
+            turn,
+            at_work: 0,
+            is_of_record: false,
+            ask: Ask::default(),
+            steps: 0,
+        }
     }
 
-    /// Lets no source give a record that stands behind this position in its input.
-    pub fn until(mut self, position: Option<u64>) -> Self {
-        self.until = position;
-        self
+    /// Says how sources are asked for records.
+    pub fn asking(self, ask: Ask) -> Self {
+        Self { ask, ..self }
     }
 
     /// The shards.
@@ -72,6 +79,11 @@ impl Lockstep {
         self.at_work
     }
 
+    /// The time of the last step of the shard that is at work.
+    pub fn now(&self) -> Timestamp {
+        self.shards.get(self.at_work).map_or(Timestamp::MIN, Shard::now)
+    }
+
     /// How many steps the shards took together.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -80,6 +92,13 @@ impl Lockstep {
     /// Whether every input has ended and everything has left the shards.
     pub fn is_done(&self) -> bool {
         self.shards.iter().all(Shard::is_done)
+    }
+
+    /// Whether every source has given its last record.
+    pub fn has_ended(&mut self) -> bool {
+        let shards = &mut self.shards;
+        let mut givers = self.givers.iter();
+        givers.all(|&(shard, stage)| shards[shard].giver(stage).is_none_or(|it| it.has_ended()))
     }
 
     /// Lets every source say that it is there. Before anything else.
@@ -99,11 +118,11 @@ impl Lockstep {
     /// # Errors
     /// What stopped a shard.
     pub fn give(&mut self, now: Timestamp) -> Result<bool> {
-        let until = self.until;
+        let ask = self.ask;
         for _ in 0..self.givers.len() {
             self.turn = (self.turn + 1) % self.givers.len();
             self.is_of_record = true;
-            if self.giver(self.turn, now, |giver, cx| giver.give(until, cx))? {
+            if self.giver(self.turn, now, |giver, cx| giver.give(ask, cx))? {
                 return Ok(true);
             }
             self.tell(now)?;

@@ -106,27 +106,11 @@ impl Simulation {
     pub fn run(&self, build_pipeline: impl Fn(Pipeline<'_>) -> Result<()>) -> Result<Outcome> {
         self.config.check()?;
         let clock = ManualClock::default();
-        let mut shards = self.shards(&clock, &build_pipeline)?;
+        let mut shards = shards(&self.config, &clock, &build_pipeline)?;
         let mut crashes = self.crashes.map(|times| Crashes::new(times, self.seed));
         let steps = self.drive(&mut shards, &clock, &mut crashes, &build_pipeline)?;
         let checkpoints = crashes.map_or(0, |crashes| crashes.completed());
         Ok(outcome(&shards, steps, checkpoints))
-    }
-
-    fn shards(
-        &self,
-        clock: &ManualClock,
-        build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
-    ) -> Result<Vec<Shard>> {
-        let config = Arc::new(self.config.clone());
-        let fabric = Arc::new(Fabric::new(config.shards.count()));
-        let mut shards = Vec::new();
-        for index in 0..fabric.shards() {
-            let (built, ()) = build(index, &config, &fabric, build_pipeline)?;
-            shards.push(Shard::new(built, Rc::new(clock.clone())));
-        }
-        fabric.check()?;
-        Ok(shards)
     }
 
     /// Steps a random shard at a random pace, with bursts in which one shard is left out, as a
@@ -158,7 +142,7 @@ impl Simulation {
                 if let Some(crashes) = crashes
                     && crashes.after_step(index, shards)?
                 {
-                    *shards = self.shards(clock, build_pipeline)?;
+                    *shards = self::shards(&self.config, clock, build_pipeline)?;
                     crashes.restore(shards)?;
                 }
             }
@@ -173,6 +157,23 @@ impl Simulation {
         let seed = self.seed;
         ConfigError::Pipeline(format!("stuck after {steps} simulated steps under seed {seed}"))
     }
+}
+
+/// All shards of a pipeline, whose latencies are measured by `clock`.
+pub(super) fn shards(
+    config: &Config,
+    clock: &ManualClock,
+    build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
+) -> Result<Vec<Shard>> {
+    let config = Arc::new(config.clone());
+    let fabric = Arc::new(Fabric::new(config.shards.count()));
+    let mut shards = Vec::new();
+    for index in 0..fabric.shards() {
+        let (built, ()) = build(index, &config, &fabric, build_pipeline)?;
+        shards.push(Shard::new(built, Rc::new(clock.clone())));
+    }
+    fabric.check()?;
+    Ok(shards)
 }
 
 /// Whether all shards are done, and what they have done is complete.

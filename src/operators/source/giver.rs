@@ -1,6 +1,6 @@
 //! A source asked for one record at a time, and records that it leaves out.
 
-use crate::dataflow::{Context, Given, Giver, Operator, Pressure, Record, Work};
+use crate::dataflow::{Ask, Context, Given, Giver, Operator, Pressure, Record, Work};
 use crate::io::{Polled, Source};
 use crate::operators::source::{SourceStage, latest};
 
@@ -96,7 +96,7 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
         self.turn = turn;
     }
 
-    fn give(&mut self, until: Option<u64>, cx: &mut Context) -> bool {
+    fn give(&mut self, ask: Ask, cx: &mut Context) -> bool {
         (self.given, self.polled) = (None, None);
         if self.ended || self.next.pressure() == Pressure::Full {
             return false;
@@ -104,7 +104,7 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
         let path = self.turn;
         let position = self.source.position(path);
         let stands_at = position.unwrap_or(self.counts[path]);
-        if until.is_some_and(|until| stands_at > until) {
+        if ask.until.is_some_and(|until| stands_at > until) {
             return false;
         }
         (cx.partition, cx.partition_ended, cx.silent_ns) = (path, false, 0);
@@ -123,7 +123,13 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
         let gave = held.is_some() || polled.rejected > 0 || polled.ended;
         match held {
             Some(_) if is_left_out => self.passed_over(1),
-            Some(record) => self.hand_on(record, position, cx),
+            Some(record) => {
+                if ask.at_its_time {
+                    cx.now = cx.now.max(latest(record.at));
+                    cx.ingress = cx.now;
+                }
+                self.hand_on(record, position, cx);
+            }
             None => {}
         }
         gave

@@ -20,7 +20,7 @@ use crate::cli::shard_thread;
 use crate::dataflow::{Edge, Pipeline, Plan, Record, Stage, Stream};
 use crate::error::{ConfigError, IoError};
 use crate::io::csv::{CsvSource, Line};
-use crate::io::{Pace, Polled, Replay, Source};
+use crate::io::{Pace, Replay, Source};
 use crate::runtime::{Engine, Monitor};
 use crate::time::{Timestamp, Watermarks};
 
@@ -146,7 +146,7 @@ impl Recorded {
     fn source(
         &self,
         p: Pipeline<'_>,
-    ) -> crate::error::Result<OnFirst<impl Source<Out = Tick> + use<>>> {
+    ) -> crate::error::Result<Option<impl Source<Out = Tick> + use<>>> {
         let args = &self.args;
         let (Some(path), Some(wanted)) = (&args.input, &args.columns) else {
             let reason = "needs --columns and --time-unit";
@@ -154,14 +154,14 @@ impl Recorded {
         };
         let (columns, decode) = (columns(wanted), decode(args, wanted)?);
         if p.shard() > 0 || !shard_thread::is_here() && is_stream(path) {
-            return Ok(OnFirst(None));
+            return Ok(None);
         }
         let place = path.display().to_string();
         let file = File::open(path).map_err(|error| IoError::new("open", &place, error))?;
         let source = CsvSource::from_reader(place, file, columns, decode)?;
         let letters = keep(&self.letters, args.dead_letters.as_deref(), self.monitor.clone())?;
         let source = source.on_dead_letter(letters);
-        Ok(OnFirst(Some(Replay::new(source, pace(args))?)))
+        Ok(Some(Replay::new(source, pace(args))?))
     }
 }
 
@@ -188,28 +188,4 @@ fn write_late(
         .ordered(|tick| tick.origin.number)
         .sink(sink);
     Ok(())
-}
-
-/// A source that only one shard has; on the others it has no partitions.
-struct OnFirst<S>(Option<S>);
-
-impl<S: Source> Source for OnFirst<S> {
-    type Out = S::Out;
-
-    fn partitions(&self) -> usize {
-        self.0.as_ref().map_or(0, Source::partitions)
-    }
-
-    fn poll(
-        &mut self,
-        partition: usize,
-        now: Timestamp,
-        budget: usize,
-        emit: &mut impl FnMut(Record<S::Out>),
-    ) -> std::result::Result<Polled, IoError> {
-        match &mut self.0 {
-            Some(source) => source.poll(partition, now, budget, emit),
-            None => Ok(Polled::ended()),
-        }
-    }
 }
