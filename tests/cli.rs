@@ -1,6 +1,8 @@
 //! The `millstream` command, run as a user would run it.
 #![cfg(feature = "cli")]
 
+#[path = "cli/again.rs"]
+mod again;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
 #[path = "cli/checkpoint.rs"]

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::checkpoint::CheckpointCommand;
 use super::journal::JournalCommand;
+use super::replay::ReplayArgs;
 use super::report::Goal;
 use super::values::{self, TradeColumns};
 use crate::config::{Config, Idle, Shards};
@@ -40,6 +41,13 @@ pub enum Command {
     /// Look into checkpoints: which there are, what they hold, whether they are whole.
     #[command(subcommand)]
     Checkpoint(CheckpointCommand),
+    /// Run a journal of trades again through the pipeline of `bars`, or compare two such runs.
+    ///
+    /// The same journal gives the same log, to the byte, however often and by whatever build it is
+    /// replayed, unless that is another program: then --compare names the first result that
+    /// differs, and the records behind it.
+    #[command(after_help = include_str!("help/replay_after.txt"))]
+    Replay(Box<ReplayArgs>),
 }
 
 /// What a shard does when there is nothing to do.

@@ -66,7 +66,11 @@ pub fn run(command: &JournalCommand) -> Result<()> {
     }
 }
 
-fn open(directory: &Path) -> Result<Reader<Directory>> {
+/// Opens a journal to be read.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn open(directory: &Path) -> Result<Reader<Directory>> {
     let place = directory.display().to_string();
     let failed = |cause| Failure::refused(IoError::new("open", place.as_str(), cause));
     let reader = Reader::open(Directory::open(directory).map_err(failed)?)
@@ -162,7 +166,8 @@ fn cat(args: &CatArgs) -> Result<()> {
     }
 }
 
-fn line_of(text: &mut String, Entry { sequence, at, bytes }: Entry<'_>, hex: bool) {
+/// Appends what `cat` prints of a record.
+pub(super) fn line_of(text: &mut String, Entry { sequence, at, bytes }: Entry<'_>, hex: bool) {
     let _ = write!(text, "{sequence} {} {} ", at.as_nanos(), bytes.len());
     let is_plain = |text: &&str| text.chars().all(|c| !c.is_control());
     match std::str::from_utf8(bytes).ok().filter(is_plain).filter(|_| !hex) {

@@ -18,6 +18,7 @@ pub mod noise;
 pub mod output;
 pub mod pin;
 pub mod progress;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
@@ -54,6 +55,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Bench(args) => bench::run(args),
         Command::Journal(command) => journal::run(command),
         Command::Checkpoint(command) => checkpoint::run(command),
+        Command::Replay(args) => replay::run(args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The same shards under a seed: one thread, virtual time, any interleaving, replayed exactly.
 //!
-//! Start with `world.rs`. What has been is run again by `rerun/`, which has no seed: one record at a
-//! time.
+//! Start with `world.rs`. What has been is run again by `rerun/`, which has no seed: one record at
+//! a time.
 
 mod crashes;
 mod disk;

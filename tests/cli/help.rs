@@ -71,6 +71,34 @@ fn help_names_every_flag_and_teaches() {
 }
 
 #[test]
+fn help_of_replay_names_every_flag_and_teaches() {
+    let done = run(&folder("help-replay"), "replay --help");
+    assert_eq!(done.code, Some(0));
+    let flags = [
+        "--journal",
+        "--until",
+        "--shards",
+        "--checkpoint",
+        "--save",
+        "--output",
+        "--state-every",
+        "--window",
+        "--slide",
+        "--disorder",
+        "--compare",
+        "--records",
+        "Examples:",
+    ];
+    for flag in flags {
+        assert!(done.stdout.contains(flag), "{flag}");
+    }
+    let all = run(&folder("help-replay"), "--help").stdout;
+    for command in ["bench", "journal", "checkpoint", "replay"] {
+        assert!(all.lines().any(|line| line.trim_start().starts_with(command)), "{all}");
+    }
+}
+
+#[test]
 fn scenarios_are_listed() {
     let done = run(&folder("list"), "bench --list");
     assert_eq!(done.code, Some(0));

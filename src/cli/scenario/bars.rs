@@ -7,9 +7,11 @@ mod columns;
 mod letters;
 mod market;
 mod recorded;
-mod trade;
+pub(in crate::cli) mod trade;
 
 use std::time::Duration;
+
+pub(in crate::cli) use columns::Symbol;
 
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;

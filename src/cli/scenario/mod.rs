@@ -31,7 +31,7 @@
 //! Repeats, medians, text, JSON and HTML are made from what it returns.
 
 mod asof;
-mod bars;
+pub(super) mod bars;
 mod closing;
 mod fifo;
 mod growth;

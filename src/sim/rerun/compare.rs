@@ -50,7 +50,7 @@ pub struct Difference {
 ///         let numbers = (0..10).map(|n| Record::new(Timestamp(n), n)).collect::<Vec<_>>();
 ///         p.source(MemorySource::new(numbers))
 ///             .map(move |n| if n == wrong { 0 } else { n * n })
-///             .sink(log.sink(|square, text| *text = square.value.to_string()));
+///             .sink(log.sink(|square, text| *text = format!("{}", square.value)));
 ///         Ok(())
 ///     })?;
 ///     Ok::<_, millstream::Error>(log.text())
@@ -75,8 +75,7 @@ pub fn compare(
     let is_in_order = first.shards() == second.shards();
     let (mut first, mut second) = (Groups::new(first)?, Groups::new(second)?);
     let (mut after, mut results) = (None, 0);
-    loop {
-        let Some(at) = [first.at(), second.at()].into_iter().flatten().min() else { break };
+    while let Some(at) = [first.at(), second.at()].into_iter().flatten().min() {
         let (ours, theirs) = (first.take(at, is_in_order)?, second.take(at, is_in_order)?);
         if let Some((is_state, first, second)) = first_of(&ours, &theirs) {
             return Ok(Comparison::Differ(Difference { after, at, is_state, first, second }));

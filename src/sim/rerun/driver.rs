@@ -4,6 +4,7 @@ use crate::checkpoint::ShardState;
 use crate::config::Config;
 use crate::dataflow::{Ask, Pipeline, Plan};
 use crate::error::{ConfigError, Result};
+use crate::metrics::Counters;
 use crate::shard::{Lockstep, Snapshot};
 use crate::sim::rerun::{At, Digest, OutputLog};
 use crate::sim::world;
@@ -86,6 +87,8 @@ pub struct Reran {
     pub output: Digest,
     /// The digest of all that the shards hold, if there can be a snapshot of them.
     pub state: Option<Digest>,
+    /// Counters summed over the shards.
+    pub counters: Counters,
     /// What the shards hold, to go on from.
     pub snapshots: Result<Vec<Snapshot>>,
     /// The drawing of the pipeline.
@@ -224,8 +227,10 @@ impl Course<'_> {
         let state = snapshots.as_ref().ok().map(|snapshots| digest(snapshots));
         let (results, output) = self.log.finish(state)?;
         let Self { records, last, .. } = self;
-        let plan = self.lockstep.shards()[0].plan().clone();
-        Ok(Reran { records, last, results, output, state, snapshots, plan })
+        let shards = self.lockstep.shards();
+        let counters = shards.iter().map(|shard| shard.counters().snapshot()).sum();
+        let plan = shards[0].plan().clone();
+        Ok(Reran { records, last, results, output, state, counters, snapshots, plan })
     }
 }
 

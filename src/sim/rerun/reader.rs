@@ -1,6 +1,6 @@
 //! Reading the log of a rerun.
 
-use std::io::{BufRead, Lines};
+use std::io::{BufRead, ErrorKind, Lines};
 
 use crate::error::{CodecError, Error, IoError, Result};
 use crate::sim::rerun::{At, Digest};
@@ -93,8 +93,11 @@ impl<R: BufRead> LogReader<R> {
 
     fn line(&mut self) -> Result<Option<String>> {
         self.line += 1;
-        let failed = |error| Error::from(IoError::new("read", self.place.as_str(), error));
-        self.lines.next().transpose().map_err(failed)
+        match self.lines.next().transpose() {
+            Ok(line) => Ok(line),
+            Err(error) if error.kind() == ErrorKind::InvalidData => Err(self.wrong("no text")),
+            Err(error) => Err(IoError::new("read", self.place.as_str(), error).into()),
+        }
     }
 
     fn wrong(&self, reason: &str) -> Error {
