@@ -33,6 +33,10 @@ impl AddAssign for Work {
     }
 }
 
+/// Added to the partition of a record that is a ghost: it moves event time and is otherwise not
+/// there. No partition has such a number, so nobody has to look.
+pub(crate) const GHOST: usize = 1 << (usize::BITS - 1);
+
 /// What every operator of a shard can see while a step runs. There is one per shard.
 pub struct Context {
     /// The only clock reading of this step: processing time.
@@ -51,6 +55,10 @@ pub struct Context {
     /// What a source gives is handed on by itself, and how far event time has come with it is told
     /// later: see [`Giver`](crate::dataflow::Giver).
     pub(crate) holds_watermarks: bool,
+    /// Somebody downstream, in the stage of the source, reads event time out of records.
+    pub(crate) reads_event_time: bool,
+    /// Sinks are told nothing: what is run is a trial, and not what comes of the input.
+    pub(crate) is_muted: bool,
     /// The shard's counters, readable from other cores.
     pub counters: Arc<ShardCounters>,
     /// Latency from ingress to the sinks of this shard.
@@ -72,6 +80,8 @@ impl Context {
             partition_ended: false,
             left_over: true,
             holds_watermarks: false,
+            reads_event_time: false,
+            is_muted: false,
             counters,
             to_sink: Latency::new(),
             to_state: Latency::new(),

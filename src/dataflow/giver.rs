@@ -26,6 +26,8 @@ pub struct Ask {
     /// The record's timestamp is the time of the step, unless that is later already: for running
     /// again what has been.
     pub at_its_time: bool,
+    /// It takes the record and hands nothing on, but for how far event time has come with it.
+    pub leaves_out: bool,
 }
 
 /// The source of a stage, given by [`Runnable::giver`](crate::dataflow::Runnable::giver).

@@ -23,6 +23,7 @@ mod two_input;
 
 pub use change::Change;
 pub use checkpoint::{Checkpoint, Epoch};
+pub(crate) use context::GHOST;
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
 pub use giver::{Ask, Given, Giver};

@@ -1,6 +1,6 @@
 //! When a record happened, and how far event time has come.
 
-use crate::dataflow::{Context, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
+use crate::dataflow::{Context, GHOST, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
 use crate::metrics::Counter;
 use crate::operators::source::latest;
 use crate::time::{Jumps, Merged, Timestamp, Watermark, WatermarkStrategy, Watermarks, nanos};
@@ -72,6 +72,23 @@ struct Lane<W> {
     jumps: Jumps,
 }
 
+impl<W> Lane<W> {
+    /// Event time comes as far as this record says.
+    #[inline(always)]
+    fn observe<T>(&mut self, at: Timestamp, value: &T, cx: &mut Context)
+    where
+        W: WatermarkStrategy<T>,
+    {
+        let Some(reached) = self.strategy.observe(at, value).map(latest) else { return };
+        if reached > self.furthest {
+            match self.jumps.allow(self.furthest, reached) {
+                true => self.furthest = reached,
+                false => cx.count(Counter::Ahead, 1),
+            }
+        }
+    }
+}
+
 struct EventTime<F, W, N> {
     timestamp: F,
     lanes: Vec<Lane<W>>,
@@ -81,6 +98,17 @@ struct EventTime<F, W, N> {
 }
 
 impl<F, W, N> EventTime<F, W, N> {
+    /// A record that moves event time and is otherwise not there.
+    #[cold]
+    fn on_ghost<T>(&mut self, at: Timestamp, value: &T, cx: &mut Context)
+    where
+        W: WatermarkStrategy<T>,
+    {
+        if let Some(lane) = self.lanes.get_mut(cx.partition & !GHOST) {
+            lane.observe(at, value, cx);
+        }
+    }
+
     #[inline]
     fn tell<T>(&mut self, path: usize, watermark: Watermark, cx: &mut Context)
     where
@@ -103,17 +131,11 @@ where
     #[inline(always)]
     fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
         let at = (self.timestamp)(&record.value);
-        let lane = &mut self.lanes[cx.partition];
+        let Some(lane) = self.lanes.get_mut(cx.partition) else {
+            return self.on_ghost(at, &record.value, cx);
+        };
         let before = lane.furthest;
-        if let Some(reached) = lane.strategy.observe(at, &record.value) {
-            let reached = latest(reached);
-            if reached > before {
-                match lane.jumps.allow(before, reached) {
-                    true => lane.furthest = reached,
-                    false => cx.count(Counter::Ahead, 1),
-                }
-            }
-        }
+        lane.observe(at, &record.value, cx);
         if at < before {
             self.tell(cx.partition, Watermark::at(before), cx);
         }
@@ -132,6 +154,7 @@ where
     #[inline]
     fn on_batch_end(&mut self, cx: &mut Context) {
         if cx.holds_watermarks {
+            cx.reads_event_time = true;
             return self.next.on_batch_end(cx);
         }
         let at = match cx.partition_ended {

@@ -62,7 +62,7 @@ impl<K> SinkOperator<K> {
 impl<T, K: Sink<T>> Operator<T> for SinkOperator<K> {
     #[inline(always)]
     fn on_record(&mut self, record: Record<T>, cx: &mut Context) {
-        if self.pressure == Pressure::Clear {
+        if self.pressure == Pressure::Clear && !cx.is_muted {
             self.taken += 1;
             let result = self.sink.accept(record);
             self.check(result, cx);
@@ -71,7 +71,7 @@ impl<T, K: Sink<T>> Operator<T> for SinkOperator<K> {
 
     #[inline]
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.pressure == Pressure::Clear {
+        if self.pressure == Pressure::Clear && !cx.is_muted {
             let result = match watermark.is_end() {
                 true => self.sink.end_of_stream(),
                 false => self.sink.on_watermark(watermark.at),

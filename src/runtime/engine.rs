@@ -7,12 +7,13 @@ use crate::config::Config;
 use crate::dataflow::{Epoch, Fabric, Pipeline, Plan, build};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Counter, Counters};
+use crate::runtime::careful::{Counts, Ended, Trial, WithCare};
 use crate::runtime::coordinator::{Checkpoints, Coordinator, Desk};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
 use crate::runtime::poison::Poison;
 use crate::runtime::restart::Restart;
-use crate::runtime::search::{Counts, Ended, Suspicion, WithCare};
+use crate::runtime::search::{Search, Verdict};
 use crate::runtime::seat::{Build, Finished, Seat, Thread, executor_error, spawn};
 use crate::runtime::watchdog::Watchdog;
 use crate::shard::{Latencies, Place, Snapshot, StageWork, WorstStep};
@@ -73,6 +74,7 @@ struct Course {
     poison: Option<Poison>,
     /// Records that go nowhere.
     passes_over: Vec<Place>,
+    search: Search,
 }
 
 /// What stopped the shards, and how far their sources were.
@@ -184,7 +186,8 @@ impl Engine {
         self.restart.check()?;
         let plan = self.plan(&build_pipeline)?;
         let (build, poison) = (Arc::new(build_pipeline), self.poison.take());
-        let mut course = Course { build, plan, poison, passes_over: Vec::new() };
+        let (passes_over, search) = Default::default();
+        let mut course = Course { build, plan, poison, passes_over, search };
         let mut restarts = self.restart.begin(self.config.hash_seed);
         let (begun, mut count) = (Instant::now(), 0); // tidy: once a run
         loop {
@@ -218,46 +221,63 @@ impl Engine {
         let of_stage = |stage: Vec<u64>| stage.into_iter().map(beyond).collect();
         let goal = counts.into_iter().map(|stages| stages.into_iter().map(of_stage).collect());
         let goal: Counts = goal.collect();
-        let (mut suspicion, mut found) = (Suspicion::default(), false);
-        loop {
-            self.monitor.begin_again();
-            let (failure, place) = match self.with_care(course, goal.clone())? {
-                Ended::Past if found && !self.monitor.was_asked_to_stop() => return Ok(()),
-                Ended::Past => return Err(error),
-                Ended::Failed(failure, Some(place)) if failure.may_be_of_a_record() => {
-                    (failure, place)
-                }
-                Ended::Failed(failure, _) => return Err(failure),
+        let (mut search, mut found) = (std::mem::take(&mut course.search), false);
+        search.begin();
+        let result = loop {
+            let failure = match self.with_care(course, &course.passes_over, &goal, None)? {
+                Ended::Past(_) if found && !self.monitor.was_asked_to_stop() => break Ok(()),
+                Ended::Past(_) => break Err(error),
+                Ended::Failed(failure) => failure,
             };
-            match suspicion.is_confirmed(&place) {
-                Some(true) => {
-                    self.set_aside(place, &failure, course)?;
+            let run =
+                |without: &[Place], trial| self.with_care(course, without, &goal, Some(trial));
+            let verdict = search.judge(&failure, &course.passes_over, run)?;
+            if self.monitor.was_asked_to_stop() {
+                // Then no run was as long as it should have been.
+                break Err(failure.error);
+            }
+            match verdict {
+                Verdict::Guilty(records) => {
+                    self.set_aside(records, &failure.error, course)?;
                     found = true;
                 }
-                Some(false) => {}
-                None => return Err(failure),
+                Verdict::Unsure => {}
+                Verdict::Nobody => break Err(failure.error),
             }
-        }
+        };
+        course.search = search;
+        result
     }
 
-    fn set_aside(&self, place: Place, failure: &Error, course: &mut Course) -> Result<()> {
-        if let Some(poison) = &mut course.poison {
-            poison.set_aside(&place, failure)?;
+    fn set_aside(&self, records: Vec<Place>, failure: &Error, course: &mut Course) -> Result<()> {
+        for place in records {
+            if let Some(poison) = &mut course.poison {
+                poison.set_aside(&place, failure)?;
+            }
+            // No shard runs, so nobody else counts.
+            self.monitor.shard(place.shard).add(Counter::DeadLettered, 1);
+            course.passes_over.push(place);
         }
-        // No shard runs, so nobody else counts.
-        self.monitor.shard(place.shard).add(Counter::DeadLettered, 1);
-        course.passes_over.push(place);
         Ok(())
     }
 
     /// Runs all shards from the newest checkpoint on, one record at a time, until their sources
-    /// have given as many records as the goal says.
-    fn with_care(&self, course: &Course, goal: Counts) -> Result<Ended> {
+    /// have given as many records as the goal says, or as long as a trial lasts.
+    fn with_care(
+        &self,
+        course: &Course,
+        passes_over: &[Place],
+        goal: &Counts,
+        trial: Option<Trial>,
+    ) -> Result<Ended> {
+        self.monitor.begin_again();
         let (epoch, snapshots) = self.newest(&course.plan)?;
         let desks = self.cpus.iter().map(|_| None).collect();
         let run = WithCare {
-            seats: self.seats(course, desks, snapshots),
-            goal,
+            seats: self.seats(course, passes_over, desks, snapshots),
+            goal: goal.clone(),
+            trial,
+            turn: 0,
             checkpoints: self.checkpoints.clone().map(|checkpoints| (epoch, checkpoints)),
             hash_seed: self.config.hash_seed,
             monitor: self.monitor.clone(),
@@ -302,7 +322,7 @@ impl Engine {
             }
             None => (None, self.cpus.iter().map(|_| None).collect()),
         };
-        let threads = self.start(self.seats(course, desks, snapshots));
+        let threads = self.start(self.seats(course, &course.passes_over, desks, snapshots));
         let control = coordinator.map(|it| std::thread::spawn(move || it.run()));
         let results = self.join(threads);
         if let Some(control) = control {
@@ -316,11 +336,12 @@ impl Engine {
     fn seats(
         &self,
         course: &Course,
+        passes_over: &[Place],
         desks: Vec<Option<Desk>>,
         snapshots: Vec<Option<(Epoch, Snapshot)>>,
     ) -> Vec<Seat> {
         let fabric = Arc::new(Fabric::new(self.cpus.len()));
-        let (clock, passes_over) = (SystemClock::new(), Arc::from(course.passes_over.as_slice()));
+        let (clock, passes_over) = (SystemClock::new(), Arc::from(passes_over));
         let all = desks.into_iter().zip(snapshots).enumerate();
         let seat = |(index, (desk, from))| Seat {
             index,

@@ -15,15 +15,23 @@ use crate::time::Timestamp;
 /// When a shard has failed in a way that may be a record's doing (a panic; a record sent to a shard
 /// that there is not; a lookup or sink that refuses it as invalid), the pipeline first goes on from
 /// its last checkpoint with care: on one thread, one record at a time, until it is past the place
-/// where it failed. A record that makes it fail twice there, with nothing else under way, is to
-/// blame; it is set aside as said here, the pipeline goes on without it, and in the end a
-/// checkpoint is kept that stands behind it. At full speed none of this costs anything.
+/// where it failed. To blame is
 ///
-/// Results are those of a run in which the record had never come. The [restart strategy] is not
-/// asked about failures that a record is to blame for, and about all others it is: what fails
-/// without a record's doing when event time passes on (a window's function, a timer), what a lookup
-/// brings later, what does not come again, what a source itself does. If results go out before a
-/// checkpoint is complete, those since the last one go out again, as after any restart.
+/// - a record that makes it fail twice there, with nothing else under way, on whatever shard;
+/// - a record that a step held back, until event time passed on and let it fail: in a window, or
+///   for the order of time. It is looked for by leaving records out, in trials of which no sink
+///   hears, and found if it came since the last checkpoint.
+///
+/// The record is set aside as said here, the pipeline goes on without it, and in the end a
+/// checkpoint is kept that stands behind it. At full speed none of this costs anything. Results are
+/// those of a run in which the record had never come. If results go out before a checkpoint is
+/// complete, those since the last one go out again, as after any restart.
+///
+/// The [restart strategy] is not asked about failures that records are to blame for. It is about
+/// all others: what does not come again, what a source itself does, what a lookup brings later or a
+/// clock, and what fails at the end of a window for records from before the last checkpoint, or for
+/// more than 16 of them. Records are known by their number in their partition, so that a source
+/// must give the same ones again.
 ///
 /// ```no_run
 /// use millstream::runtime::{Checkpoints, DeadLetter, InMemory, Poison};

@@ -1,144 +1,126 @@
-//! Finding out which record makes a pipeline fail.
+//! Finding out which records make a pipeline fail.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
-
-use crate::dataflow::Epoch;
-use crate::error::{Error, Result, panic_message};
-use crate::runtime::coordinator::{Checkpoints, Kept};
-use crate::runtime::monitor::Monitor;
-use crate::runtime::seat::Seat;
-use crate::shard::{Lockstep, Place, Shard, Snapshot};
-use crate::time::{Clock, SystemClock};
-
-/// How many records the partitions of each stage's source have given, on each shard.
-pub type Counts = Vec<Vec<Vec<u64>>>;
-
-/// How a run with care has ended.
-pub enum Ended {
-    /// Past the place where the pipeline had failed, or told to stop.
-    Past,
-    /// It has failed; and the record whose doing that was, if it was a record's.
-    Failed(Error, Option<Place>),
-}
-
-/// What the search knows from one run with care to the next.
-#[derive(Default)]
-pub struct Suspicion {
-    /// The record that made the last run fail.
-    suspect: Option<Place>,
-    /// How often that was another one than in the run before.
-    strays: u32,
-}
+use crate::error::Result;
+use crate::runtime::careful::{Ended, Failure, Trial};
+use crate::shard::Place;
 
 /// After so many failures at ever different records none of them is taken to be to blame.
 const STRAYS_MAX: u32 = 3;
 
-impl Suspicion {
-    /// A record has made a run fail. Returns whether it did so twice in a row; none if it is
-    /// another one each time.
-    pub fn is_confirmed(&mut self, place: &Place) -> Option<bool> {
+/// So many records may make the pipeline fail together, or one behind the other, when event time
+/// passes on. Where more would have to go it is not the records that are wrong.
+const TOGETHER_MAX: usize = 16;
+
+/// A failure has not come again when so many turns of sources have passed without it.
+const BEYOND: u64 = 1_000;
+
+/// What the search makes of a failure.
+pub enum Verdict {
+    /// These records are to blame, each of them.
+    Guilty(Vec<Place>),
+    /// A record is suspected: run again.
+    Unsure,
+    /// No record is to blame, as far as can be told.
+    Nobody,
+}
+
+/// What the search knows from one run with care to the next.
+#[derive(Default)]
+pub struct Search {
+    /// The record that made the last run fail.
+    suspect: Option<Place>,
+    /// How often that was another one than in the run before.
+    strays: u32,
+    /// Where it failed when event time passed on, and no record was found to blame.
+    hopeless: Option<Place>,
+}
+
+impl Search {
+    /// Another search begins: who was suspected in the last one is so no more.
+    pub fn begin(&mut self) {
+        (self.suspect, self.strays) = (None, 0);
+    }
+
+    /// A run with care, without the records in `passes_over`, has failed. `run` runs it again.
+    pub fn judge(
+        &mut self,
+        failure: &Failure,
+        passes_over: &[Place],
+        run: impl FnMut(&[Place], Trial) -> Result<Ended>,
+    ) -> Result<Verdict> {
+        match &failure.place {
+            Some(place) if failure.error.may_be_of_a_record() => match failure.is_of_record {
+                true => Ok(self.twice(place)),
+                false => self.held_back(place, failure.turn, passes_over, run),
+            },
+            _ => Ok(Verdict::Nobody),
+        }
+    }
+
+    /// A record has made a run fail: it is to blame if it does so twice in a row.
+    fn twice(&mut self, place: &Place) -> Verdict {
         if self.suspect.as_ref() == Some(place) {
-            *self = Self::default();
-            return Some(true);
+            self.begin();
+            return Verdict::Guilty(vec![place.clone()]);
         }
         self.suspect = Some(place.clone());
         self.strays += 1;
-        (self.strays <= STRAYS_MAX).then_some(false)
+        if self.strays <= STRAYS_MAX { Verdict::Unsure } else { Verdict::Nobody }
+    }
+
+    /// A run has failed when event time passed on with this record. What a step held back until
+    /// then is to blame, if it came since the checkpoint: it is looked for by leaving records out.
+    fn held_back(
+        &mut self,
+        place: &Place,
+        mut turn: u64,
+        known: &[Place],
+        mut run: impl FnMut(&[Place], Trial) -> Result<Ended>,
+    ) -> Result<Verdict> {
+        if self.hopeless.as_ref() == Some(place) {
+            return Ok(Verdict::Nobody);
+        }
+        let mut found: Vec<Place> = Vec::new();
+        while found.len() < TOGETHER_MAX {
+            let without = [known, &found].concat();
+            match run(&without, Trial::until(turn + BEYOND))? {
+                Ended::Failed(again) if again.is_by_time() => turn = again.turn,
+                // It does not fail where nobody hears of the results: the sinks are to blame.
+                _ if found.is_empty() => break,
+                // What else may be wrong is looked for by itself.
+                _ => return Ok(Verdict::Guilty(found)),
+            }
+            let last = last_needed(turn, |trial| run(&without, trial))?;
+            match run(&without, Trial::until(last))?.into_place() {
+                Some(place) if !found.contains(&place) => found.push(place),
+                _ => break,
+            }
+        }
+        self.hopeless = Some(place.clone());
+        Ok(Verdict::Nobody)
     }
 }
 
-/// A run of all shards on one thread, one record at a time.
-pub struct WithCare {
-    /// One for each shard.
-    pub seats: Vec<Seat>,
-    /// The run is over when all sources have given so many records.
-    pub goal: Counts,
-    /// The last checkpoint, and where to keep the one at the end.
-    pub checkpoints: Option<(Option<Epoch>, Checkpoints)>,
-    pub hash_seed: u64,
-    pub monitor: Monitor,
-    pub clock: SystemClock,
-}
-
-/// Without a record from any source for so long, none is waited for: those that came before cannot
-/// come again.
-const QUIET_MAX: Duration = Duration::from_secs(1);
-
-/// A pause between two looks at sources that have nothing.
-const PAUSE: Duration = Duration::from_micros(50);
-
-impl WithCare {
-    /// Runs until it is past the place, and keeps a checkpoint there.
-    pub fn run(mut self) -> Ended {
-        let (mut lockstep, mut at_work) = (None, 0);
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            let lockstep = lockstep.insert(Lockstep::new(self.build(&mut at_work)?));
-            self.go(lockstep)
-        }));
-        let at_work = lockstep.as_ref().map_or(at_work, Lockstep::at_work);
-        let result = result.unwrap_or_else(|panic| {
-            let message = panic_message(panic.as_ref());
-            Err(Error::Panic { shard: at_work, message })
-        });
-        let place = lockstep.as_mut().and_then(Lockstep::record);
-        (0..self.seats.len()).for_each(|shard| self.monitor.end(shard));
-        match result {
-            Ok(()) => Ended::Past,
-            Err(error) => Ended::Failed(error, place),
+/// The last turn without which the run does not fail at `turn`, found by halves: it fails if that
+/// turn and all before it are there. The turn itself moves event time, so it always is.
+fn last_needed(turn: u64, mut run: impl FnMut(Trial) -> Result<Ended>) -> Result<u64> {
+    let mut fails = |kept: u64| {
+        let trial = Trial { left_out: kept + 1..turn, ..Trial::until(turn) };
+        let ended = run(trial)?;
+        Ok::<_, crate::error::Error>(
+            matches!(ended, Ended::Failed(again) if again.is_by_time() && again.turn == turn),
+        )
+    };
+    if fails(0)? {
+        return Ok(turn);
+    }
+    let (mut too_few, mut enough) = (0, turn.saturating_sub(1));
+    while too_few + 1 < enough {
+        let half = too_few + (enough - too_few) / 2;
+        match fails(half)? {
+            true => enough = half,
+            false => too_few = half,
         }
     }
-
-    fn build(&mut self, at_work: &mut usize) -> Result<Vec<Shard>> {
-        let mut shards = Vec::new();
-        for seat in &self.seats {
-            *at_work = shards.len();
-            shards.push(seat.shard(self.monitor.shard(shards.len()))?);
-        }
-        Ok(shards)
-    }
-
-    fn go(&self, lockstep: &mut Lockstep) -> Result<()> {
-        lockstep.begin(self.clock.now())?;
-        self.settle(lockstep)?;
-        let mut quiet_since = None;
-        while !lockstep.is_past(&self.goal) && !lockstep.is_done() && !self.monitor.is_stopped() {
-            let now = self.clock.now();
-            if lockstep.give(now)? {
-                quiet_since = None;
-                self.settle(lockstep)?;
-                lockstep.tell(self.clock.now())?;
-                self.settle(lockstep)?;
-            } else {
-                lockstep.round(now)?;
-                if now - *quiet_since.get_or_insert(now) >= QUIET_MAX {
-                    break;
-                }
-                std::thread::sleep(PAUSE);
-            }
-        }
-        self.checkpoint(lockstep)
-    }
-
-    /// Steps until there is nothing to do.
-    fn settle(&self, lockstep: &mut Lockstep) -> Result<()> {
-        while !lockstep.round(self.clock.now())?.is_none() && !self.monitor.is_stopped() {}
-        Ok(())
-    }
-
-    /// Keeps a checkpoint, so that what was found out need not be found out again.
-    fn checkpoint(&self, lockstep: &mut Lockstep) -> Result<()> {
-        let Some((last, checkpoints)) = &self.checkpoints else { return Ok(()) };
-        let epoch = Epoch(last.map_or(0, |last| last.0) + 1);
-        let mut brought: Vec<Option<Snapshot>> = Vec::new();
-        lockstep.begin_checkpoint(epoch);
-        while !lockstep.take_checkpoint(&mut brought)? {
-            if self.monitor.is_stopped() {
-                return Ok(());
-            }
-            lockstep.round(self.clock.now())?;
-        }
-        let shards = brought.into_iter().flatten().collect();
-        checkpoints.keep(Kept { epoch, name: None, hash_seed: self.hash_seed, shards })
-    }
+    Ok(enough)
 }

@@ -69,6 +69,17 @@ impl Lockstep {
         Self { ask, ..self }
     }
 
+    /// Makes it a trial, of which no sink hears.
+    pub fn muted(mut self, is_muted: bool) -> Self {
+        self.shards.iter_mut().for_each(|shard| shard.cx.is_muted = is_muted);
+        self
+    }
+
+    /// From now on, takes what sources give and hands nothing on, or does so no more.
+    pub fn leave_out(&mut self, leaves_out: bool) {
+        self.ask.leaves_out = leaves_out;
+    }
+
     /// The shards.
     pub fn shards(&self) -> &[Shard] {
         &self.shards
@@ -155,9 +166,15 @@ impl Lockstep {
         Ok(work)
     }
 
-    /// The record that was given last, if what is being done is its doing.
+    /// Whether what is being done is the doing of the record that was given last, and not of how
+    /// far event time has come.
+    pub fn is_of_record(&self) -> bool {
+        self.is_of_record
+    }
+
+    /// The record that was given last, if the last turn of a source gave one.
     pub fn record(&mut self) -> Option<Place> {
-        let (shard, stage) = *self.givers.get(self.turn).filter(|_| self.is_of_record)?;
+        let (shard, stage) = *self.givers.get(self.turn)?;
         let given = self.shards[shard].giver(stage)?.given()?.clone();
         let source = self.shards[shard].source_name(stage).to_owned();
         Some(Place { shard, stage, source, given })

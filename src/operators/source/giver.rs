@@ -1,6 +1,6 @@
 //! A source asked for one record at a time, and records that it leaves out.
 
-use crate::dataflow::{Ask, Context, Given, Giver, Operator, Pressure, Record, Work};
+use crate::dataflow::{Ask, Context, GHOST, Given, Giver, Operator, Pressure, Record, Work};
 use crate::io::{Polled, Source};
 use crate::operators::source::{SourceStage, latest};
 
@@ -40,6 +40,23 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
         *count += passed;
         let count = *count;
         self.passes_over.retain(|(partition, number)| *partition != path || *number >= count);
+    }
+
+    /// Takes a record, and lets it move event time.
+    fn hand_on_ghost(&mut self, record: Record<S::Out>, cx: &mut Context) {
+        let furthest = &mut self.partitions[self.turn].furthest;
+        *furthest = latest(record.at).max(*furthest);
+        self.counts[self.turn] += 1;
+        self.settled = false;
+        (cx.holds_watermarks, cx.reads_event_time) = (true, false);
+        self.next.on_batch_end(cx);
+        if cx.reads_event_time {
+            cx.partition |= GHOST;
+            self.next.on_record(record, cx);
+            cx.partition = self.turn;
+            self.next.on_batch_end(cx);
+        }
+        cx.holds_watermarks = false;
     }
 
     /// Hands on one record by itself.
@@ -123,6 +140,7 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
         let gave = held.is_some() || polled.rejected > 0 || polled.ended;
         match held {
             Some(_) if is_left_out => self.passed_over(1),
+            Some(record) if ask.leaves_out => self.hand_on_ghost(record, cx),
             Some(record) => {
                 if ask.at_its_time {
                     cx.now = cx.now.max(latest(record.at));

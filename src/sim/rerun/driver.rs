@@ -148,7 +148,7 @@ impl Rerun {
                 now = now.max(snapshot.now());
             }
         }
-        let ask = Ask { until: self.until, at_its_time: true };
+        let ask = Ask { until: self.until, at_its_time: true, ..Ask::default() };
         let lockstep = Lockstep::new(shards).asking(ask);
         log.begin(self.config.shards.count())?;
         let mut course = Course { lockstep, clock, now, log, records: 0, last: None };
