@@ -235,3 +235,79 @@ fn processes() {
 fn exchanges_behind_each_other() {
     crashes::<WindowsOfWindows>(60);
 }
+
+/// Fails with rows of this value.
+const POISON: i64 = 13;
+
+/// Sums by key, on whatever shard owns it; poison bites before the exchange, behind it, or as it
+/// comes into a window.
+fn bitten<'p>(rows: Stream<'p, Edge<Row>>, place: u32) -> Stream<'p, impl Stage<Out = (u64, i64)>> {
+    let bite = move |at: u32, row: &Row| assert!(at != place || row.value != POISON, "{row:?}");
+    rows.inspect(move |record| bite(0, &record.value))
+        .key_by(|row| row.key)
+        .reduce(|last, row| *last = row)
+        .inspect(move |record| bite(1, &record.value.1))
+        .map(|(_, row)| row)
+        .key_by(|row| row.key % 3)
+        .window(Tumbling::of(ns(50)))
+        .aggregate(sum(move |row: &Row| {
+            bite(2, row);
+            row.value
+        }))
+        .map(|window| (window.key, window.value))
+}
+
+/// What is shown in a world of crashes, in an order of its own, and how many rows were set aside.
+fn shown_without_poison(
+    world: &World,
+    inputs: &[Vec<Row>],
+    (place, crashes): (u32, u32),
+) -> (Vec<(Timestamp, (u64, i64))>, usize) {
+    let commits = MemoryCommits::new();
+    let simulation = world.simulation().crashing(crashes).setting_aside();
+    let outcome = simulation
+        .run(|p: Pipeline<'_>| {
+            let rows = p.source(memory(&inputs[p.shard()]));
+            let rows = rows.event_time(at, disordered(DISORDER)).boxed();
+            bitten(rows, place).sink(AtCheckpoint::new(commits.of(p.shard()), 100_000));
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut all: Vec<_> = commits.records().into_iter().map(|r| (r.at, r.value)).collect();
+    all.sort();
+    (all, outcome.set_aside.len())
+}
+
+#[test]
+fn poison_is_set_aside_whatever_crashes() {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_planted = panic.location().is_some_and(|at| at.file().ends_with("crashes.rs"))
+            && panic.payload_as_str().is_some_and(|text| text.starts_with("Row {"));
+        if !is_planted {
+            quiet(panic);
+        }
+    }));
+    each_seed(40, |seed| {
+        let (world, mut rng) = (World::random(seed), Rng::with_seed(seed));
+        let mut inputs = inputs(&mut rng, world.shards);
+        // One in a hundred is poison of itself; that is more than there need be.
+        let mut poison = 0;
+        for row in inputs.iter_mut().flatten() {
+            if row.value == POISON {
+                let stays = rng.u32(..4) == 0;
+                row.value += i64::from(!stays);
+                poison += usize::from(stays);
+            }
+        }
+        let place = rng.u32(..3);
+        let healthy = |rows: &Vec<Row>| -> Vec<Row> {
+            rows.iter().copied().filter(|row| row.value != POISON).collect()
+        };
+        let without: Vec<_> = inputs.iter().map(healthy).collect();
+        let (want, none) = shown_without_poison(&world, &without, (place, 0));
+        let (got, set_aside) = shown_without_poison(&world, &inputs, (place, rng.u32(..4)));
+        assert_eq!((none, set_aside), (0, poison));
+        assert_eq!(got, want);
+    });
+}

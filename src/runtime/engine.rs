@@ -7,16 +7,17 @@ use crate::config::Config;
 use crate::dataflow::{Epoch, Fabric, Pipeline, Plan, build};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Counter, Counters};
-use crate::runtime::careful::{Counts, Ended, Trial, WithCare};
+use crate::runtime::careful::WithCare;
 use crate::runtime::coordinator::{Checkpoints, Coordinator, Desk};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
 use crate::runtime::poison::Poison;
 use crate::runtime::restart::Restart;
-use crate::runtime::search::{Search, Verdict};
 use crate::runtime::seat::{Build, Finished, Seat, Thread, executor_error, spawn};
 use crate::runtime::watchdog::Watchdog;
-use crate::shard::{Latencies, Place, Snapshot, StageWork, WorstStep};
+use crate::shard::{
+    Counts, Ended, Latencies, Place, Search, Snapshot, StageWork, Trial, Verdict, WorstStep, beyond,
+};
 use crate::time::SystemClock;
 
 /// What a run came to.
@@ -216,11 +217,7 @@ impl Engine {
         if course.poison.is_none() || !error.may_be_of_a_record() {
             return Err(error);
         }
-        // The last batch has not been counted when something in it fails.
-        let beyond = |count: u64| count + self.config.batch_max as u64 + 1;
-        let of_stage = |stage: Vec<u64>| stage.into_iter().map(beyond).collect();
-        let goal = counts.into_iter().map(|stages| stages.into_iter().map(of_stage).collect());
-        let goal: Counts = goal.collect();
+        let goal = beyond(counts, self.config.batch_max);
         let (mut search, mut found) = (std::mem::take(&mut course.search), false);
         search.begin();
         let result = loop {
@@ -275,15 +272,13 @@ impl Engine {
         let desks = self.cpus.iter().map(|_| None).collect();
         let run = WithCare {
             seats: self.seats(course, passes_over, desks, snapshots),
-            goal: goal.clone(),
-            trial,
-            turn: 0,
             checkpoints: self.checkpoints.clone().map(|checkpoints| (epoch, checkpoints)),
             hash_seed: self.config.hash_seed,
             monitor: self.monitor.clone(),
             clock: SystemClock::new(),
         };
-        let thread = spawn(self.cpus[0], move || run.run())?;
+        let goal = goal.clone();
+        let thread = spawn(self.cpus[0], move || run.run(&goal, trial.as_ref()))?;
         if let Some((shard, patience)) = self.watch() {
             return Err(Error::Stuck { shard, patience });
         }

@@ -6,7 +6,7 @@
 //! before the first task queue has run, as it is on a loaded host when the thread loses its core
 //! for longer than the timer, `run_task_queues` says that nothing is runnable and the executor goes
 //! to sleep for good. `benches/alternatives/yielding.md` has the whole story. Start with
-//! `engine.rs`, then `drive.rs`; for what happens after a panic with `poison.rs`, then `search.rs`.
+//! `engine.rs`, then `drive.rs`; for what happens after a panic with `poison.rs`, then `shard/search.rs`.
 
 mod careful;
 mod coordinator;
@@ -16,7 +16,6 @@ mod monitor;
 mod placement;
 mod poison;
 mod restart;
-mod search;
 mod seat;
 mod watchdog;
 

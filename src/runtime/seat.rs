@@ -132,13 +132,7 @@ impl Seat {
             shard.restore(snapshot)?;
             shard.complete_checkpoint(*epoch);
         }
-        for Place { stage, given, .. } in
-            self.passes_over.iter().filter(|it| it.shard == self.index)
-        {
-            if let Some(giver) = shard.giver(*stage) {
-                giver.pass_over(given.partition, given.number);
-            }
-        }
+        shard.pass_over(self.index, &self.passes_over);
         Ok(shard)
     }
 }

@@ -240,6 +240,15 @@ impl Shard {
         name.split(" > ").next().unwrap_or(name)
     }
 
+    /// Leaves out those of these records that it reads, of whatever index it is.
+    pub fn pass_over(&mut self, index: usize, places: &[Place]) {
+        for Place { stage, given, .. } in places.iter().filter(|place| place.shard == index) {
+            if let Some(giver) = self.giver(*stage) {
+                giver.pass_over(given.partition, given.number);
+            }
+        }
+    }
+
     /// How many records the partitions of each stage's source have given, upstream first.
     pub fn counts(&mut self) -> Vec<Vec<u64>> {
         let counts = |giver: &mut dyn Giver| giver.counts().to_vec();

@@ -49,6 +49,25 @@ impl Crashes {
         self.completed
     }
 
+    /// The last checkpoint that was complete.
+    pub fn kept(&self) -> &Option<(Epoch, Vec<Snapshot>)> {
+        &self.kept
+    }
+
+    /// Goes on from this checkpoint, which somebody else has taken and completed.
+    pub fn keep(&mut self, kept: Option<(Epoch, Vec<Snapshot>)>) {
+        if let Some((epoch, _)) = &kept {
+            self.epoch = *epoch;
+            self.completed += 1;
+            self.kept = kept;
+        }
+    }
+
+    /// The number of the next checkpoint.
+    pub fn next(&self) -> Epoch {
+        Epoch(self.epoch.0 + 1)
+    }
+
     /// Whether all that was done is complete.
     pub fn is_over(&mut self) -> bool {
         matches!(self.now, Doing::Over)

@@ -3,6 +3,7 @@
 //! Start with `world.rs`. What has been is run again by `rerun/`, which has no seed: one record at
 //! a time.
 
+mod aside;
 mod crashes;
 mod disk;
 mod rerun;

@@ -8,9 +8,10 @@ use fastrand::Rng;
 
 use crate::config::Config;
 use crate::dataflow::{Fabric, Pipeline, Plan, build};
-use crate::error::{ConfigError, Result};
+use crate::error::{ConfigError, Error, Result};
 use crate::metrics::Counters;
-use crate::shard::{Latencies, Shard};
+use crate::shard::{Latencies, Place, Shard};
+use crate::sim::aside::{self, Aside, Scene};
 use crate::sim::crashes::Crashes;
 use crate::time::{ManualClock, Timestamp};
 
@@ -40,6 +41,7 @@ pub struct Simulation {
     steps_max: u64,
     /// Crashes, if there are checkpoints to go on from.
     crashes: Option<u32>,
+    sets_aside: bool,
 }
 
 /// What a simulated run came to.
@@ -54,6 +56,8 @@ pub struct Outcome {
     pub steps: u64,
     /// How many checkpoints were completed.
     pub checkpoints: u64,
+    /// Records that made the pipeline fail each time.
+    pub set_aside: Vec<Place>,
 }
 
 impl Simulation {
@@ -64,7 +68,7 @@ impl Simulation {
 
     /// A run with this config under this seed.
     pub fn with_config(config: Config, seed: u64) -> Self {
-        Self { config, seed, steps_max: 50_000_000, crashes: None }
+        Self { config, seed, steps_max: 50_000_000, crashes: None, sets_aside: false }
     }
 
     /// Sets the capacity of every ring: 1 reaches corners that nothing else does.
@@ -99,6 +103,13 @@ impl Simulation {
         self
     }
 
+    /// Where [`crashing`](Self::crashing), finds out which records make the pipeline fail, as an
+    /// engine does that has a policy for them, and goes on without.
+    pub fn setting_aside(mut self) -> Self {
+        self.sets_aside = true;
+        self
+    }
+
     /// Builds the pipeline on every shard and steps them until all are done.
     ///
     /// # Errors
@@ -107,10 +118,12 @@ impl Simulation {
         self.config.check()?;
         let clock = ManualClock::default();
         let mut shards = shards(&self.config, &clock, &build_pipeline)?;
-        let mut crashes = self.crashes.map(|times| Crashes::new(times, self.seed));
-        let steps = self.drive(&mut shards, &clock, &mut crashes, &build_pipeline)?;
+        let crashes = self.crashes.map(|times| Crashes::new(times, self.seed));
+        let mut fate = Fate { crashes, aside: Aside::default() };
+        let steps = self.drive(&mut shards, &clock, &mut fate, &build_pipeline)?;
+        let Fate { crashes, aside } = fate;
         let checkpoints = crashes.map_or(0, |crashes| crashes.completed());
-        Ok(outcome(&shards, steps, checkpoints))
+        Ok(outcome(&shards, steps, checkpoints, aside.places))
     }
 
     /// Steps a random shard at a random pace, with bursts in which one shard is left out, as a
@@ -119,13 +132,13 @@ impl Simulation {
         &self,
         shards: &mut Vec<Shard>,
         clock: &ManualClock,
-        crashes: &mut Option<Crashes>,
+        fate: &mut Fate,
         build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
     ) -> Result<u64> {
         let mut rng = Rng::with_seed(self.seed);
         let mut now = Timestamp::from_millis(1_000_000);
         let mut steps = 0;
-        while !is_over(shards, crashes) {
+        while !fate.is_over(shards) {
             let stalled = rng.usize(..shards.len() * 4);
             for _ in 0..rng.u32(1..40) {
                 let index = rng.usize(..shards.len());
@@ -134,16 +147,17 @@ impl Simulation {
                 }
                 now = now + Duration::from_nanos(rng.u64(50..5_000));
                 clock.set(now);
-                shards[index].step(now);
-                if let Some(error) = shards[index].take_failure() {
-                    return Err(error);
-                }
                 steps += 1;
-                if let Some(crashes) = crashes
-                    && crashes.after_step(index, shards)?
-                {
+                let crashes = match self.step(index, shards, now) {
+                    Ok(()) => fate.after_step(index, shards)?,
+                    Err(error) => {
+                        now = self.set_aside(error, shards, fate, (clock, now), build_pipeline)?;
+                        true
+                    }
+                };
+                if crashes {
                     *shards = self::shards(&self.config, clock, build_pipeline)?;
-                    crashes.restore(shards)?;
+                    fate.restore(shards)?;
                 }
             }
             if steps > self.steps_max {
@@ -151,6 +165,34 @@ impl Simulation {
             }
         }
         Ok(steps)
+    }
+
+    fn step(&self, index: usize, shards: &mut [Shard], now: Timestamp) -> Result<()> {
+        if self.sets_aside {
+            return aside::step(index, &mut shards[index], now);
+        }
+        shards[index].step(now);
+        shards[index].take_failure().map_or(Ok(()), Err)
+    }
+
+    /// Finds the records that made the shards fail. Returns what time it is then.
+    fn set_aside(
+        &self,
+        error: Error,
+        shards: &mut [Shard],
+        fate: &mut Fate,
+        (clock, now): (&ManualClock, Timestamp),
+        build: &impl Fn(Pipeline<'_>) -> Result<()>,
+    ) -> Result<Timestamp> {
+        let Some(crashes) = fate.crashes.as_mut().filter(|_| self.sets_aside) else {
+            return Err(error);
+        };
+        let counts = shards.iter_mut().map(Shard::counts).collect();
+        let (kept, epoch) = (crashes.kept().clone(), crashes.next());
+        let mut scene = Scene { config: &self.config, clock, now, kept, epoch, build };
+        let kept = fate.aside.find(error, counts, &mut scene)?;
+        crashes.keep(kept);
+        Ok(scene.now)
     }
 
     fn stuck(&self, steps: u64) -> ConfigError {
@@ -176,18 +218,41 @@ pub(super) fn shards(
     Ok(shards)
 }
 
-/// Whether all shards are done, and what they have done is complete.
-fn is_over(shards: &[Shard], crashes: &mut Option<Crashes>) -> bool {
-    let is_done = shards.iter().all(Shard::is_done);
-    is_done && crashes.as_mut().is_none_or(Crashes::is_over)
+/// What a seed has in store, and what has come of it.
+struct Fate {
+    crashes: Option<Crashes>,
+    aside: Aside,
 }
 
-fn outcome(shards: &[Shard], steps: u64, checkpoints: u64) -> Outcome {
+impl Fate {
+    /// Whether all shards are done, and what they have done is complete.
+    fn is_over(&mut self, shards: &[Shard]) -> bool {
+        let is_done = shards.iter().all(Shard::is_done);
+        is_done && self.crashes.as_mut().is_none_or(Crashes::is_over)
+    }
+
+    /// Whether all shards crash now.
+    fn after_step(&mut self, stepped: usize, shards: &mut [Shard]) -> Result<bool> {
+        self.crashes.as_mut().map_or(Ok(false), |it| it.after_step(stepped, shards))
+    }
+
+    fn restore(&mut self, shards: &mut [Shard]) -> Result<()> {
+        if let Some(crashes) = &mut self.crashes {
+            crashes.restore(shards)?;
+        }
+        let all = shards.iter_mut().enumerate();
+        all.for_each(|(index, shard)| shard.pass_over(index, &self.aside.places));
+        Ok(())
+    }
+}
+
+fn outcome(shards: &[Shard], steps: u64, checkpoints: u64, set_aside: Vec<Place>) -> Outcome {
     let mut counters = Counters::default();
     let mut latencies = Latencies::default();
     for shard in shards {
         counters += shard.counters().snapshot();
         latencies.merge(&shard.latencies());
     }
-    Outcome { counters, latencies, plan: shards[0].plan().clone(), steps, checkpoints }
+    let plan = shards[0].plan().clone();
+    Outcome { counters, latencies, plan, steps, checkpoints, set_aside }
 }

@@ -1,8 +1,7 @@
 //! Finding out which records make a pipeline fail.
 
 use crate::error::Result;
-use crate::runtime::careful::{Ended, Failure, Trial};
-use crate::shard::Place;
+use crate::shard::{Ended, Failure, Place, Trial};
 
 /// After so many failures at ever different records none of them is taken to be to blame.
 const STRAYS_MAX: u32 = 3;
