@@ -6,11 +6,12 @@ use std::io::Cursor;
 use fastrand::Rng;
 use millstream::aggregates::{count, sum};
 use millstream::io::journal::{Journal, JournalSource, Settings};
-use millstream::io::{Codec, MemorySink, Sink, Source, codec};
+use millstream::io::{Codec, Generator, MemorySink, Sink, Source, codec};
 use millstream::join::{after, before};
 use millstream::sim::{
     At, Comparison, Difference, LogReader, OutputLog, Reran, Rerun, SimDisk, compare,
 };
+use millstream::testing::{Said, Script};
 use millstream::{
     Error, Pipeline, Record, Result, Session, Simulation, Stage, Stream, Timestamp, Tumbling,
     Watermarks, ns,
@@ -322,4 +323,30 @@ fn what_comes_at_the_end_of_the_input_says_so() {
     let disk = journal(9);
     let (text, _) = rerun(&Rerun::new(2), &disk, None).unwrap();
     assert!(text.lines().any(|line| line.starts_with("end ")), "{text}");
+}
+
+/// Sources of several partitions, and such that have nothing for a while.
+#[test]
+fn sources_that_pause_are_waited_for_in_virtual_time() {
+    let said = |first: i64| {
+        let numbers = (first..first + 20).map(|n| Said::Record(n, n));
+        numbers.flat_map(|it| [Said::Silence(3), it]).collect::<Vec<_>>()
+    };
+    for shards in [1, 2] {
+        let log = OutputLog::in_memory();
+        let reran = Rerun::new(shards).run(&log, |p| {
+            let script = match p.shard() {
+                0 => Script::partitions([said(0), said(5), Vec::new()]),
+                _ => Script::empty(),
+            };
+            let timer = Generator::at_rate(1_000.0, |n, _| n as i64)?.count(5);
+            let timer = p.source((p.shard() == 0).then_some(timer));
+            p.source(script).union(timer).key_by(|n| *n).reduce(|_, _| ()).sink(log.sink(
+                |record: &Record<(i64, i64)>, text| text.push_str(&record.value.0.to_string()),
+            ));
+            Ok(())
+        });
+        let reran = reran.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((reran.records, reran.results), (45, 45), "{shards} shards");
+    }
 }

@@ -30,6 +30,18 @@ pub struct Ask {
     pub leaves_out: bool,
 }
 
+/// What came of asking a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gave {
+    /// A record, the end of a partition, or something that it could not read.
+    Something,
+    /// There is nothing now, or no room for it.
+    Nothing,
+    /// Nothing more will come that was asked for.
+    #[default]
+    NoMore,
+}
+
 /// The source of a stage, given by [`Runnable::giver`](crate::dataflow::Runnable::giver).
 ///
 /// Records are known by their number in their partition. A source that can go on from a snapshot
@@ -50,8 +62,8 @@ pub trait Giver {
     fn begin(&mut self, cx: &mut Context);
 
     /// Asks the partition whose turn it is for one record and hands it on, if there is room. How
-    /// far event time has come is not told yet. Returns whether there was something.
-    fn give(&mut self, ask: Ask, cx: &mut Context) -> bool;
+    /// far event time has come is not told yet.
+    fn give(&mut self, ask: Ask, cx: &mut Context) -> Gave;
 
     /// Tells how far event time has come with what was given last.
     fn tell(&mut self, cx: &mut Context);

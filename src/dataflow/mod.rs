@@ -26,7 +26,7 @@ pub use checkpoint::{Checkpoint, Epoch};
 pub(crate) use context::GHOST;
 pub use context::{Context, Work};
 pub use fabric::{Fabric, Link};
-pub use giver::{Ask, Given, Giver};
+pub use giver::{Ask, Gave, Given, Giver};
 pub(crate) use operator::pass_on;
 pub use operator::{Batch, Operator, Pressure};
 pub(crate) use pace::Pace;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::dataflow::Epoch;
+use crate::dataflow::{Epoch, Gave};
 use crate::error::{Error, Result, panic_message};
 use crate::shard::{Lockstep, Place, Shard, Snapshot};
 use crate::time::Timestamp;
@@ -152,7 +152,7 @@ impl Run<'_> {
                 break;
             }
             lockstep.leave_out(left_out.contains(&(self.turn + 1)));
-            if lockstep.give(care.now())? {
+            if lockstep.give(care.now())? == Gave::Something {
                 (self.turn, waited) = (self.turn + 1, 0);
                 settle(care, lockstep)?;
                 lockstep.tell(care.now())?;

@@ -1,6 +1,6 @@
 //! All shards of a pipeline on one thread, one record at a time.
 
-use crate::dataflow::{Ask, Context, Epoch, Given, Giver, Work};
+use crate::dataflow::{Ask, Context, Epoch, Gave, Given, Giver, Work};
 use crate::error::Result;
 use crate::shard::{Shard, Snapshot};
 use crate::time::Timestamp;
@@ -123,22 +123,28 @@ impl Lockstep {
         Ok(())
     }
 
-    /// Lets the next source that has one give a record, and begins to hand it on. Returns whether
-    /// one did, or ended, or found something that it could not read.
+    /// Lets the next source that has one give a record, and begins to hand it on.
     ///
     /// # Errors
     /// What stopped a shard.
-    pub fn give(&mut self, now: Timestamp) -> Result<bool> {
-        let ask = self.ask;
+    pub fn give(&mut self, now: Timestamp) -> Result<Gave> {
+        let (ask, mut all) = (self.ask, Gave::NoMore);
         for _ in 0..self.givers.len() {
             self.turn = (self.turn + 1) % self.givers.len();
-            self.is_of_record = true;
-            if self.giver(self.turn, now, |giver, cx| giver.give(ask, cx))? {
-                return Ok(true);
+            let partitions = self.giver(self.turn, now, |giver, _| giver.counts().len())?;
+            // Each of them may be the one that has something.
+            for _ in 0..partitions.max(1) {
+                self.is_of_record = true;
+                match self.giver(self.turn, now, |giver, cx| giver.give(ask, cx))? {
+                    Gave::Something => return Ok(Gave::Something),
+                    Gave::Nothing => all = Gave::Nothing,
+                    Gave::NoMore => break,
+                }
+                self.tell(now)?;
             }
-            self.tell(now)?;
         }
-        Ok(false)
+        self.is_of_record = false;
+        Ok(all)
     }
 
     /// Tells how far event time has come with the record that was given last, once all that it led

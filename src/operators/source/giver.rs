@@ -1,6 +1,6 @@
 //! A source asked for one record at a time, and records that it leaves out.
 
-use crate::dataflow::{Ask, Context, GHOST, Given, Giver, Operator, Pressure, Record, Work};
+use crate::dataflow::{Ask, Context, GHOST, Gave, Given, Giver, Operator, Pressure, Record, Work};
 use crate::io::{Polled, Source};
 use crate::operators::source::{SourceStage, latest};
 
@@ -40,6 +40,20 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
         *count += passed;
         let count = *count;
         self.passes_over.retain(|(partition, number)| *partition != path || *number >= count);
+    }
+
+    /// Passes the turn on to a partition that has something up to this position. Returns whether
+    /// there is one.
+    fn pass_turn_until(&mut self, until: Option<u64>) -> bool {
+        let Some(until) = until else { return true };
+        for _ in 0..self.partitions.len() {
+            let path = self.turn;
+            if self.source.position(path).unwrap_or(self.counts[path]) <= until {
+                return true;
+            }
+            self.pass_turn();
+        }
+        false
     }
 
     /// Takes a record, and lets it move event time.
@@ -113,17 +127,16 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
         self.turn = turn;
     }
 
-    fn give(&mut self, ask: Ask, cx: &mut Context) -> bool {
+    fn give(&mut self, ask: Ask, cx: &mut Context) -> Gave {
         (self.given, self.polled) = (None, None);
-        if self.ended || self.next.pressure() == Pressure::Full {
-            return false;
+        if self.ended || !self.pass_turn_until(ask.until) {
+            return Gave::NoMore;
+        }
+        if self.next.pressure() == Pressure::Full {
+            return Gave::Nothing;
         }
         let path = self.turn;
         let position = self.source.position(path);
-        let stands_at = position.unwrap_or(self.counts[path]);
-        if ask.until.is_some_and(|until| stands_at > until) {
-            return false;
-        }
         (cx.partition, cx.partition_ended, cx.silent_ns) = (path, false, 0);
         cx.ingress = cx.now;
         let mut held = None;
@@ -131,7 +144,7 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
             Ok(polled) => polled,
             Err(error) => {
                 cx.fail(error);
-                return false;
+                return Gave::Nothing;
             }
         };
         let is_left_out = self.passes_over.contains(&(path, self.counts[path]));
@@ -150,7 +163,7 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
             }
             None => {}
         }
-        gave
+        if gave { Gave::Something } else { Gave::Nothing }
     }
 
     fn tell(&mut self, cx: &mut Context) {

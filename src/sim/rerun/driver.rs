@@ -1,14 +1,16 @@
 //! Runs a pipeline again, one record at a time.
 
+use std::time::Duration;
+
 use crate::checkpoint::ShardState;
 use crate::config::Config;
-use crate::dataflow::{Ask, Pipeline, Plan};
+use crate::dataflow::{Ask, Gave, Pipeline, Plan};
 use crate::error::{ConfigError, Result};
 use crate::metrics::Counters;
 use crate::shard::{Lockstep, Snapshot};
 use crate::sim::rerun::{At, Digest, OutputLog};
 use crate::sim::world;
-use crate::time::{ManualClock, Timestamp};
+use crate::time::{ManualClock, Timestamp, ms};
 
 /// Runs a pipeline again over what has been, in virtual time: the same journal, config and
 /// checkpoint give the same log to the byte and the same state, on any number of runs, and on
@@ -94,6 +96,11 @@ pub struct Reran {
     /// The drawing of the pipeline.
     pub plan: Plan,
 }
+
+/// Where no source has a record and some have not ended, so much time goes by before they are asked
+/// again; and after how often there is nothing more to wait for.
+const WAIT: Duration = ms(1);
+const WAITS_MAX: u32 = 10_000;
 
 /// After so many turns of all shards for one record they count as stuck.
 const ROUNDS_MAX: u64 = 10_000_000;
@@ -184,27 +191,42 @@ impl Course<'_> {
         self.clock.set(self.now);
         self.lockstep.begin(self.now)?;
         self.settle()?;
-        while self.lockstep.give(self.now)? {
+        let mut waited = 0;
+        loop {
+            match self.lockstep.give(self.now)? {
+                Gave::Something => waited = 0,
+                Gave::Nothing if waited < WAITS_MAX => {
+                    (waited, self.now) = (waited + 1, self.now + WAIT);
+                    self.clock.set(self.now);
+                    self.settle()?;
+                    self.seal(None)?;
+                    continue;
+                }
+                _ => return Ok(()),
+            }
             self.now = self.lockstep.now();
             self.clock.set(self.now);
             let position = self.lockstep.record().map(|place| place.given.position);
             self.settle()?;
             self.lockstep.tell(self.now)?;
             self.settle()?;
-            let at = match position.or(self.last) {
-                _ if position.is_none() && self.lockstep.has_ended() => At::End,
-                last => At::Record(last.unwrap_or(0)),
-            };
-            self.log.seal(at)?;
-            if position.is_some() {
-                self.records += 1;
-                self.last = position;
-                if state_every.is_some_and(|every| self.records.is_multiple_of(every)) {
-                    self.log.state(at, digest(&self.snapshots()?))?;
-                }
+            let at = self.seal(position)?;
+            if position.is_some() && state_every.is_some_and(|it| self.records.is_multiple_of(it)) {
+                self.log.state(at, digest(&self.snapshots()?))?;
             }
         }
-        Ok(())
+    }
+
+    /// What was done since is the doing of this record; without one, of the one before or of the
+    /// end of the input.
+    fn seal(&mut self, position: Option<u64>) -> Result<At> {
+        if let Some(position) = position {
+            (self.records, self.last) = (self.records + 1, Some(position));
+        }
+        let has_ended = position.is_none() && self.lockstep.has_ended();
+        let at = if has_ended { At::End } else { At::Record(self.last.unwrap_or(0)) };
+        self.log.seal(at)?;
+        Ok(at)
     }
 
     /// Steps until there is nothing to do.
