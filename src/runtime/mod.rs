@@ -6,7 +6,8 @@
 //! before the first task queue has run, as it is on a loaded host when the thread loses its core
 //! for longer than the timer, `run_task_queues` says that nothing is runnable and the executor goes
 //! to sleep for good. `benches/alternatives/yielding.md` has the whole story. Start with
-//! `engine.rs`, then `drive.rs`; for what happens after a panic with `poison.rs`, then `shard/search.rs`.
+//! `engine.rs`, then `drive.rs`. What happens after a panic is in `poison.rs`, and in the shard's
+//! `search.rs`.
 
 mod careful;
 mod coordinator;
