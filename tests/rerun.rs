@@ -5,16 +5,19 @@ use std::io::Cursor;
 
 use fastrand::Rng;
 use millstream::aggregates::{count, sum};
-use millstream::io::journal::{Journal, JournalSource, Settings};
-use millstream::io::{Codec, Generator, MemorySink, Sink, Source, codec};
+use millstream::dataflow::Epoch;
+use millstream::io::journal::{Journal, JournalSource, Journalled, Settings};
+use millstream::io::{
+    AtCheckpoint, Codec, Generator, MemoryCommits, MemorySink, MemorySource, Sink, Source, codec,
+};
 use millstream::join::{after, before};
 use millstream::sim::{
     At, Comparison, Difference, LogReader, OutputLog, Reran, Rerun, SimDisk, compare,
 };
 use millstream::testing::{Said, Script};
 use millstream::{
-    Error, Pipeline, Record, Result, Session, Simulation, Stage, Stream, Timestamp, Tumbling,
-    Watermarks, ns,
+    Config, Error, Pipeline, Record, Result, Session, Shard, Simulation, Snapshot, Stage, Stream,
+    Timestamp, Tumbling, Watermarks, ns,
 };
 use serde::{Deserialize, Serialize};
 
@@ -349,4 +352,69 @@ fn sources_that_pause_are_waited_for_in_virtual_time() {
         let reran = reran.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((reran.records, reran.results), (45, 45), "{shards} shards");
     }
+}
+
+/// The live pipeline journals what it reads and shows it at checkpoints; a checkpoint of it, and
+/// the journal, give what came after that checkpoint.
+#[test]
+fn a_checkpoint_of_the_live_pipeline_is_gone_on_from() {
+    let (disk, mut rng) = (SimDisk::new(11), Rng::with_seed(11));
+    let (storage, mut clock) = (disk.storage(&settings()), 0);
+    let rows = (0..ROWS).map(|_| {
+        clock += rng.i64(0..9);
+        let row =
+            Row { at: clock - rng.i64(0..DISORDER), key: rng.u64(..12), value: rng.i64(0..50) };
+        Record::new(Timestamp(clock), row)
+    });
+    let live = MemorySource::new(rows.collect::<Vec<_>>());
+    let config = Config { batch_max: 8, ..Config::embedded() };
+    let (journal, _) =
+        Journal::open(&mut disk.clone(), storage, settings(), 1, Timestamp(0)).unwrap();
+    let built = Shard::embed(config.clone(), |p| {
+        let live = Journalled::new(live, rows_codec(), journal, disk.clone())?;
+        build(p, live, None).sink(AtCheckpoint::new(MemoryCommits::new(), 10_000));
+        Ok(())
+    });
+    let (mut shard, ()) = built.unwrap_or_else(|error| panic!("{error}"));
+    (1..40).for_each(|n| _ = shard.step(Timestamp(n)));
+    shard.begin_checkpoint(Epoch(1));
+    let snapshot = loop {
+        shard.step(Timestamp(50));
+        if let Some((_, snapshot)) = shard.take_checkpoint() {
+            break snapshot.unwrap();
+        }
+    };
+    while !shard.is_done() {
+        shard.step(Timestamp(60));
+    }
+    drop(shard);
+    let again = |from: &[Snapshot]| {
+        let (log, it) = (OutputLog::in_memory(), Rerun::with_config(config.clone()));
+        let it = if from.is_empty() { it } else { it.from(from.to_vec()) };
+        let reran = it.run(&log, |p| {
+            let write = |record: &Record<(u64, String)>, text: &mut String| {
+                text.push_str(&record.value.1);
+            };
+            let shown = AtCheckpoint::new(MemoryCommits::new(), 0);
+            build(p, source(p, &disk)?, None).sink(log.sink(write).instead_of(shown));
+            Ok(())
+        });
+        (log.text(), reran.unwrap_or_else(|error| panic!("{error}")))
+    };
+    let ((whole, all), (tail, rest)) = (again(&[]), again(&[snapshot]));
+    assert!(rest.records > 100 && rest.records < all.records - 100, "{}", rest.records);
+    let results = |text: &str| {
+        let lines = text.lines().filter(|line| line.contains('('));
+        let plain = |line: &str| {
+            let mut words = line.splitn(3, ' ');
+            format!("{} {}", words.next().unwrap(), words.nth(1).unwrap())
+        };
+        lines.map(plain).collect::<Vec<_>>()
+    };
+    let (whole, tail) = (results(&whole), results(&tail));
+    assert!(tail.len() > 20 && whole.ends_with(&tail));
+    let first = all.records - rest.records;
+    let after = whole.len() - tail.len();
+    let at = |line: &str| line.split(' ').next().unwrap().parse::<u64>().unwrap();
+    assert!(at(&whole[after - 1]) < first && at(&tail[0]) >= first);
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::runtime::coordinator::{Checkpoints, Kept};
 use crate::runtime::monitor::Monitor;
 use crate::runtime::seat::Seat;
-use crate::shard::{Care, Counts, Ended, Shard, Snapshot, Trial, run_with_care};
+use crate::shard::{Care, Counts, Ended, Failure, Shard, Snapshot, Trial, run_with_care};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 /// What such a run is given.
@@ -19,6 +19,8 @@ pub struct WithCare {
     pub hash_seed: u64,
     pub monitor: Monitor,
     pub clock: SystemClock,
+    /// The checkpoint at the end.
+    pub taken: Option<Kept>,
 }
 
 /// A pause between two looks at sources that have nothing, and after how many of them without a
@@ -31,7 +33,17 @@ impl WithCare {
     pub fn run(mut self, goal: &Counts, trial: Option<&Trial>) -> Ended {
         let ended = run_with_care(&mut self, goal, trial);
         (0..self.seats.len()).for_each(|shard| self.monitor.end(shard));
-        ended
+        // Nobody waits for a step any more, so this may take its time.
+        match self.taken.take().map_or(Ok(()), |kept| self.keep_taken(kept)) {
+            Ok(()) => ended,
+            Err(error) => {
+                Ended::Failed(Failure { error, place: None, is_of_record: false, turn: 0 })
+            }
+        }
+    }
+
+    fn keep_taken(&self, kept: Kept) -> Result<()> {
+        self.checkpoints.as_ref().map_or(Ok(()), |(_, checkpoints)| checkpoints.keep(kept))
     }
 }
 
@@ -63,10 +75,7 @@ impl Care for WithCare {
     }
 
     fn keep(&mut self, epoch: Epoch, shards: Vec<Snapshot>) -> Result<()> {
-        let hash_seed = self.hash_seed;
-        match &self.checkpoints {
-            Some((_, to)) => to.keep(Kept { epoch, name: None, hash_seed, shards }),
-            None => Ok(()),
-        }
+        self.taken = Some(Kept { epoch, name: None, hash_seed: self.hash_seed, shards });
+        Ok(())
     }
 }

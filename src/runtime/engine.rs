@@ -276,6 +276,7 @@ impl Engine {
             hash_seed: self.config.hash_seed,
             monitor: self.monitor.clone(),
             clock: SystemClock::new(),
+            taken: None,
         };
         let goal = goal.clone();
         let thread = spawn(self.cpus[0], move || run.run(&goal, trial.as_ref()))?;

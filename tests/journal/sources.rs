@@ -229,7 +229,7 @@ fn retention_keeps_what_the_last_two_snapshots_go_on_from() {
 #[test]
 fn a_snapshot_that_is_ahead_of_its_journal_is_refused() {
     let mut saved = Saved::new();
-    saved.put("journalled", &9u64);
+    saved.put("journal", &9u64);
     let mut run = Run::new(3, small());
     run.open(Some(&(saved, 0))).unwrap();
     let error = run.poll(5).unwrap_err().to_string();

@@ -288,14 +288,15 @@ where
 
     fn save(&self, out: &mut Saved) {
         out.at_rest("journalled", self.is_at_rest(), "is making records durable");
-        out.put("journalled", &self.position().0);
+        // As a source that only reads the journal has it, so that it can go on from there.
+        out.put("journal", &self.position().0);
         let [_, last] = self.snapshots.get();
         self.snapshots.set([last, Some(self.position().0)]);
     }
 
     fn load(&mut self, from: &mut Saved) {
         let mut position = 0u64;
-        from.take("journalled", &mut position);
+        from.take("journal", &mut position);
         self.replay.from = Some(position);
         self.complete = Some(position);
     }

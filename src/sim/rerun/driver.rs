@@ -123,7 +123,9 @@ impl Rerun {
         Self { until: Some(position), ..self }
     }
 
-    /// Goes on from a checkpoint: what each shard held.
+    /// Goes on from a checkpoint: what each shard held. One of a live pipeline will do, where the
+    /// source was [`Journalled`](crate::io::journal::Journalled) and is the journal now; sinks
+    /// of the log stand [instead of](crate::sim::LogSink::instead_of) its sinks.
     pub fn from(self, snapshots: Vec<Snapshot>) -> Self {
         Self { from: Some(snapshots), ..self }
     }

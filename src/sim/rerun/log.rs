@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::rc::Rc;
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
 use crate::io::Sink;
 use crate::sim::rerun::Digest;
@@ -88,11 +88,11 @@ impl OutputLog {
 
     /// A sink into this log; `write` appends the text of a result. Line breaks in it are written as
     /// `\n`.
-    pub fn sink<T, F>(&self, write: F) -> LogSink<F>
+    pub fn sink<T, F>(&self, write: F) -> LogSink<T, F>
     where
         F: FnMut(&Record<T>, &mut String) + 'static,
     {
-        LogSink { log: self.clone(), write }
+        LogSink { log: self.clone(), write, instead_of: None }
     }
 
     pub(super) fn begin(&self, shards: usize) -> Result<(), IoError> {
@@ -155,12 +155,22 @@ impl Lines {
 }
 
 /// A sink into an [`OutputLog`].
-pub struct LogSink<F> {
+pub struct LogSink<T, F> {
     log: OutputLog,
     write: F,
+    instead_of: Option<Box<dyn Sink<T>>>,
 }
 
-impl<T: 'static, F: FnMut(&Record<T>, &mut String) + 'static> Sink<T> for LogSink<F> {
+impl<T, F> LogSink<T, F> {
+    /// It stands where a checkpoint of the live pipeline has this sink, which is given nothing: it
+    /// knows what it keeps there. For sinks that keep something, as
+    /// [`AtCheckpoint`](crate::io::AtCheckpoint) does.
+    pub fn instead_of(self, sink: impl Sink<T>) -> Self {
+        Self { instead_of: Some(Box::new(sink)), ..self }
+    }
+}
+
+impl<T: 'static, F: FnMut(&Record<T>, &mut String) + 'static> Sink<T> for LogSink<T, F> {
     fn accept(&mut self, record: Record<T>) -> Result<(), IoError> {
         let mut text = String::new();
         (self.write)(&record, &mut text);
@@ -169,5 +179,14 @@ impl<T: 'static, F: FnMut(&Record<T>, &mut String) + 'static> Sink<T> for LogSin
         }
         self.log.0.borrow_mut().waiting.push(text);
         Ok(())
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.instead_of.iter().for_each(|sink| sink.save(out));
+    }
+
+    /// What that sink held back is shown by whoever has it, or was.
+    fn load(&mut self, from: &mut Saved) {
+        self.instead_of.iter_mut().for_each(|sink| sink.load(from));
     }
 }
