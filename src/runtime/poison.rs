@@ -1,7 +1,7 @@
 //! What becomes of a record that makes the pipeline fail each time.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -191,10 +191,26 @@ impl LetterFile {
     /// What the system said.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let place = path.as_ref().display().to_string();
-        let opened = File::options().append(true).create(true).open(path);
-        let file = opened.map_err(|error| IoError::new("open", place.as_str(), error))?;
+        let file = open(path.as_ref());
+        let file = file.map_err(|error| IoError::new("open", place.as_str(), error))?;
         Ok(Self { place, file })
     }
+}
+
+/// Opens the file, whose name is durable then, at the beginning of a line.
+fn open(path: &Path) -> io::Result<File> {
+    let mut file = File::options().read(true).append(true).create(true).open(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last)?;
+    }
+    if last != *b"\n" {
+        // A crash has cut a line off.
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 impl DeadLetters for LetterFile {
@@ -255,7 +271,13 @@ mod tests {
         for _ in 0..2 {
             LetterFile::open(&path).unwrap().keep(letter(b"x")).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(whole.lines().count(), 2);
+        std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+        LetterFile::open(&path).unwrap().keep(letter(b"x")).unwrap();
+        let lines = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = lines.lines().collect();
+        assert_eq!((lines.len(), lines[2]), (3, lines[0]), "behind one that was cut off");
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -131,8 +131,8 @@ impl<R: BufRead> Groups<R> {
     fn advance(&mut self) -> Result<()> {
         self.next = None;
         match self.reader.next_entry()? {
-            Some(Entry::Result(at, text)) => self.next = Some((at, false, text)),
-            Some(Entry::State(at, text)) => self.next = Some((at, true, text)),
+            Some(Entry::ResultOf(at, text)) => self.next = Some((at, false, text)),
+            Some(Entry::StateBehind(at, text)) => self.next = Some((at, true, text)),
             Some(Entry::Over(state)) => {
                 self.state = Some(state);
                 // Nothing may follow.

@@ -9,9 +9,9 @@ use crate::sim::rerun::{At, Digest};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A result, and the record that it came of.
-    Result(At, String),
+    ResultOf(At, String),
     /// What the shards held behind a record.
-    State(At, String),
+    StateBehind(At, String),
     /// The end of the log: what the shards held then.
     Over(String),
 }
@@ -85,10 +85,10 @@ impl<R: BufRead> LogReader<R> {
             number => At::Record(number.parse().ok()?),
         };
         if digest == "state" {
-            return Some(Entry::State(position, text.to_owned()));
+            return Some(Entry::StateBehind(position, text.to_owned()));
         }
         self.digest.add(format!("{at} {text}\n").as_bytes());
-        (digest == self.digest.to_string()).then(|| Entry::Result(position, text.to_owned()))
+        (digest == self.digest.to_string()).then(|| Entry::ResultOf(position, text.to_owned()))
     }
 
     fn line(&mut self) -> Result<Option<String>> {
