@@ -20,8 +20,9 @@ use super::values;
 use crate::checkpoint::{self, Store, Taken};
 use crate::config::{Config, Shards};
 use crate::dataflow::Epoch;
-use crate::error::{CheckpointError, Error, IoError};
+use crate::error::{CheckpointError, Error, IoError, JournalError};
 use crate::io::Directory;
+use crate::io::journal::{Reader, Sequence};
 use crate::metrics::Counter;
 use crate::shard::Snapshot;
 use crate::sim::{OutputLog, Reran, Rerun};
@@ -98,7 +99,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let rerun = args.state_every.into_iter().fold(rerun, Rerun::state_every);
     let rerun = from.into_iter().fold(rerun, Rerun::from);
     // What is wrong with the journal as such is told before a file is touched.
-    journal::open(directory)?;
+    let mut reader = journal::open(directory)?;
+    if let Some(until) = args.until {
+        find(&mut reader, Sequence(until))?;
+    }
     let log = open(&args.output)?;
     let reran = rerun.run(&log, |p| trades::build(p, directory, args, &log))?;
     if let Some(directory) = &args.save {
@@ -108,6 +112,21 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         true => Ok(()),
         false => print(&summary(&reran, config.shards.count())),
     }
+}
+
+/// Finds out whether there is such a record. What is damaged the replay will tell, once it has come
+/// so far.
+fn find(reader: &mut Reader<Directory>, wanted: Sequence) -> Result<()> {
+    let first = reader.position().0;
+    let gone = match reader.seek(wanted).and_then(|()| reader.read().map(|it| it.is_none())) {
+        Err(error @ JournalError::Gone { .. }) => error,
+        Ok(true) => {
+            let (wanted, end) = (wanted.0, reader.position().0);
+            JournalError::Gone { wanted, first, end }
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::refused(gone))
 }
 
 /// What the replay begins with: the config, and the checkpoint with its number.

@@ -147,6 +147,8 @@ fn what_cannot_be_is_refused() {
         ("replay --journal nowhere", "open nowhere"),
         ("replay --journal .", "no journal"),
         ("replay --journal j --until x", "--until"),
+        ("replay --journal j --until 10", "record 10 is not in the journal, which holds 0 up to"),
+        ("replay --journal j --until 999", "record 999 is not in the journal"),
         ("replay --journal j --shards 0", "--shards 0"),
         ("replay --journal j --window 1s --slide 2s", "--slide"),
         ("replay --journal j --output nowhere/log", "nowhere/log"),
