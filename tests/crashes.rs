@@ -17,6 +17,7 @@ use millstream::io::{AtCheckpoint, MemoryCommits};
 use millstream::join::{after, before};
 use millstream::operators::Order;
 use millstream::state::Stored;
+use millstream::testing::{Said, Script};
 use millstream::{
     KeyContext, Pipeline, Process, Session, Sliding, Stage, Stream, Timer, Timestamp, Tumbling, ns,
 };
@@ -257,17 +258,27 @@ fn bitten<'p>(rows: Stream<'p, Edge<Row>>, place: u32) -> Stream<'p, impl Stage<
         .map(|window| (window.key, window.value))
 }
 
+/// What a shard reads, in so many partitions: all rows, or those that are no poison.
+fn partitions(rows: &[Row], count: usize, with_poison: bool) -> Script<Row> {
+    let of = |partition: usize| {
+        let rows = rows.iter().enumerate().filter(move |(n, _)| n % count == partition);
+        let rows = rows.filter(|(_, row)| with_poison || row.value != POISON);
+        rows.map(|(_, row)| Said::Record(row.at, *row)).collect::<Vec<_>>()
+    };
+    Script::partitions((0..count).map(of))
+}
+
 /// What is shown in a world of crashes, in an order of its own, and how many rows were set aside.
 fn shown_without_poison(
     world: &World,
-    inputs: &[Vec<Row>],
+    source: impl Fn(usize) -> Script<Row>,
     (place, crashes): (u32, u32),
 ) -> (Vec<(Timestamp, (u64, i64))>, usize) {
     let commits = MemoryCommits::new();
     let simulation = world.simulation().crashing(crashes).setting_aside();
     let outcome = simulation
         .run(|p: Pipeline<'_>| {
-            let rows = p.source(memory(&inputs[p.shard()]));
+            let rows = p.source(source(p.shard()));
             let rows = rows.event_time(at, disordered(DISORDER)).boxed();
             bitten(rows, place).sink(AtCheckpoint::new(commits.of(p.shard()), 100_000));
             Ok(())
@@ -300,13 +311,11 @@ fn poison_is_set_aside_whatever_crashes() {
                 poison += usize::from(stays);
             }
         }
-        let place = rng.u32(..3);
-        let healthy = |rows: &Vec<Row>| -> Vec<Row> {
-            rows.iter().copied().filter(|row| row.value != POISON).collect()
-        };
-        let without: Vec<_> = inputs.iter().map(healthy).collect();
-        let (want, none) = shown_without_poison(&world, &without, (place, 0));
-        let (got, set_aside) = shown_without_poison(&world, &inputs, (place, rng.u32(..4)));
+        let (place, count) = (rng.u32(..3), [1, 3][rng.usize(..2)]);
+        let healthy = |shard: usize| partitions(&inputs[shard], count, false);
+        let all = |shard: usize| partitions(&inputs[shard], count, true);
+        let (want, none) = shown_without_poison(&world, healthy, (place, 0));
+        let (got, set_aside) = shown_without_poison(&world, all, (place, rng.u32(..4)));
         assert_eq!((none, set_aside), (0, poison));
         assert_eq!(got, want);
     });
