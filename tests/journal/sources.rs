@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use fastrand::Rng;
-use millstream::dataflow::Saved;
+use millstream::dataflow::{Epoch, Saved};
 use millstream::disk;
 use millstream::error::IoError;
 use millstream::io::journal::{
@@ -223,6 +223,27 @@ fn retention_keeps_what_the_last_two_snapshots_go_on_from() {
         assert_eq!(polled.is_ok(), number >= 2, "of the last two, number {number}: {polled:?}");
         let again = run.seen.len().min(seen.len());
         assert_eq!(run.seen[..again], seen[..again]);
+    }
+}
+
+/// After a crash sinks hear once more that the checkpoint is complete, and sources with them.
+#[test]
+fn retention_keeps_what_the_checkpoint_goes_on_from_that_was_restored() {
+    let mut run = Run::new(3, Settings { bytes_max: Some(128 << 10), ..small() });
+    run.open(None).unwrap();
+    (0..50).for_each(|_| _ = run.poll(100).unwrap());
+    let snapshot = loop {
+        run.poll(0).unwrap();
+        if let Some(snapshot) = run.snapshot() {
+            break snapshot;
+        }
+    };
+    for _ in 0..2 {
+        run.source = None;
+        run.open(Some(&snapshot)).unwrap();
+        run.source().on_complete(Epoch(1));
+        (0..1_000).for_each(|_| _ = run.poll(100).unwrap());
+        assert!(run.seen.len() > snapshot.1, "it goes on");
     }
 }
 

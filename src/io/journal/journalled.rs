@@ -282,7 +282,8 @@ where
 
     fn on_complete(&mut self, epoch: Epoch) {
         let [_, last] = self.snapshots.get();
-        self.complete = last;
+        // After a restore it is told before there is a snapshot of this one.
+        self.complete = last.or(self.complete);
         self.source.on_complete(epoch);
     }
 
