@@ -68,6 +68,10 @@ pub trait Giver {
     /// Tells how far event time has come with what was given last.
     fn tell(&mut self, cx: &mut Context);
 
+    /// Drives the source after a failure. Returns whether all that it has given would come again,
+    /// or nothing more can be done for that.
+    fn put_to_rest(&mut self, now: Timestamp) -> bool;
+
     /// The record that the last [`give`](Self::give) handed on; none if it had not come so far.
     fn given(&self) -> Option<&Given>;
 }

@@ -65,6 +65,18 @@ pub fn spawn<T: Send + 'static>(
         .map_err(|error| executor_error("start", &error))
 }
 
+/// How long a shard that has stopped waits for its sources to make durable what they have given.
+const REST_MAX: Duration = Duration::from_millis(250);
+
+/// Lets the sources of a shard that has stopped make durable what they took from the world, so that
+/// it comes again when the pipeline begins again.
+fn put_to_rest(shard: &mut Shard, clock: &SystemClock) {
+    let until = clock.now() + REST_MAX;
+    while !shard.put_to_rest(clock.now()) && clock.now() < until {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
 /// An executor failed.
 pub fn executor_error(action: &'static str, error: &dyn std::error::Error) -> Error {
     IoError::new(action, "the executor of a shard", std::io::Error::other(error.to_string())).into()
@@ -111,6 +123,10 @@ impl Seat {
             warm_at: warm.then(|| self.clock.now() + self.warm_up),
         };
         driver.run();
+        let _ = caught(self.index, || {
+            put_to_rest(&mut driver.shard, &self.clock);
+            Ok(())
+        });
         let counts = driver.shard.counts();
         let shard = &driver.shard;
         let worst = shard.worst_step();

@@ -113,6 +113,9 @@ pub fn run_with_care(care: &mut impl Care, goal: &Counts, trial: Option<&Trial>)
         Err(Error::Panic { shard, message: panic_message(panic.as_ref()) })
     });
     let place = lockstep.as_mut().and_then(Lockstep::record);
+    if let Some(lockstep) = &mut lockstep {
+        let _ = catch_unwind(AssertUnwindSafe(|| put_to_rest(care, lockstep)));
+    }
     let is_of_record = lockstep.is_some_and(|it| it.is_of_record());
     match result {
         Ok(()) => Ended::Past(place),
@@ -176,6 +179,17 @@ impl Run<'_> {
 fn settle(care: &mut impl Care, lockstep: &mut Lockstep) -> Result<()> {
     while !lockstep.round(care.now())?.is_none() && !care.is_stopped() {}
     Ok(())
+}
+
+/// Lets sources make durable what they took from the world.
+fn put_to_rest(care: &mut impl Care, lockstep: &mut Lockstep) {
+    let mut times = 0;
+    while !lockstep.put_to_rest(care.now()) {
+        times += 1;
+        if !care.waits(times) {
+            return;
+        }
+    }
 }
 
 /// Takes a checkpoint, so that what was found out need not be found out again.

@@ -197,6 +197,13 @@ impl Lockstep {
         })
     }
 
+    /// Drives all sources after a failure: see [`Shard::put_to_rest`].
+    pub fn put_to_rest(&mut self, now: Timestamp) -> bool {
+        let mut is_at_rest = true;
+        self.shards.iter_mut().for_each(|shard| is_at_rest &= shard.put_to_rest(now));
+        is_at_rest
+    }
+
     /// Begins a checkpoint on all shards. Step until [`take_checkpoint`](Self::take_checkpoint) has
     /// it.
     pub fn begin_checkpoint(&mut self, epoch: Epoch) {
@@ -238,6 +245,15 @@ impl Shard {
     /// The source of a stage, if it begins at one.
     pub fn giver(&mut self, stage: usize) -> Option<&mut dyn Giver> {
         self.stages.get_mut(stage)?.runnable.giver()
+    }
+
+    /// Drives its sources after a failure: what they have taken from the world and given may not be
+    /// durable yet, and would be lost with them. Returns whether they need no more of that.
+    pub fn put_to_rest(&mut self, now: Timestamp) -> bool {
+        let mut is_at_rest = true;
+        let givers = self.stages.iter_mut().filter_map(|stage| stage.runnable.giver());
+        givers.for_each(|giver| is_at_rest &= giver.put_to_rest(now));
+        is_at_rest
     }
 
     /// The first step of a stage, as the plan calls it.

@@ -3,6 +3,7 @@
 use crate::dataflow::{Ask, Context, GHOST, Gave, Given, Giver, Operator, Pressure, Record, Work};
 use crate::io::{Polled, Source};
 use crate::operators::source::{SourceStage, latest};
+use crate::time::Timestamp;
 
 impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
     /// How many records it may be asked for: up to the next one that is left out.
@@ -172,6 +173,10 @@ impl<S: Source, N: Operator<S::Out>> Giver for SourceStage<S, N> {
             cx.ingress = cx.now;
             self.conclude(polled, emitted, cx);
         }
+    }
+
+    fn put_to_rest(&mut self, now: Timestamp) -> bool {
+        self.source.drive(now).is_err() || self.source.is_at_rest()
     }
 
     fn given(&self) -> Option<&Given> {
