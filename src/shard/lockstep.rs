@@ -41,7 +41,6 @@ pub struct Lockstep {
     is_of_record: bool,
     /// How sources are asked for records.
     ask: Ask,
-    steps: u64,
 }
 
 impl Lockstep {
@@ -53,15 +52,7 @@ impl Lockstep {
             givers.extend(sources.map(|stage| (index, stage.index)));
         }
         let turn = givers.len().saturating_sub(1);
-        Self {
-            shards,
-            givers,
-            turn,
-            at_work: 0,
-            is_of_record: false,
-            ask: Ask::default(),
-            steps: 0,
-        }
+        Self { shards, givers, turn, at_work: 0, is_of_record: false, ask: Ask::default() }
     }
 
     /// Says how sources are asked for records.
@@ -93,11 +84,6 @@ impl Lockstep {
     /// The time of the last step of the shard that is at work.
     pub fn now(&self) -> Timestamp {
         self.shards.get(self.at_work).map_or(Timestamp::MIN, Shard::now)
-    }
-
-    /// How many steps the shards took together.
-    pub fn steps(&self) -> u64 {
-        self.steps
     }
 
     /// Whether every input has ended and everything has left the shards.
@@ -165,7 +151,6 @@ impl Lockstep {
         let mut work = Work::NONE;
         for index in 0..self.shards.len() {
             self.at_work = index;
-            self.steps += 1;
             work += self.shards[index].step_apart(now);
             self.shards[index].take_failure().map_or(Ok(()), Err)?;
         }

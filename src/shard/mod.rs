@@ -12,10 +12,11 @@ mod snapshot;
 mod step;
 mod worst;
 
-pub use careful::{Care, Counts, Ended, Failure, Trial, beyond, run_with_care};
+pub(crate) use careful::{Care, Counts, Ended, Failure, Trial, beyond, run_with_care};
 pub use embed::{Input, InputSource, Output};
-pub use lockstep::{Lockstep, Place};
-pub use search::{Search, Verdict};
+pub(crate) use lockstep::Lockstep;
+pub use lockstep::Place;
+pub(crate) use search::{Search, Verdict};
 pub use snapshot::Snapshot;
 pub use step::{Latencies, Shard};
 pub use worst::{StageWork, WorstStep};
