@@ -152,7 +152,7 @@ mod tests {
         let mut log = Log::new(0, 20 << 10, 1);
         let mut cursor = log.end();
         (0..3).for_each(|byte| add(&mut log, byte, 20 << 10));
-        let mut got = Vec::new();
+        let mut got: Vec<u8> = Vec::new();
         loop {
             let rest = log.rest(&mut cursor).to_vec();
             if rest.is_empty() {
