@@ -97,7 +97,7 @@
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
 //! - No dependency named in two places. Each has one file or room that wraps it: glommio in
 //!   `runtime/`, rtrb in `exchange/`, hdrhistogram in `metrics/histogram.rs`.
-//! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/`, `disk/` and
+//! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/`, `disk/`, `net/` and
 //!   `runtime/`.
 //!
 //! # Where to start
@@ -132,6 +132,8 @@ pub mod join;
 pub mod lookup;
 pub mod memory;
 pub mod metrics;
+#[cfg(feature = "net")]
+pub mod net;
 pub mod operators;
 #[cfg(feature = "runtime")]
 pub mod runtime;

@@ -75,7 +75,7 @@ const NOT_HOT: &[&str] = &[
 const NOWHERE: &[&str] = &["todo!", "unimplemented!", "dbg!"];
 
 /// Rooms where `unsafe` may be.
-const UNSAFE_ROOMS: &[&str] = &["memory", "state", "exchange", "runtime", "disk"];
+const UNSAFE_ROOMS: &[&str] = &["memory", "state", "exchange", "runtime", "disk", "net"];
 
 const LINE_MAX: usize = 100;
 const FILE_MAX: usize = 500;

@@ -6,6 +6,7 @@
 mod codec;
 pub mod csv;
 mod directory;
+mod framing;
 mod gate;
 mod generator;
 mod iter;
@@ -20,12 +21,13 @@ mod storage;
 
 pub use codec::{Codec, CodecOf, codec};
 pub use directory::Directory;
+pub use framing::{Fixed, Framing, LengthPrefixed, Lines, Split};
 pub use gate::{AtCheckpoint, Commit, MemoryCommits};
 pub use generator::Generator;
 pub use iter::IterSource;
 pub use legible::Legible;
 pub use memory::{Callback, MemorySink, MemorySource, callback};
 pub use replay::{Pace, Replay};
-pub use sink::Sink;
+pub use sink::{Driven, Sink};
 pub use source::{Polled, Source};
 pub use storage::{Done, Files, Storage, Write, is_full};

@@ -57,10 +57,27 @@ pub trait Sink<In>: 'static {
         Ok(false)
     }
 
+    /// What the shard drives in every step beside the records, also in those without any: sockets,
+    /// say. Asked once, when the pipeline is built.
+    fn driven(&mut self) -> Option<Box<dyn Driven>> {
+        None
+    }
+
     /// Copies into a snapshot what it must know to go on. Nothing by default: what has been written
     /// is in the world, where a restore does not take it back.
     fn save(&self, _out: &mut Saved) {}
 
     /// Takes what [`save`](Self::save) put in.
     fn load(&mut self, _from: &mut Saved) {}
+}
+
+/// The part of a sink that goes on without records: see [`Sink::driven`]. It shares what it needs
+/// with the sink.
+pub trait Driven: 'static {
+    /// Looks after what is under way, without waiting; returns how much it did.
+    fn drive(&mut self, now: Timestamp) -> Result<u64, IoError>;
+
+    /// Whether the sink has been told of the end of the stream, and all of it is where it belongs.
+    /// The shard is not done before.
+    fn is_done(&self) -> bool;
 }

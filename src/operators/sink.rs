@@ -1,10 +1,11 @@
 //! Where a stage ends: a sink.
 
 use crate::dataflow::{
-    Checkpoint, Context, Operator, Pressure, Record, SINK, Saved, Stage, Stream, Work,
+    Checkpoint, Context, Epoch, Operator, Pressure, Record, Runnable, SINK, Saved, Stage, Stream,
+    Work,
 };
 use crate::error::IoError;
-use crate::io::{Sink, callback};
+use crate::io::{Driven, Sink, callback};
 use crate::time::Watermark;
 
 impl<S: Stage> Stream<'_, S> {
@@ -33,10 +34,46 @@ impl<S: Stage> Stream<'_, S> {
         self.sink_named(&format!("{SINK} for_each"), callback(f));
     }
 
-    pub(crate) fn sink_named(self, label: &str, sink: impl Sink<S::Out>) {
-        self.pipeline.node(label, &[self.node]);
+    pub(crate) fn sink_named(self, label: &str, mut sink: impl Sink<S::Out>) {
+        let node = self.pipeline.node(label, &[self.node]);
+        if let Some(driven) = sink.driven() {
+            self.pipeline.add_stage(node, Box::new(Beside(driven)));
+        }
         self.end(SinkOperator { sink, taken: 0, commits: false, pressure: Pressure::Clear });
     }
+}
+
+/// What a sink does beside the records, as the shard runs it.
+struct Beside(Box<dyn Driven>);
+
+impl Runnable for Beside {
+    fn drain(&mut self, cx: &mut Context) -> Work {
+        match self.0.drive(cx.now) {
+            Ok(done) => Work(done),
+            Err(error) => {
+                cx.fail(error);
+                Work::NONE
+            }
+        }
+    }
+
+    fn poll(&mut self, _cx: &mut Context) -> Work {
+        Work::NONE
+    }
+
+    fn is_done(&self) -> bool {
+        self.0.is_done()
+    }
+
+    /// No barrier passes here.
+    fn is_at(&self, _barrier: Epoch) -> bool {
+        true
+    }
+
+    fn on_checkpoint(&mut self, _checkpoint: Checkpoint, _cx: &mut Context) {}
+
+    /// The sink itself keeps what is to be kept.
+    fn save(&self, _out: &mut Saved) {}
 }
 
 struct SinkOperator<K> {

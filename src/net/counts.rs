@@ -1,0 +1,84 @@
+//! What happened on the wire, counted by reason.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Something that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Connections that were taken in.
+    Accepted,
+    /// Connections that were closed at once, since there were as many as there may be.
+    Refused,
+    /// Times that the system could not accept: it may have no descriptors left.
+    NotAccepted,
+    /// Connections that are over, however they ended.
+    Closed,
+    /// Connections that broke: a reset, a peer that does not answer.
+    Broken,
+    /// Connections that ended within a record.
+    CutShort,
+    /// Connections closed because nothing came for too long.
+    Idle,
+    /// Connections closed because one record took too long to come.
+    Slow,
+    /// Connections closed because no record could be found: too long, or garbage.
+    Garbage,
+    /// Records that did not decode.
+    Malformed,
+    /// Bytes received.
+    BytesIn,
+    /// Bytes sent.
+    BytesOut,
+    /// Records that a slow or absent peer did not get, over all peers.
+    Dropped,
+    /// Subscribers that were closed because they were too slow.
+    TooSlow,
+    /// Attempts to connect that failed.
+    NotConnected,
+}
+
+const COUNTS: usize = Count::NotConnected as usize + 1;
+
+/// Counts that a source or sink adds to and anybody reads. Clones are the same counts.
+///
+/// ```
+/// use millstream::net::{Count, Counts};
+///
+/// let counts = Counts::default();
+/// assert_eq!(counts.get(Count::Accepted), 0);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Counts(Arc<[AtomicU64; COUNTS]>);
+
+impl Counts {
+    /// How often it happened, or how many there were.
+    pub fn get(&self, count: Count) -> u64 {
+        self.0[count as usize].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, count: Count, more: u64) {
+        self.0[count as usize].fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+/// Why a record was left out or a connection closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The byte of the connection, from 0, at which the record begins that it is about.
+    pub offset: u64,
+    /// What it is counted as.
+    pub count: Count,
+    /// In words.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}: {}", self.peer, self.offset, self.reason)
+    }
+}

@@ -1,0 +1,224 @@
+//! Sockets on epoll: the kernel says which are ready, and each is read and written by a call.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+
+use nix::sys::epoll::{
+    Epoll as Descriptor, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout,
+};
+use nix::sys::socket::{MsgFlags, send};
+
+use crate::net::pool::Pool;
+use crate::net::wire::{Event, Shape};
+use crate::time::Timestamp;
+
+/// What the listening socket is known by.
+const LISTENER: u64 = u64::MAX;
+
+/// Connections accepted, and sockets read, at most in one turn.
+const TURN: usize = 64;
+
+/// A connection, and what is known of it.
+#[derive(Default)]
+struct Slot {
+    stream: Option<TcpStream>,
+    receives: bool,
+    /// There may be bytes that were not read.
+    readable: bool,
+    /// It is among those that are to be read.
+    queued: bool,
+    waits_to_write: bool,
+}
+
+/// The sockets, and what they are read into.
+pub struct Epoll {
+    epoll: Descriptor,
+    ready: Vec<EpollEvent>,
+    pool: Pool,
+    free: Vec<u16>,
+    slots: Vec<Slot>,
+    vacant: Vec<usize>,
+    readable: VecDeque<usize>,
+    events: VecDeque<Event>,
+    listener: Option<TcpListener>,
+}
+
+impl Epoll {
+    /// # Errors
+    /// What the system said.
+    pub fn new(shape: Shape) -> io::Result<Self> {
+        let buffers = shape.buffers.max(1);
+        Ok(Self {
+            epoll: Descriptor::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            ready: vec![EpollEvent::empty(); TURN],
+            pool: Pool::new(buffers, shape.buffer_bytes),
+            free: (0..buffers).collect(),
+            slots: (0..shape.slots).map(|_| Slot::default()).collect(),
+            vacant: (0..shape.slots).rev().collect(),
+            readable: VecDeque::with_capacity(shape.slots),
+            events: VecDeque::with_capacity(shape.slots + 3 * TURN),
+            listener: None,
+        })
+    }
+
+    pub fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        self.epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    pub fn stop_listening(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            let _ = self.epoll.delete(&listener);
+        }
+    }
+
+    pub fn adopt(&mut self, stream: TcpStream) -> io::Result<usize> {
+        let slot = self.vacant.pop().ok_or(ErrorKind::QuotaExceeded)?;
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLOUT | EpollFlags::EPOLLRDHUP;
+        let event = EpollEvent::new(flags | EpollFlags::EPOLLET, slot as u64);
+        let added = stream.set_nonblocking(true);
+        if let Err(error) = added.and_then(|()| Ok(self.epoll.add(&stream, event)?)) {
+            self.vacant.push(slot);
+            return Err(error);
+        }
+        let queued = self.slots[slot].queued;
+        self.slots[slot] = Slot { stream: Some(stream), queued, ..Slot::default() };
+        Ok(slot)
+    }
+
+    pub fn stream(&self, slot: usize) -> Option<&TcpStream> {
+        self.slots.get(slot)?.stream.as_ref()
+    }
+
+    pub fn receive(&mut self, slot: usize) {
+        if let Some(it) = self.slots.get_mut(slot) {
+            (it.receives, it.readable) = (true, true);
+            self.queue(slot);
+        }
+    }
+
+    fn queue(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.slots[slot].queued, true) {
+            self.readable.push_back(slot);
+        }
+    }
+
+    #[inline]
+    pub fn received(&self, buffer: u16, bytes: usize) -> &[u8] {
+        // SAFETY: nothing is read into a buffer before it is given back.
+        unsafe { self.pool.get(buffer, bytes) }
+    }
+
+    pub fn give_back(&mut self, buffer: u16) {
+        self.free.push(buffer);
+    }
+
+    /// # Safety
+    /// None is needed: the bytes are sent, or not, before it returns.
+    pub unsafe fn send(&mut self, slot: usize, bytes: &[u8]) {
+        let Some(stream) = self.stream(slot) else { return };
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        let result = send(stream.as_raw_fd(), bytes, flags).map_err(io::Error::from);
+        self.events.push_back(Event::Sent { slot, result });
+    }
+
+    pub fn await_writable(&mut self, slot: usize) {
+        if let Some(it) = self.slots.get_mut(slot) {
+            it.waits_to_write = true;
+        }
+    }
+
+    /// What had come for it is forgotten.
+    pub fn close(&mut self, slot: usize) {
+        let Some(stream) = self.slots.get_mut(slot).and_then(|it| it.stream.take()) else { return };
+        let _ = self.epoll.delete(&stream);
+        let _ = stream.shutdown(Shutdown::Both);
+        for _ in 0..self.events.len() {
+            let Some(event) = self.events.pop_front() else { break };
+            match event {
+                Event::Received { slot: its, buffer, .. } if its == slot => self.free.push(buffer),
+                Event::Ended { slot: its, .. } | Event::Sent { slot: its, .. } if its == slot => {}
+                Event::Writable { slot: its } if its == slot => {}
+                other => self.events.push_back(other),
+            }
+        }
+        self.vacant.push(slot);
+    }
+
+    pub fn drive(&mut self, _now: Timestamp) {
+        let ready = self.epoll.wait(&mut self.ready, EpollTimeout::ZERO).unwrap_or(0);
+        for at in 0..ready {
+            let event = self.ready[at];
+            match event.data() {
+                LISTENER => self.accept(),
+                slot => self.on_ready(slot as usize, event.events()),
+            }
+        }
+        for _ in 0..self.readable.len().min(TURN) {
+            if self.free.is_empty() {
+                break;
+            }
+            let Some(slot) = self.readable.pop_front() else { break };
+            self.slots[slot].queued = false;
+            self.read(slot);
+        }
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..TURN {
+            match self.listener.as_ref().map(TcpListener::accept) {
+                Some(Ok((stream, _))) => self.events.push_back(Event::Accepted(stream)),
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
+                Some(Err(_)) => return self.events.push_back(Event::NotAccepted),
+                None => return,
+            }
+        }
+    }
+
+    fn on_ready(&mut self, slot: usize, flags: EpollFlags) {
+        let Some(it) = self.slots.get_mut(slot) else { return };
+        let broken = EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP;
+        if flags.intersects(EpollFlags::EPOLLOUT | broken) && it.waits_to_write {
+            it.waits_to_write = false;
+            self.events.push_back(Event::Writable { slot });
+        }
+        if flags.intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | broken) && it.receives {
+            it.readable = true;
+            self.queue(slot);
+        }
+    }
+
+    fn read(&mut self, slot: usize) {
+        let it = &mut self.slots[slot];
+        let (Some(stream), true, true) = (&mut it.stream, it.receives, it.readable) else { return };
+        let Some(buffer) = self.free.pop() else { return };
+        // SAFETY: it was free.
+        let result = stream.read(unsafe { self.pool.get_mut(buffer) });
+        if !matches!(result, Ok(1..)) {
+            self.free.push(buffer);
+            it.readable = false;
+        }
+        let event = match result {
+            Ok(0) => Event::Ended { slot, error: None },
+            Ok(bytes) => Event::Received { slot, buffer, bytes },
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return self.receive(slot),
+            Err(error) => Event::Ended { slot, error: Some(error) },
+        };
+        if matches!(event, Event::Received { .. }) {
+            self.queue(slot);
+        } else {
+            it.receives = false;
+        }
+        self.events.push_back(event);
+    }
+
+    #[inline]
+    pub fn next(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}

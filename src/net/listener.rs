@@ -1,0 +1,122 @@
+//! An address that is listened at.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use nix::sys::socket::sockopt::{ReuseAddr, ReusePort};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
+};
+use std::os::fd::AsRawFd;
+
+use crate::error::{ConfigError, IoError, Result};
+
+/// Connections that the kernel holds before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A TCP address that is listened at, on so many shards: the kernel spreads connections over them.
+///
+/// Made before the engine starts; clones are the same. It outlives the pipeline, so that a restart
+/// finds the address again.
+///
+/// ```
+/// use millstream::net::Listener;
+///
+/// let listener = Listener::on("127.0.0.1:0".parse().unwrap(), 1)?;
+/// assert_ne!(listener.address().port(), 0);
+/// let refused = Listener::on("0.0.0.0:0".parse().unwrap(), 1).unwrap_err().to_string();
+/// assert!(refused.contains("beyond this host"), "{refused}");
+/// # Ok::<(), millstream::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Listener {
+    sockets: Arc<Vec<TcpListener>>,
+    address: SocketAddr,
+    pub(super) state: Arc<State>,
+}
+
+/// What all shards know of it.
+#[derive(Debug, Default)]
+pub struct State {
+    pub stopped: AtomicBool,
+    /// Connections that have come and gone.
+    pub gone: AtomicU64,
+}
+
+impl Listener {
+    /// Listens at an address of this host, on so many shards. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// An address that others can reach, since nobody is asked who they are; and what the system
+    /// said, which may be that the port is in use.
+    pub fn on(address: SocketAddr, shards: usize) -> Result<Self> {
+        loopback_only(address)?;
+        Self::reachable(address, shards)
+    }
+
+    /// The same, and others may reach it. Whoever does can send, or read, everything: put it where
+    /// only friends are.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn reachable(address: SocketAddr, shards: usize) -> Result<Self> {
+        let failed = |cause| IoError::new("listen at", address.to_string(), cause);
+        // Alone first: sockets that share a port would also share it with another process.
+        let alone = TcpListener::bind(address).map_err(failed)?;
+        let address = alone.local_addr().map_err(failed)?;
+        let sockets = match shards {
+            0 | 1 => vec![alone],
+            _ => {
+                drop(alone);
+                let shared = (0..shards).map(|_| listen_together(address));
+                shared.collect::<std::io::Result<_>>().map_err(failed)?
+            }
+        };
+        Ok(Self { sockets: Arc::new(sockets), address, state: Arc::default() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it: nobody is accepted any more, and sources end what they read when all that has come
+    /// is decoded.
+    pub fn stop(&self) {
+        self.state.stopped.store(true, Ordering::Release);
+    }
+
+    /// The socket of one shard.
+    pub(super) fn socket(&self, shard: usize) -> Result<TcpListener> {
+        let failed = |cause| IoError::new("listen at", self.address.to_string(), cause);
+        let Some(socket) = self.sockets.get(shard) else {
+            let reason = format!("it was made for {}", self.sockets.len());
+            return Err(ConfigError::setting("shard of a listener", shard, reason).into());
+        };
+        Ok(socket.try_clone().map_err(failed)?)
+    }
+}
+
+/// # Errors
+/// An address that is not this host's own.
+pub fn loopback_only(address: SocketAddr) -> Result<(), ConfigError> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let reason = "reaches beyond this host, and there is no authentication: use a loopback \
+                  address, or say `reachable` where nobody but friends is";
+    Err(ConfigError::setting("address", address, reason))
+}
+
+/// One of several sockets at one port.
+fn listen_together(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket: OwnedFd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, ReuseAddr, &true)?;
+    setsockopt(&socket, ReusePort, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
+    listen(&socket, Backlog::new(BACKLOG)?)?;
+    Ok(TcpListener::from(socket))
+}

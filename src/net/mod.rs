@@ -1,0 +1,41 @@
+//! The wire: records in and out by TCP, without a thread beside the shard.
+//!
+//! A [`Listener`] is made before the engine starts, so that an address that cannot be had is an
+//! error there. On each shard a [`TcpSource`] reads what connects, and a [`TcpSink`] serves
+//! subscribers, or connects out. Where a record ends says a [`Framing`](crate::io::Framing), what
+//! it is made of a [`Codec`](crate::io::Codec).
+//!
+//! There are two ways to serve sockets, and each source and sink takes the best that works:
+//!
+//! | [`Rung`] | how |
+//! |---|---|
+//! | `Ring` | an io_uring of its own: multishot accept and receive, sends of a batch in one call |
+//! | `Epoll` | epoll, and a call for each read and write |
+//!
+//! Neither makes a shard wait. The ring is entered only when there is something to begin or the
+//! ring says that something has happened. Bytes are received into a fixed number of buffers and
+//! decoded there. A buffer is free again when all in it is decoded; when none is free nothing is
+//! received, and the peer's window closes: backpressure takes no memory.
+//!
+//! There is no authentication yet, so all this is for the host itself: an address beyond it is
+//! refused unless that is asked for by name.
+//!
+//! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
+
+mod counts;
+mod epoll;
+mod listener;
+mod log;
+mod outlet;
+mod peer;
+mod pool;
+mod ring;
+mod sink;
+mod source;
+mod wire;
+
+pub use counts::{Count, Counts, Problem};
+pub use listener::Listener;
+pub use sink::{Away, Sending, Slow, TcpSink};
+pub use source::{Receiving, TcpSource};
+pub use wire::Rung;

@@ -1,0 +1,222 @@
+//! One connection of a source: what has come and is not yet decoded.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::io::{Codec, Framing, Split};
+use crate::net::counts::Count;
+use crate::net::wire::Wire;
+use crate::time::Timestamp;
+
+/// What is added to a record that is in two buffers, at least: more than once a buffer is rare.
+const CARRY: usize = 256;
+
+/// What was received into one buffer.
+#[derive(Clone, Copy, Default)]
+pub struct Chunk {
+    pub start: usize,
+    pub end: usize,
+    pub at: Timestamp,
+    /// The buffer with what came next on the same connection.
+    pub next: Option<u16>,
+}
+
+/// One connection.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub open: bool,
+    /// The first and the last buffer of what is not decoded.
+    chunks: Option<(u16, u16)>,
+    /// It is among those that have something to be decoded.
+    pub queued: bool,
+    /// The beginning of a record whose end is in another buffer, or has not come.
+    carry: Vec<u8>,
+    /// Where the frame begins that comes next.
+    pub offset: u64,
+    /// When something came last.
+    pub heard: Timestamp,
+    /// When the record began that is not whole.
+    pub began: Option<Timestamp>,
+    /// Nothing more will come, and why.
+    pub ended: Option<Option<io::Error>>,
+}
+
+/// How far decoding came.
+pub enum Decoded {
+    /// As far as it was let.
+    Cut,
+    /// All that there was.
+    All,
+    /// No record could be found, and why.
+    Lost(String),
+}
+
+/// What decoding needs beside the connection.
+pub struct Desk<'a, F, C> {
+    pub wire: &'a mut Wire,
+    pub chunks: &'a mut [Chunk],
+    pub framing: &'a mut F,
+    pub codec: &'a mut C,
+}
+
+impl Peer {
+    pub fn new() -> Self {
+        Self {
+            address: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            open: false,
+            chunks: None,
+            queued: false,
+            carry: Vec::new(),
+            offset: 0,
+            heard: Timestamp::MIN,
+            began: None,
+            ended: None,
+        }
+    }
+
+    /// Somebody new has this place.
+    pub fn begin(&mut self, address: SocketAddr, now: Timestamp) {
+        let (carry, queued) = (std::mem::take(&mut self.carry), self.queued);
+        *self = Self { address, open: true, carry, queued, heard: now, ..Self::new() };
+        self.carry.clear();
+    }
+
+    /// Bytes came.
+    pub fn push(&mut self, buffer: u16, chunk: Chunk, chunks: &mut [Chunk]) {
+        self.heard = chunk.at;
+        chunks[usize::from(buffer)] = chunk;
+        match &mut self.chunks {
+            Some((_, last)) => {
+                chunks[usize::from(*last)].next = Some(buffer);
+                *last = buffer;
+            }
+            none => *none = Some((buffer, buffer)),
+        }
+    }
+
+    /// When what is to be decoded next came.
+    pub fn came_at(&self, chunks: &[Chunk]) -> Option<Timestamp> {
+        self.chunks.map(|(first, _)| chunks[usize::from(first)].at)
+    }
+
+    /// Whether a record has begun that is not whole.
+    pub fn is_within_a_record(&self) -> bool {
+        !self.carry.is_empty()
+    }
+
+    /// Gives back the first buffer.
+    fn pop(&mut self, wire: &mut Wire, chunks: &[Chunk]) {
+        if let Some((first, last)) = self.chunks {
+            self.chunks = chunks[usize::from(first)].next.map(|next| (next, last));
+            wire.give_back(first);
+        }
+    }
+
+    /// Forgets what has come.
+    pub fn clear(&mut self, wire: &mut Wire, chunks: &[Chunk]) {
+        while self.chunks.is_some() {
+            self.pop(wire, chunks);
+        }
+        self.carry.clear();
+        (self.open, self.ended, self.began) = (false, None, None);
+    }
+
+    /// Decodes at most `left` records; `each` is told of every one, with where it begins.
+    pub fn decode<F: Framing, C: Codec>(
+        &mut self,
+        desk: &mut Desk<'_, F, C>,
+        left: &mut usize,
+        each: &mut impl FnMut(Result<C::Value, String>, u64),
+    ) -> Decoded {
+        while let Some((buffer, _)) = self.chunks {
+            let Chunk { start, end, at, .. } = desk.chunks[usize::from(buffer)];
+            let bytes = &desk.wire.received(buffer, end)[start..];
+            if bytes.is_empty() {
+                self.pop(desk.wire, desk.chunks);
+                continue;
+            }
+            if *left == 0 {
+                return Decoded::Cut;
+            }
+            let split = match self.carry.is_empty() {
+                true => self.in_place(bytes, at, desk.framing, desk.codec, left, each),
+                false => self.in_carry(bytes, desk.framing, desk.codec, left, each),
+            };
+            match split {
+                Ok(used) => desk.chunks[usize::from(buffer)].start += used,
+                Err(reason) => return Decoded::Lost(reason),
+            }
+        }
+        Decoded::All
+    }
+
+    /// Decodes what is whole where it is, and carries the rest; returns how much that is.
+    #[inline]
+    fn in_place<F: Framing, C: Codec>(
+        &mut self,
+        bytes: &[u8],
+        at: Timestamp,
+        framing: &mut F,
+        codec: &mut C,
+        left: &mut usize,
+        each: &mut impl FnMut(Result<C::Value, String>, u64),
+    ) -> Result<usize, String> {
+        let mut used = 0;
+        while *left > 0 && used < bytes.len() {
+            let rest = &bytes[used..];
+            match framing.split(rest, 0)? {
+                Split::Frame { start, end, total } => {
+                    each(codec.decode(&rest[start..end]), self.offset);
+                    used += total;
+                    self.offset += total as u64;
+                    *left -= 1;
+                }
+                Split::More(_) => {
+                    self.carry.extend_from_slice(rest);
+                    self.began = Some(at);
+                    return Ok(bytes.len());
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// Goes on with the record that has begun; returns how much of these bytes it took.
+    fn in_carry<F: Framing, C: Codec>(
+        &mut self,
+        bytes: &[u8],
+        framing: &mut F,
+        codec: &mut C,
+        left: &mut usize,
+        each: &mut impl FnMut(Result<C::Value, String>, u64),
+    ) -> Result<usize, String> {
+        let (before, mut used) = (self.carry.len(), 0);
+        let mut wanted = CARRY;
+        loop {
+            let seen = self.carry.len();
+            let more = &bytes[used..bytes.len().min(used + wanted)];
+            self.carry.extend_from_slice(more);
+            used += more.len();
+            match framing.split(&self.carry, seen)? {
+                Split::Frame { start, end, total } => {
+                    each(codec.decode(&self.carry[start..end]), self.offset);
+                    self.carry.clear();
+                    (self.began, self.offset) = (None, self.offset + total as u64);
+                    *left -= 1;
+                    return Ok(total - before);
+                }
+                Split::More(_) if used == bytes.len() => return Ok(used),
+                Split::More(more) => wanted = more.max(CARRY),
+            }
+        }
+    }
+}
+
+/// How the end of a connection is counted.
+pub fn counted_end(error: &Option<io::Error>, within: bool) -> (Option<Count>, String) {
+    match error {
+        Some(error) => (Some(Count::Broken), error.to_string()),
+        None if within => (Some(Count::CutShort), "it ends within a record".to_owned()),
+        None => (None, String::new()),
+    }
+}

@@ -1,0 +1,347 @@
+//! Sockets on an io_uring: connections and bytes come by themselves, into buffers that the kernel
+//! chooses.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::types::{BufRingEntry, CancelBuilder, Fd};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use nix::libc;
+use nix::sys::socket::shutdown;
+
+use crate::net::pool::{Pages, Pool};
+use crate::net::wire::{Event, Shape};
+use crate::time::Timestamp;
+
+/// The one group of buffers.
+const GROUP: u16 = 0;
+
+/// Entries that wait to be taken by the kernel, at most; more are taken earlier.
+const ENTRIES: u32 = 256;
+
+/// How long nobody is accepted after the system could not.
+const ACCEPT_PAUSE_NS: u64 = 10_000_000;
+
+/// What an entry is about; the slot is in the lower half.
+const ACCEPT: u64 = 1 << 32;
+const RECEIVE: u64 = 2 << 32;
+const SEND: u64 = 3 << 32;
+const POLL: u64 = 4 << 32;
+const SLOT: u64 = u32::MAX as u64;
+
+/// A connection, and what the kernel has under way for it.
+#[derive(Default)]
+struct Slot {
+    stream: Option<TcpStream>,
+    receiving: bool,
+    sending: bool,
+    polling: bool,
+    /// Nobody wants to hear of it any more.
+    closing: bool,
+    /// It is among those that wait for buffers.
+    waits: bool,
+}
+
+/// The ring, and the buffers that the kernel fills. Belongs to the thread that made it.
+pub struct Ring {
+    ring: IoUring,
+    pool: Pool,
+    /// What the kernel takes buffers from: entries, of which the tail is ours.
+    offered: Pages,
+    tail: u16,
+    /// How many buffers the kernel has.
+    free: u16,
+    slots: Vec<Slot>,
+    vacant: Vec<usize>,
+    /// Connections that were to be received from when there was no buffer.
+    waiting: VecDeque<usize>,
+    listener: Option<TcpListener>,
+    accepting: bool,
+    /// When accepting may begin again.
+    accept_at: Timestamp,
+}
+
+impl Ring {
+    /// # Errors
+    /// What the system said: it may know no io_uring, an older one, or not allow it.
+    pub fn new(shape: Shape) -> io::Result<Self> {
+        let buffers = shape.buffers.max(1).next_power_of_two();
+        // Each connection can have three things under way, and each buffer can be on its way.
+        let completions = (3 * shape.slots + usize::from(buffers)).next_power_of_two() as u32;
+        // One thread enters, only it runs what completes, and a flag says when there is any.
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_cqsize(completions.clamp(2 * ENTRIES, 1 << 16))
+            .build(ENTRIES)?;
+        let offered = Pages::new(usize::from(buffers) * size_of::<BufRingEntry>());
+        let address = offered.pointer() as u64;
+        // SAFETY: the memory lives until the ring is gone: see `drop`.
+        unsafe { ring.submitter().register_buf_ring_with_flags(address, buffers, GROUP, 0)? };
+        let mut ring = Self {
+            ring,
+            pool: Pool::new(buffers, shape.buffer_bytes),
+            offered,
+            tail: 0,
+            free: 0,
+            slots: (0..shape.slots).map(|_| Slot::default()).collect(),
+            vacant: (0..shape.slots).rev().collect(),
+            waiting: VecDeque::with_capacity(shape.slots),
+            listener: None,
+            accepting: false,
+            accept_at: Timestamp::MIN,
+        };
+        (0..buffers).for_each(|buffer| ring.give_back(buffer));
+        Ok(ring)
+    }
+
+    pub fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// What is under way ends by itself: the kernel holds the socket until then.
+    pub fn stop_listening(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            let _ = shutdown(listener.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+        }
+    }
+
+    pub fn adopt(&mut self, stream: TcpStream) -> io::Result<usize> {
+        let slot = self.vacant.pop().ok_or(ErrorKind::QuotaExceeded)?;
+        self.slots[slot] =
+            Slot { stream: Some(stream), waits: self.slots[slot].waits, ..Slot::default() };
+        Ok(slot)
+    }
+
+    pub fn stream(&self, slot: usize) -> Option<&TcpStream> {
+        self.slots.get(slot)?.stream.as_ref()
+    }
+
+    pub fn receive(&mut self, slot: usize) {
+        let Some(it) = self.slots.get_mut(slot) else { return };
+        if it.receiving || it.closing || it.waits {
+            return;
+        }
+        if self.free == 0 {
+            it.waits = true;
+            self.waiting.push_back(slot);
+            return;
+        }
+        let Some(stream) = &it.stream else { return };
+        it.receiving = true;
+        let entry = opcode::RecvMulti::new(Fd(stream.as_raw_fd()), GROUP).build();
+        self.put(&entry.user_data(RECEIVE | slot as u64));
+    }
+
+    #[inline]
+    pub fn received(&self, buffer: u16, bytes: usize) -> &[u8] {
+        // SAFETY: the kernel has filled it and does not have it until it is given back.
+        unsafe { self.pool.get(buffer, bytes) }
+    }
+
+    pub fn give_back(&mut self, buffer: u16) {
+        let at = self.tail & (self.pool.count() - 1);
+        let first: *mut BufRingEntry = self.offered.pointer().cast();
+        // SAFETY: there is an entry for each buffer, and this one is behind the tail: ours.
+        let entry = unsafe { &mut *first.add(usize::from(at)) };
+        entry.set_addr(self.pool.pointer(buffer) as u64);
+        entry.set_len(self.pool.each() as u32);
+        entry.set_bid(buffer);
+        self.tail = self.tail.wrapping_add(1);
+        self.free += 1;
+        // SAFETY: the tail is within the first entry, aligned, and both sides know it for an
+        // atomic.
+        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(first).cast_mut()) };
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    /// # Safety
+    /// The bytes must stay where they are until the send is over or the ring is dropped.
+    pub unsafe fn send(&mut self, slot: usize, bytes: &[u8]) {
+        let Some(it) = self.slots.get_mut(slot) else { return };
+        let Some(stream) = &it.stream else { return };
+        debug_assert!(!it.sending, "one send at a time");
+        it.sending = true;
+        let length = bytes.len().min(i32::MAX as usize) as u32;
+        let entry = opcode::Send::new(Fd(stream.as_raw_fd()), bytes.as_ptr(), length)
+            .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+            .build();
+        self.put(&entry.user_data(SEND | slot as u64));
+    }
+
+    pub fn await_writable(&mut self, slot: usize) {
+        let Some(it) = self.slots.get_mut(slot) else { return };
+        let Some(stream) = &it.stream else { return };
+        if !std::mem::replace(&mut it.polling, true) {
+            let entry = opcode::PollAdd::new(Fd(stream.as_raw_fd()), libc::POLLOUT as u32).build();
+            self.put(&entry.user_data(POLL | slot as u64));
+        }
+    }
+
+    /// Shuts it down, whereupon all that is under way ends.
+    pub fn close(&mut self, slot: usize) {
+        let Some(it) = self.slots.get_mut(slot) else { return };
+        if let Some(stream) = &it.stream
+            && !std::mem::replace(&mut it.closing, true)
+        {
+            let _ = stream.shutdown(Shutdown::Both);
+            self.let_go(slot);
+        }
+    }
+
+    /// Frees the slot of a connection that is closed and has nothing under way.
+    fn let_go(&mut self, slot: usize) {
+        let it = &mut self.slots[slot];
+        if it.closing && !it.receiving && !it.sending && !it.polling && it.stream.take().is_some() {
+            self.vacant.push(slot);
+        }
+    }
+
+    /// Puts an entry into the ring.
+    fn put(&mut self, entry: &squeue::Entry) {
+        // SAFETY: what it points to stays where it is: the caller of `send` promised.
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
+            if self.ring.submit().is_err() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Enters the kernel, if there is anything to be begun or to be run there.
+    pub fn flush(&mut self) {
+        let submission = self.ring.submission();
+        let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
+        drop(submission);
+        if pending {
+            // What it does not take now it is offered again at the next turn.
+            let _ = self.ring.submit();
+        }
+    }
+
+    pub fn drive(&mut self, now: Timestamp) {
+        if self.accept_at == Timestamp::MAX {
+            self.accept_at = now.offset(ACCEPT_PAUSE_NS as i64);
+        }
+        if let Some(listener) = &self.listener
+            && !self.accepting
+            && now >= self.accept_at
+        {
+            self.accepting = true;
+            let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()))
+                .flags(libc::SOCK_CLOEXEC)
+                .build();
+            self.put(&entry.user_data(ACCEPT));
+        }
+        // Not for a single buffer: a connection that is begun anew for each gains nothing.
+        if self.free > self.pool.count() / 4 {
+            for _ in 0..self.waiting.len() {
+                let Some(slot) = self.waiting.pop_front() else { break };
+                self.slots[slot].waits = false;
+                self.receive(slot);
+            }
+        }
+        self.flush();
+    }
+
+    #[inline]
+    pub fn next(&mut self) -> Option<Event> {
+        loop {
+            let entry = { self.ring.completion().next() }?;
+            let slot = (entry.user_data() & SLOT) as usize;
+            let event = match entry.user_data() & !SLOT {
+                ACCEPT => self.on_accepted(&entry),
+                RECEIVE => self.on_received(slot, &entry),
+                SEND => self.on_sent(slot, entry.result()),
+                _ => self.on_writable(slot),
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    fn on_accepted(&mut self, entry: &cqueue::Entry) -> Option<Event> {
+        self.accepting &= cqueue::more(entry.flags());
+        if entry.result() >= 0 {
+            // SAFETY: a socket that the kernel has just made, and nobody else knows.
+            return Some(Event::Accepted(unsafe { TcpStream::from_raw_fd(entry.result()) }));
+        }
+        // Begins again after a pause: there may be no descriptors left.
+        self.accept_at = Timestamp::MAX;
+        self.listener.is_some().then_some(Event::NotAccepted)
+    }
+
+    #[inline]
+    fn on_received(&mut self, slot: usize, entry: &cqueue::Entry) -> Option<Event> {
+        let it = &mut self.slots[slot];
+        it.receiving = cqueue::more(entry.flags());
+        let (goes_on, closing) = (it.receiving, it.closing);
+        let buffer = cqueue::buffer_select(entry.flags());
+        if let Some(buffer) = buffer {
+            self.free -= 1;
+            if closing || entry.result() <= 0 {
+                self.give_back(buffer);
+            }
+        }
+        if closing {
+            self.let_go(slot);
+            return None;
+        }
+        match (entry.result(), buffer) {
+            (bytes @ 1.., Some(buffer)) => {
+                if !goes_on {
+                    self.receive(slot);
+                }
+                Some(Event::Received { slot, buffer, bytes: bytes as usize })
+            }
+            (code, _) if code == -libc::ENOBUFS => {
+                self.slots[slot].waits = true;
+                self.waiting.push_back(slot);
+                None
+            }
+            (0.., _) => Some(Event::Ended { slot, error: None }),
+            (code, _) => {
+                Some(Event::Ended { slot, error: Some(io::Error::from_raw_os_error(-code)) })
+            }
+        }
+    }
+
+    fn on_sent(&mut self, slot: usize, result: i32) -> Option<Event> {
+        let it = &mut self.slots[slot];
+        it.sending = false;
+        if it.closing {
+            self.let_go(slot);
+            return None;
+        }
+        let result = usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result));
+        Some(Event::Sent { slot, result })
+    }
+
+    fn on_writable(&mut self, slot: usize) -> Option<Event> {
+        let it = &mut self.slots[slot];
+        it.polling = false;
+        if it.closing {
+            self.let_go(slot);
+            return None;
+        }
+        Some(Event::Writable { slot })
+    }
+}
+
+impl Drop for Ring {
+    /// Cancels what is under way, so that the kernel writes into no buffer that is gone, and closes
+    /// the sockets that were accepted and not yet heard of.
+    fn drop(&mut self) {
+        self.listener = None;
+        (0..self.slots.len()).for_each(|slot| self.close(slot));
+        let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
+        self.flush();
+        while self.next().is_some() {}
+        let _ = self.ring.submitter().unregister_buf_ring(GROUP);
+    }
+}

@@ -1,0 +1,257 @@
+//! Records to whoever subscribes, or to one who listens.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::dataflow::{Pipeline, Record};
+use crate::error::{ConfigError, IoError, Result};
+use crate::io::{Codec, Driven, Framing, Sink};
+use crate::net::counts::Counts;
+use crate::net::listener::{Listener, loopback_only};
+use crate::net::outlet::{Outlet, Target};
+use crate::net::wire::{Rung, Shape, Wire};
+use crate::time::Timestamp;
+
+/// What becomes of records for a subscriber who does not read fast enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// The sink takes none until he has: he holds everybody up, and the sources with them.
+    Block,
+    /// He does not get the oldest, which are counted. A record that he has been sent in part he
+    /// gets whole.
+    DropOldest,
+    /// He is disconnected.
+    Disconnect,
+}
+
+/// What becomes of records while the peer that a sink connects to is away or slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// The sink takes none until he is back.
+    Block,
+    /// The oldest are dropped and counted.
+    Drop,
+}
+
+/// How a [`TcpSink`] sends, on each shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    /// Subscribers at a time; one more is closed at once.
+    pub subscribers_max: usize,
+    /// What a subscriber may be behind, in bytes; made up to a few batches. All of them share it.
+    pub buffer_bytes: usize,
+    /// What becomes of one who is further behind.
+    pub slow: Slow,
+    /// How long the end of the stream waits for those who have not been sent everything.
+    pub linger: Duration,
+    /// The first pause after a failed attempt to connect; it doubles with each one more.
+    pub pause_min: Duration,
+    /// The longest such pause.
+    pub pause_max: Duration,
+    /// The best way to serve sockets that is tried.
+    pub from: Rung,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self {
+            subscribers_max: 64,
+            buffer_bytes: 1 << 20,
+            slow: Slow::Disconnect,
+            linger: Duration::from_secs(5),
+            pause_min: Duration::from_millis(10),
+            pause_max: Duration::from_secs(2),
+            from: Rung::Ring,
+        }
+    }
+}
+
+/// Buffers for what subscribers say, which nobody reads.
+const BUFFERS: u16 = 8;
+
+/// A sink that sends records by TCP: to everybody who connects, or to one address.
+///
+/// A batch is encoded once, and sent from where it is to each peer. A subscriber gets what comes
+/// after he has connected, of the shard that he is connected to: where there are several, lead the
+/// stream to one first. What peers say is not read.
+///
+/// A connection that breaks is made again, and what had been sent in part comes again whole. What
+/// the kernel had taken is lost with the connection: nobody answers here.
+///
+/// ```
+/// use std::io::{BufRead, BufReader, Write};
+///
+/// use millstream::io::{Lines, MemorySource, codec};
+/// use millstream::net::{Listener, Sending, TcpSink};
+/// use millstream::{Config, Record, Shard, Timestamp};
+///
+/// let there = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// let address = there.local_addr().unwrap();
+/// let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
+///     let numbers = codec(
+///         20,
+///         |number: &u64, into: &mut Vec<u8>| _ = write!(into, "{number}"),
+///         |_: &[u8]| Err(String::new()),
+///     );
+///     let sink = TcpSink::connect(p, address, Lines::new(20), numbers, Sending::default())?;
+///     let records = [7, 42].map(|n| Record::new(Timestamp(n as i64), n));
+///     p.source(MemorySource::new(records.to_vec())).sink(sink);
+///     Ok(())
+/// })?;
+/// for now in 0.. {
+///     shard.step(Timestamp(now));
+///     if shard.is_done() {
+///         break;
+///     }
+/// }
+/// drop(shard);
+/// let lines = BufReader::new(there.accept().unwrap().0).lines();
+/// assert_eq!(lines.map(Result::unwrap).collect::<Vec<_>>(), ["7", "42"]);
+/// # Ok::<(), millstream::Error>(())
+/// ```
+pub struct TcpSink<F, C> {
+    outlet: Rc<RefCell<Outlet<F, C>>>,
+}
+
+impl<F: Framing, C: Codec> TcpSink<F, C> {
+    /// Sends to everybody who connects to the listener's socket of this shard.
+    ///
+    /// # Errors
+    /// A setting that cannot be, or what the system said.
+    pub fn serve(
+        p: Pipeline<'_>,
+        listener: &Listener,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let failed = |cause| IoError::new("serve at", listener.address().to_string(), cause);
+        let mut wire = wire(sending.subscribers_max, &sending).map_err(failed)?;
+        wire.listen(listener.socket(p.shard())?).map_err(failed)?;
+        Self::new(p, wire, Target::Subscribers, framing, codec, sending)
+    }
+
+    /// Sends to whoever listens at this address of this host.
+    ///
+    /// # Errors
+    /// An address beyond this host, a setting that cannot be, or what the system said. That nobody
+    /// listens is none.
+    pub fn connect(
+        p: Pipeline<'_>,
+        address: SocketAddr,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        loopback_only(address)?;
+        Self::connect_anywhere(p, address, framing, codec, sending)
+    }
+
+    /// The same, to any address: whoever is on the way can read it.
+    ///
+    /// # Errors
+    /// A setting that cannot be, or what the system said.
+    pub fn connect_anywhere(
+        p: Pipeline<'_>,
+        address: SocketAddr,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let failed = |cause| IoError::new("connect to", address.to_string(), cause);
+        // One that is closed may still be held by the kernel when the next one begins.
+        let wire = wire(4, &sending).map_err(failed)?;
+        let sending = Sending { slow: Slow::Block, ..sending };
+        Self::new(p, wire, Target::address(address), framing, codec, sending)
+    }
+
+    /// What becomes of records while the peer that it connects to is away or slow: without this,
+    /// they wait for him.
+    pub fn while_away(self, away: Away) -> Self {
+        self.outlet.borrow_mut().set_slow(match away {
+            Away::Block => Slow::Block,
+            Away::Drop => Slow::DropOldest,
+        });
+        self
+    }
+
+    /// Adds to these counts, which may be those of several shards.
+    pub fn counting_into(self, counts: &Counts) -> Self {
+        self.outlet.borrow_mut().set_counts(counts.clone());
+        self
+    }
+
+    /// How sockets are served.
+    pub fn rung(&self) -> Rung {
+        self.outlet.borrow().wire().rung()
+    }
+
+    /// Why they are not served by a better way; none if there is none, or none was wanted.
+    pub fn refused(&self) -> Option<String> {
+        self.outlet.borrow().wire().refused().map(str::to_owned)
+    }
+
+    fn new(
+        p: Pipeline<'_>,
+        wire: Wire,
+        target: Target,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let frame_max = framing.frame_max();
+        let record_max = codec.bytes_max() + framing.around();
+        if record_max > frame_max {
+            let reason = format!("the codec writes records that take up to {record_max}");
+            return Err(ConfigError::setting("bytes of a frame", frame_max, reason).into());
+        }
+        let outlet = Outlet::new(wire, target, framing, codec, sending, p.config().batch_max);
+        p.reserve_bytes(outlet.bytes());
+        Ok(Self { outlet: Rc::new(RefCell::new(outlet)) })
+    }
+}
+
+fn wire(slots: usize, sending: &Sending) -> std::io::Result<Wire> {
+    let shape = Shape { slots: slots.max(1), buffers: BUFFERS, buffer_bytes: 4096 };
+    Wire::new(shape, sending.from)
+}
+
+impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
+    fn is_open(&self) -> bool {
+        self.outlet.borrow().is_open()
+    }
+
+    #[inline]
+    fn accept(&mut self, record: Record<C::Value>) -> Result<(), IoError> {
+        self.outlet.borrow_mut().accept(&record.value)
+    }
+
+    fn end_of_batch(&mut self) -> Result<(), IoError> {
+        self.outlet.borrow_mut().send();
+        Ok(())
+    }
+
+    fn end_of_stream(&mut self) -> Result<(), IoError> {
+        self.outlet.borrow_mut().end();
+        Ok(())
+    }
+
+    fn driven(&mut self) -> Option<Box<dyn Driven>> {
+        Some(Box::new(Shared(self.outlet.clone())))
+    }
+}
+
+/// What the shard drives of it.
+struct Shared<F, C>(Rc<RefCell<Outlet<F, C>>>);
+
+impl<F: Framing, C: Codec> Driven for Shared<F, C> {
+    fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {
+        Ok(self.0.borrow_mut().drive(now))
+    }
+
+    fn is_done(&self) -> bool {
+        self.0.borrow().is_done()
+    }
+}

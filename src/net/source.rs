@@ -1,0 +1,364 @@
+//! Records from whoever connects.
+
+use std::collections::VecDeque;
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::dataflow::{Pipeline, Record};
+use crate::error::{ConfigError, IoError, Result};
+use crate::io::{Codec, Framing, Polled, Source};
+use crate::net::counts::{Count, Counts, Problem};
+use crate::net::listener::Listener;
+use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
+use crate::net::wire::{Event, Rung, Shape, Wire};
+use crate::time::Timestamp;
+
+/// What happened to sockets, looked at in one step at most.
+const EVENTS_MAX: usize = 256;
+
+/// Records of one connection before it is the next one's turn.
+const TURN: usize = 64;
+
+/// Connections that are asked in one step how long they have been silent.
+const LOOKS: usize = 4;
+
+/// The limits of a [`TcpSource`], on each shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Receiving {
+    /// Connections at a time; one more is closed at once.
+    pub connections_max: usize,
+    /// Buffers that are received into: what has come and is not decoded takes no more. At most
+    /// 32768, made up to a power of two.
+    pub buffers: u16,
+    /// How long each is.
+    pub buffer_bytes: usize,
+    /// Closes a connection on which nothing comes for so long. `None` keeps it; the kernel's
+    /// keep-alive then finds peers that are gone.
+    pub idle_max: Option<Duration>,
+    /// Closes a connection on which one record takes so long to come.
+    pub record_max: Option<Duration>,
+    /// Ends the source when so many connections have come and gone, over all shards. `None` never
+    /// does; [`Listener::stop`] ends it in any case.
+    pub ends_after: Option<u64>,
+    /// The best way to serve sockets that is tried.
+    pub from: Rung,
+}
+
+impl Default for Receiving {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            buffers: 256,
+            buffer_bytes: 16 << 10,
+            idle_max: None,
+            record_max: Some(Duration::from_secs(10)),
+            ends_after: None,
+            from: Rung::Ring,
+        }
+    }
+}
+
+impl Receiving {
+    fn check(&self) -> Result<(), ConfigError> {
+        let within = |setting, value: usize, most: usize| match (1..=most).contains(&value) {
+            true => Ok(()),
+            false => Err(ConfigError::setting(setting, value, format!("must be 1 to {most}"))),
+        };
+        within("connections_max", self.connections_max, 1 << 20)?;
+        within("buffers", self.buffers.into(), 1 << 15)?;
+        within("buffer_bytes", self.buffer_bytes, 1 << 24)
+    }
+}
+
+/// A source of what is sent by whoever connects to a [`Listener`].
+///
+/// The records of one connection keep their order; those of several come as they come. A record's
+/// timestamp is when it was decoded: [`event_time`](crate::Stream::event_time) takes another. A
+/// record that does not decode is counted and left out; where no record can be found any more, the
+/// connection is closed. Who wants to know why asks by [`on_problem`](Self::on_problem).
+///
+/// Nothing is sent back, and what comes cannot come again: wrap it in
+/// [`Journalled`](crate::io::journal::Journalled) where a crash must lose none of it.
+///
+/// ```
+/// use std::io::Write;
+///
+/// use millstream::io::{Lines, codec};
+/// use millstream::net::{Listener, Receiving, TcpSource};
+/// use millstream::{Config, Shard, Timestamp};
+///
+/// let listener = Listener::on("127.0.0.1:0".parse().unwrap(), 1)?;
+/// let numbers = || codec(
+///     20,
+///     |number: &u64, into: &mut Vec<u8>| _ = write!(into, "{number}"),
+///     |line: &[u8]| match std::str::from_utf8(line).map(str::parse) {
+///         Ok(Ok(number)) => Ok(number),
+///         _ => Err("not a number".to_owned()),
+///     },
+/// );
+/// let receiving = Receiving { ends_after: Some(1), ..Receiving::default() };
+/// let (mut shard, mut sums) = Shard::embed(Config::embedded(), |p| {
+///     let source = TcpSource::new(p, &listener, Lines::new(20), numbers(), receiving)?;
+///     Ok(p.source(source).map(|n: u64| n + 1).output())
+/// })?;
+///
+/// let mut peer = std::net::TcpStream::connect(listener.address()).unwrap();
+/// peer.write_all(b"20\nnonsense\n41\n").unwrap();
+/// drop(peer);
+/// let mut seen = Vec::new();
+/// for now in 0.. {
+///     shard.step(Timestamp(now));
+///     seen.extend(std::iter::from_fn(|| sums.pop()).map(|record| record.value));
+///     if shard.is_done() {
+///         break;
+///     }
+/// }
+/// assert_eq!(seen, [21, 42]);
+/// # Ok::<(), millstream::Error>(())
+/// ```
+pub struct TcpSource<F, C> {
+    wire: Wire,
+    listener: Listener,
+    framing: F,
+    codec: C,
+    limits: Receiving,
+    peers: Vec<Peer>,
+    chunks: Vec<Chunk>,
+    /// Connections that have something to be decoded, or have ended.
+    ready: VecDeque<usize>,
+    open: usize,
+    /// The connection that is next asked how long it has been silent.
+    look: usize,
+    stopping: bool,
+    counts: Counts,
+    on_problem: Option<Box<dyn FnMut(&Problem)>>,
+}
+
+impl<F: Framing, C: Codec> TcpSource<F, C> {
+    /// Receives what is sent to the listener's socket of this shard.
+    ///
+    /// # Errors
+    /// A limit that cannot be, or what the system said.
+    pub fn new(
+        p: Pipeline<'_>,
+        listener: &Listener,
+        framing: F,
+        codec: C,
+        limits: Receiving,
+    ) -> Result<Self> {
+        limits.check()?;
+        let failed = |cause| IoError::new("receive at", listener.address().to_string(), cause);
+        let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
+        let buffers = buffers.next_power_of_two();
+        let mut wire = Wire::new(Shape { slots, buffers, buffer_bytes }, from).map_err(failed)?;
+        wire.listen(listener.socket(p.shard())?).map_err(failed)?;
+        p.reserve_bytes(usize::from(buffers) * buffer_bytes);
+        Ok(Self {
+            wire,
+            listener: listener.clone(),
+            framing,
+            codec,
+            limits,
+            peers: (0..slots).map(|_| Peer::new()).collect(),
+            chunks: vec![Chunk::default(); buffers.into()],
+            ready: VecDeque::with_capacity(slots),
+            open: 0,
+            look: 0,
+            stopping: false,
+            counts: Counts::default(),
+            on_problem: None,
+        })
+    }
+
+    /// Adds to these counts, which may be those of several shards.
+    pub fn counting_into(self, counts: &Counts) -> Self {
+        Self { counts: counts.clone(), ..self }
+    }
+
+    /// Tells of every record that is left out and every connection that does not end well. It is
+    /// called on the shard's thread, and what it does is part of the step.
+    pub fn on_problem(self, f: impl FnMut(&Problem) + 'static) -> Self {
+        Self { on_problem: Some(Box::new(f)), ..self }
+    }
+
+    /// How sockets are served.
+    pub fn rung(&self) -> Rung {
+        self.wire.rung()
+    }
+
+    /// Why they are not served by a better way; none if there is none, or none was wanted.
+    pub fn refused(&self) -> Option<&str> {
+        self.wire.refused()
+    }
+
+    fn on_event(&mut self, event: Event, now: Timestamp) {
+        match event {
+            Event::Accepted(stream) => self.on_accepted(stream, now),
+            Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
+            Event::Received { slot, buffer, bytes } => {
+                self.counts.add(Count::BytesIn, bytes as u64);
+                let chunk = Chunk { start: 0, end: bytes, at: now, next: None };
+                self.peers[slot].push(buffer, chunk, &mut self.chunks);
+                self.queue(slot);
+            }
+            Event::Ended { slot, error } => {
+                self.peers[slot].ended = Some(error);
+                self.queue(slot);
+            }
+            Event::Sent { .. } | Event::Writable { .. } => {}
+        }
+    }
+
+    fn on_accepted(&mut self, stream: TcpStream, now: Timestamp) {
+        let address = stream.peer_addr();
+        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+        let (Ok(address), false) = (address, self.stopping) else { return };
+        match self.wire.adopt(stream) {
+            Ok(slot) => {
+                self.counts.add(Count::Accepted, 1);
+                self.open += 1;
+                self.peers[slot].begin(address, now);
+                self.wire.receive(slot);
+            }
+            Err(_) => self.counts.add(Count::Refused, 1),
+        }
+    }
+
+    fn queue(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.peers[slot].queued, true) {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Closes a connection, and says why if that was not as it should be.
+    fn close(&mut self, slot: usize, why: Option<Count>, reason: String) {
+        let peer = &mut self.peers[slot];
+        if let Some(count) = why {
+            self.counts.add(count, 1);
+            if let Some(tell) = &mut self.on_problem {
+                let (peer, offset) = (peer.address, peer.offset);
+                tell(&Problem { peer, offset, count, reason });
+            }
+        }
+        peer.clear(&mut self.wire, &self.chunks);
+        self.wire.close(slot);
+        self.open -= 1;
+        self.counts.add(Count::Closed, 1);
+        self.listener.state.gone.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Closes those on which nothing has come for too long.
+    fn look_for_silence(&mut self, now: Timestamp) {
+        let is_over = |since: Timestamp, most: Option<Duration>| {
+            most.is_some_and(|most| now.since(since) >= most.as_nanos() as u64)
+        };
+        for _ in 0..LOOKS.min(self.peers.len()) {
+            let slot = self.look;
+            self.look = (slot + 1) % self.peers.len();
+            let peer = &self.peers[slot];
+            // What waits here is not the peer's silence.
+            if !peer.open || peer.queued {
+                continue;
+            }
+            if peer.began.is_some_and(|began| is_over(began, self.limits.record_max)) {
+                self.close(slot, Some(Count::Slow), "a record takes too long".to_owned());
+            } else if is_over(peer.heard, self.limits.idle_max) {
+                self.close(slot, Some(Count::Idle), "nothing comes".to_owned());
+            }
+        }
+    }
+
+    /// Whether nothing more will come.
+    fn is_over(&mut self) -> bool {
+        let state = &self.listener.state;
+        let enough =
+            self.limits.ends_after.is_some_and(|most| state.gone.load(Ordering::Acquire) >= most);
+        if !self.stopping && (enough || state.stopped.load(Ordering::Acquire)) {
+            self.stopping = true;
+            self.wire.stop_listening();
+            for slot in 0..self.peers.len() {
+                if self.peers[slot].open {
+                    self.peers[slot].ended.get_or_insert(None);
+                    self.queue(slot);
+                }
+            }
+        }
+        self.stopping && self.open == 0
+    }
+
+    /// Decodes at most `turn` records of one connection; returns how many were given and left out.
+    fn take(&mut self, slot: usize, turn: usize, emit: &mut impl FnMut(C::Value)) -> (usize, u32) {
+        let Self { wire, framing, codec, peers, chunks, counts, on_problem, .. } = self;
+        let (peer, mut left, mut rejected) = (&mut peers[slot], turn, 0);
+        let address = peer.address;
+        let mut each = |decoded, offset| match decoded {
+            Ok(value) => emit(value),
+            Err(reason) => {
+                rejected += 1;
+                let count = Count::Malformed;
+                counts.add(count, 1);
+                if let Some(tell) = on_problem {
+                    tell(&Problem { peer: address, offset, count, reason });
+                }
+            }
+        };
+        let mut desk = Desk { wire, chunks, framing, codec };
+        match peer.decode(&mut desk, &mut left, &mut each) {
+            Decoded::Cut => self.queue(slot),
+            Decoded::Lost(reason) => self.close(slot, Some(Count::Garbage), reason),
+            Decoded::All => {
+                if let Some(error) = self.peers[slot].ended.take() {
+                    let within = self.peers[slot].is_within_a_record();
+                    let (why, reason) = counted_end(&error, within);
+                    self.close(slot, why, reason);
+                }
+            }
+        }
+        (turn - left, rejected)
+    }
+}
+
+impl<F: Framing, C: Codec> Source for TcpSource<F, C> {
+    type Out = C::Value;
+
+    fn poll(
+        &mut self,
+        _partition: usize,
+        now: Timestamp,
+        budget: usize,
+        emit: &mut impl FnMut(Record<C::Value>),
+    ) -> Result<Polled, IoError> {
+        let (mut left, mut polled) = (budget, Polled::open());
+        let mut each = |value| emit(Record::new(now, value));
+        while left > 0
+            && let Some(slot) = self.ready.pop_front()
+        {
+            let peer = &mut self.peers[slot];
+            peer.queued = false;
+            if !peer.open {
+                continue;
+            }
+            if let Some(came) = peer.came_at(&self.chunks) {
+                polled.ingress = Some(polled.ingress.map_or(came, |other| other.min(came)));
+            }
+            let (done, rejected) = self.take(slot, left.min(TURN), &mut each);
+            polled.rejected += rejected;
+            left -= done;
+        }
+        polled.ended = self.is_over();
+        Ok(polled)
+    }
+
+    fn drive(&mut self, now: Timestamp) -> Result<(), IoError> {
+        self.wire.drive(now);
+        for _ in 0..EVENTS_MAX {
+            let Some(event) = self.wire.next() else { break };
+            self.on_event(event, now);
+        }
+        self.look_for_silence(now);
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! The sockets of one source or sink, by whichever way works here.
+
+use std::fmt;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+
+use crate::net::epoll::Epoll;
+use crate::net::ring::Ring;
+use crate::time::Timestamp;
+
+/// A way to serve sockets, from the best down. Each works where the one before it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// io_uring: connections and bytes come by themselves, and many sends go with one call.
+    Ring,
+    /// epoll and a call for each read and write: for hosts that have no io_uring, one before Linux
+    /// 6.1, or do not allow it.
+    Epoll,
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ring => "io_uring with multishot receive",
+            Self::Epoll => "epoll",
+        })
+    }
+}
+
+/// What happened to a socket. A connection is known by its slot.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody connected.
+    Accepted(TcpStream),
+    /// Nobody can be accepted for now, by the system's word.
+    NotAccepted,
+    /// Bytes came, into this buffer.
+    Received { slot: usize, buffer: u16, bytes: usize },
+    /// No more will come: the peer said so, or the connection broke.
+    Ended { slot: usize, error: Option<io::Error> },
+    /// A send is over; fewer bytes than were to be sent mean that there is no room for the rest.
+    Sent { slot: usize, result: io::Result<usize> },
+    /// There is room again, or the socket is of no use any more.
+    Writable { slot: usize },
+}
+
+/// How many connections there may be, and what they are read into.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub slots: usize,
+    pub buffers: u16,
+    pub buffer_bytes: usize,
+}
+
+/// The sockets of one source or sink. Belongs to the thread that made it.
+///
+/// Everything it is asked to do happens at the next [`drive`](Self::drive) or
+/// [`flush`](Self::flush), and [`next`](Self::next) says what came of it. Neither waits.
+pub struct Wire {
+    kind: Kind,
+    rung: Rung,
+    refused: Option<String>,
+}
+
+/// One of a kind each: nothing is gained by making them as long as one another.
+#[allow(clippy::large_enum_variant)]
+enum Kind {
+    Ring(Ring),
+    Epoll(Epoll),
+}
+
+impl Wire {
+    /// By the first way that works, from this one down.
+    ///
+    /// # Errors
+    /// What the system said where not even the last one could be had.
+    pub fn new(shape: Shape, from: Rung) -> io::Result<Self> {
+        let mut refused = None;
+        if from == Rung::Ring {
+            match Ring::new(shape) {
+                Ok(ring) => return Ok(Self { kind: Kind::Ring(ring), rung: from, refused }),
+                Err(error) => refused = Some(format!("{from}: {error}")),
+            }
+        }
+        let kind = Kind::Epoll(Epoll::new(shape)?);
+        Ok(Self { kind, rung: Rung::Epoll, refused })
+    }
+
+    /// How it serves sockets.
+    pub fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// Why it does not by a better way; none if there is none, or none was wanted.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+}
+
+/// Passes a call on to whichever kind it is.
+macro_rules! either {
+    ($self:ident, $each:ident => $call:expr) => {
+        match &mut $self.kind {
+            Kind::Ring($each) => $call,
+            Kind::Epoll($each) => $call,
+        }
+    };
+}
+
+impl Wire {
+    /// Accepts connections from now on.
+    pub fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+        either!(self, kind => kind.listen(listener))
+    }
+
+    /// Accepts none any more.
+    pub fn stop_listening(&mut self) {
+        either!(self, kind => kind.stop_listening());
+    }
+
+    /// Takes a connection in; returns its slot.
+    ///
+    /// # Errors
+    /// What the system said, or that all slots are taken.
+    pub fn adopt(&mut self, stream: TcpStream) -> io::Result<usize> {
+        either!(self, kind => kind.adopt(stream))
+    }
+
+    /// The socket of a connection that is open.
+    pub fn stream(&mut self, slot: usize) -> Option<&TcpStream> {
+        either!(self, kind => kind.stream(slot))
+    }
+
+    /// Receives from a connection from now on, as long as there are buffers.
+    pub fn receive(&mut self, slot: usize) {
+        either!(self, kind => kind.receive(slot));
+    }
+
+    /// What was received into a buffer that has not been given back.
+    #[inline]
+    pub fn received(&self, buffer: u16, bytes: usize) -> &[u8] {
+        match &self.kind {
+            Kind::Ring(ring) => ring.received(buffer, bytes),
+            Kind::Epoll(epoll) => epoll.received(buffer, bytes),
+        }
+    }
+
+    /// Gives a buffer back.
+    pub fn give_back(&mut self, buffer: u16) {
+        either!(self, kind => kind.give_back(buffer));
+    }
+
+    /// Sends what there is room for. One send of a connection at a time.
+    ///
+    /// # Safety
+    /// The bytes must stay where they are until [`Event::Sent`] comes or the wire is dropped.
+    pub unsafe fn send(&mut self, slot: usize, bytes: &[u8]) {
+        // SAFETY: the caller's promise is passed on.
+        either!(self, kind => unsafe { kind.send(slot, bytes) });
+    }
+
+    /// Asks for [`Event::Writable`].
+    pub fn await_writable(&mut self, slot: usize) {
+        either!(self, kind => kind.await_writable(slot));
+    }
+
+    /// Closes a connection. Nothing is heard of it any more, and its slot is free when the kernel
+    /// has let go of it.
+    pub fn close(&mut self, slot: usize) {
+        either!(self, kind => kind.close(slot));
+    }
+
+    /// Begins what was asked for and looks what came.
+    pub fn drive(&mut self, now: Timestamp) {
+        either!(self, kind => kind.drive(now));
+    }
+
+    /// Begins what was asked for.
+    pub fn flush(&mut self) {
+        if let Kind::Ring(ring) = &mut self.kind {
+            ring.flush();
+        }
+    }
+
+    /// What came since.
+    #[inline]
+    pub fn next(&mut self) -> Option<Event> {
+        either!(self, kind => kind.next())
+    }
+}
