@@ -72,6 +72,13 @@ impl Run {
         std::iter::from_fn(|| self.sums.pop()).map(|sum| sum.value).collect()
     }
 
+    /// A checkpoint that the last step has finished, if it has finished one.
+    fn checkpoint(&mut self) -> Option<Snapshot> {
+        let (epoch, snapshot) = self.shard.take_checkpoint()?;
+        self.shard.complete_checkpoint(epoch);
+        Some(snapshot.unwrap())
+    }
+
     /// Steps until a snapshot can be taken, which is once everything is durable.
     fn snapshot(&mut self, came: &mut Vec<(u64, u64)>) -> Snapshot {
         for _ in 0..10_000 {
@@ -128,14 +135,16 @@ fn checkpoints_taken_in_passing_lose_nothing_and_repeat_nothing() {
                 run.tap.0.borrow_mut().extend(next..more);
                 next = more;
                 came.extend(run.step());
-                if let Some((epoch, snapshot)) = run.shard.take_checkpoint() {
-                    last = Some(snapshot.unwrap());
-                    taken += 1;
-                    run.shard.complete_checkpoint(epoch);
+                if let Some(snapshot) = run.checkpoint() {
+                    (last, taken) = (Some(snapshot), taken + 1);
                 }
             }
-            // All is through and durable, so that a crash loses nothing.
-            (0..200).for_each(|_| came.extend(run.step()));
+            // All is through and durable, so that a crash loses nothing, and a checkpoint that was
+            // still under way is taken.
+            for _ in 0..200 {
+                came.extend(run.step());
+                last = run.checkpoint().or(last);
+            }
             run.snapshot(&mut came);
             run.disk.crash();
             (run.shard, run.sums) = build(&run.disk, &run.tap, run.now);
