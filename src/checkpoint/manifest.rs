@@ -7,7 +7,7 @@ use crate::io::journal::crc::crc;
 use crate::time::Timestamp;
 
 /// The version of all files of a checkpoint. Another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The page that makes a checkpoint: JSON, with a check sum of its own in the last line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,10 +46,13 @@ pub struct ShardFile {
 /// What a file holds of one stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageParts {
-    /// How many bytes.
+    /// How many bytes the parts are.
     pub bytes: u64,
     /// What they are, in order.
     pub parts: Vec<Part>,
+    /// What follows them: tables and the like that were copied behind the barrier, each with its
+    /// number and how many bytes it is.
+    pub bulk: Vec<(u32, u64)>,
 }
 
 /// How the last line begins.

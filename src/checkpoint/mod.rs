@@ -15,12 +15,14 @@
 
 mod directory;
 mod manifest;
+mod state;
 mod store;
 
 use crate::error::CheckpointError;
 pub use directory::{LOCK, open};
 pub use manifest::{Manifest, ShardFile};
-pub use store::{ShardState, Store, Taken};
+pub use state::ShardState;
+pub use store::{Store, Taken};
 
 /// Whether a savepoint can have this name.
 ///

@@ -4,23 +4,13 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 
-use crate::checkpoint::manifest::{FORMAT, Manifest, ShardFile, StageParts};
-use crate::dataflow::{Epoch, Plan, Saved};
+use crate::checkpoint::manifest::{FORMAT, Manifest, ShardFile};
+use crate::checkpoint::state::ShardState;
+use crate::dataflow::Epoch;
 use crate::error::{CheckpointError, IoError};
 use crate::io::Files;
 use crate::io::journal::crc::crc;
 use crate::time::Timestamp;
-
-/// What one shard has brought.
-#[derive(Clone)]
-pub struct ShardState {
-    /// The pipeline as it has built it.
-    pub plan: Plan,
-    /// The time of its step.
-    pub now: Timestamp,
-    /// What each of its stages holds.
-    pub stages: Vec<Saved>,
-}
 
 /// What was taken of all shards.
 pub struct Taken {
@@ -92,13 +82,7 @@ impl<F: Files> Store<F> {
         file: String,
         shard: &ShardState,
     ) -> Result<ShardFile, CheckpointError> {
-        let mut bytes = Vec::with_capacity(shard.stages.iter().map(|it| it.bytes().len()).sum());
-        let mut stages = Vec::new();
-        for stage in &shard.stages {
-            bytes.extend_from_slice(stage.bytes());
-            let parts = stage.parts().to_vec();
-            stages.push(StageParts { bytes: stage.bytes().len() as u64, parts });
-        }
+        let (bytes, stages) = shard.encode();
         let written = self.files.write(&file, &bytes).and_then(|()| self.files.sync(&file));
         written.map_err(failed("write", &file))?;
         let (length, crc32c) = (bytes.len() as u64, crc(0, &bytes));
@@ -241,18 +225,8 @@ impl<F: Files> Store<F> {
         if crc(0, &bytes) != shard.crc32c {
             return damaged("its check sum is wrong");
         }
-        let (mut stages, mut rest) = (Vec::new(), &bytes[..]);
-        for stage in &shard.stages {
-            let Some((own, others)) = rest.split_at_checked(stage.bytes as usize) else {
-                return damaged("its stages are longer than it is");
-            };
-            let Some(saved) = Saved::of(own.to_vec(), stage.parts.clone()) else {
-                return damaged("the parts of a stage are longer than it is");
-            };
-            stages.push(saved);
-            rest = others;
-        }
-        Ok(ShardState { plan: shard.plan.clone(), now: shard.now, stages })
+        let state = ShardState::decode(shard.plan.clone(), shard.now, bytes, &shard.stages);
+        state.or_else(damaged)
     }
 
     fn read_manifest(&mut self, name: &str) -> Result<Manifest, CheckpointError> {

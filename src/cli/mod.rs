@@ -10,6 +10,7 @@ pub mod baseline;
 pub mod bench;
 pub mod checkpoint;
 pub mod failure;
+mod folder;
 pub mod host;
 pub mod html;
 pub mod interrupt;

@@ -35,6 +35,7 @@ pub(crate) use plan::SINK;
 pub use plan::{NodeId, Plan};
 pub(crate) use progress::{BETWEEN_LOOKS, Growth, MOVES, Progress};
 pub use record::Record;
+pub(crate) use saved::Piece;
 pub use saved::{Part, Saved};
 pub use shown::{Held, Shown};
 pub use stage::{Edge, Runnable, Stage};

@@ -1,6 +1,7 @@
 //! The one trait that every step of a pipeline is made of.
 
 use crate::dataflow::{Checkpoint, Context, Record, Saved, Shown, Work};
+use crate::state::EachBulk;
 use crate::time::Watermark;
 
 /// Records handed over together, oldest first; what is not taken out is dropped.
@@ -72,6 +73,14 @@ pub trait Operator<In>: 'static {
     /// Takes what [`save`](Self::save) put in, part by part in the same order, in the place of what
     /// it has: it was just built, as the other was. Then lets what it was built around do the same.
     fn load(&mut self, _from: &mut Saved) {}
+
+    /// Names all that it keeps which may be large, always in the same order where nothing has
+    /// changed, and then lets what it was built around do the same.
+    ///
+    /// What is named here is not copied by [`save`](Self::save) but behind the barrier. Of an
+    /// operator that keeps this default everything is copied at once, which makes the checkpoint
+    /// stop the shard for longer, and is right all the same.
+    fn bulk(&mut self, _each: &mut EachBulk<'_>) {}
 }
 
 impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
@@ -105,6 +114,9 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
     fn load(&mut self, from: &mut Saved) {
         (**self).load(from);
     }
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        (**self).bulk(each);
+    }
 }
 
 /// Passes on everything but records, for a step that holds nothing back. `$next` is the field that
@@ -112,7 +124,7 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
 macro_rules! pass_on {
     ($next:ident) => {
         $crate::dataflow::pass_on!(
-            $next: watermark, batch_end, room, checkpoint, inspect, save, load
+            $next: watermark, batch_end, room, checkpoint, inspect, save, load, bulk
         );
     };
     ($next:ident: $($what:ident),+) => {
@@ -166,6 +178,11 @@ macro_rules! pass_on {
     (@load $next:ident) => {
         fn load(&mut self, from: &mut $crate::dataflow::Saved) {
             self.$next.load(from);
+        }
+    };
+    (@bulk $next:ident) => {
+        fn bulk(&mut self, each: &mut $crate::state::EachBulk<'_>) {
+            self.$next.bulk(each);
         }
     };
 }

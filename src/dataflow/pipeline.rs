@@ -38,6 +38,8 @@ pub struct Built {
     pub stages: Vec<(String, Box<dyn Runnable>)>,
     /// The drawing.
     pub plan: Plan,
+    /// The [`Config::fire_max`].
+    pub fire_max: usize,
 }
 
 impl<'p> Pipeline<'p> {
@@ -124,7 +126,7 @@ pub fn build<H>(
     let heads: Vec<NodeId> = stages.iter().map(|(head, _)| *head).collect();
     let named = |(head, stage): (NodeId, _)| (plan.stage_name(head, &heads), stage);
     let stages = stages.into_iter().map(named).collect();
-    Ok((Built { stages, plan }, handles))
+    Ok((Built { stages, plan, fire_max: config.fire_max }, handles))
 }
 
 fn check(plan: &Plan, config: &Config, shards: usize) -> Result<(), ConfigError> {

@@ -2,18 +2,22 @@
 //! them.
 
 use std::any::type_name;
+use std::sync::Arc;
 
-use postcard::ser_flavors::Flavor;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SnapshotError;
-use crate::state::Stored;
+use crate::state::encoding::{decode, encode};
+use crate::state::{Bulk, Stored};
 
 /// What the steps of a shard hold, part by part, in the order in which they are asked.
 ///
 /// An operator puts in by [`Operator::save`] and takes out by [`Operator::load`], the same parts in
 /// the same order: a part is known by its place, the name of the operator and its type. What is
 /// wrong is noted and ends the matter; neither side has to look.
+///
+/// What may be large is frozen first and copied behind the barrier: see [`Bulk`].
 ///
 /// Nothing is saved of what only passes: a snapshot is taken at rest, and an operator that is in
 /// the middle of something says so by [`in_flight`](Self::in_flight).
@@ -36,8 +40,12 @@ use crate::state::Stored;
 #[derive(Clone, Default)]
 pub struct Saved {
     /// The contents of all parts, one behind the other.
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     parts: Vec<Part>,
+    /// What was copied behind the barrier.
+    pieces: Vec<Piece>,
+    /// How many tables and the like are still being copied.
+    unfinished: u32,
     /// The part that is taken out next.
     next: usize,
     /// What steps keep of their own, beyond what an operator can see.
@@ -58,6 +66,14 @@ pub struct Part {
     pub end: usize,
 }
 
+/// A piece of something that was copied behind the barrier.
+#[derive(Clone)]
+pub(crate) struct Piece {
+    /// Its number among those of its stage.
+    pub of: u32,
+    pub bytes: Bytes,
+}
+
 impl Saved {
     /// Nothing yet.
     pub fn new() -> Self {
@@ -66,10 +82,10 @@ impl Saved {
 
     /// What was put in before, perhaps by another process. `None` if the parts do not end where the
     /// bytes end.
-    pub(crate) fn of(bytes: Vec<u8>, parts: Vec<Part>) -> Option<Self> {
+    pub(crate) fn of(bytes: Vec<u8>, parts: Vec<Part>, pieces: Vec<Piece>) -> Option<Self> {
         let ends = || parts.iter().map(|part| part.end);
         let fits = ends().is_sorted() && ends().next_back().unwrap_or(0) == bytes.len();
-        fits.then(|| Self { bytes, parts, ..Self::default() })
+        fits.then(|| Self { bytes: Arc::new(bytes), parts, pieces, ..Self::default() })
     }
 
     /// The contents of all parts, one behind the other.
@@ -82,9 +98,19 @@ impl Saved {
         &self.parts
     }
 
+    /// How many bytes there are in all.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() + self.pieces.iter().map(|piece| piece.bytes.len()).sum::<usize>()
+    }
+
+    /// What was copied behind the barrier, what belongs together in a row.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
     /// Puts in what an operator holds.
     pub fn put<V: Stored>(&mut self, operator: &'static str, value: &V) {
-        match postcard::serialize_with_flavor(value, Into(&mut self.bytes)) {
+        match encode(value, Arc::make_mut(&mut self.bytes)) {
             Ok(()) => self.parts.push(Part {
                 operator: operator.to_owned(),
                 type_name: type_name::<V>().to_owned(),
@@ -125,10 +151,63 @@ impl Saved {
         let start = self.next.checked_sub(1).map_or(0, |before| self.parts[before].end);
         let bytes = &self.bytes[start..part.end];
         let damaged = |reason: &str| SnapshotError::Damaged { operator, reason: reason.to_owned() };
-        match postcard::take_from_bytes(bytes) {
-            Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => Err(damaged(&format!("{} bytes are left over", rest.len()))),
-            Err(error) => Err(damaged(&error.to_string())),
+        let mut rest = bytes;
+        match decode(&mut rest) {
+            Ok(value) if rest.is_empty() => Ok(value),
+            Ok(_) => Err(damaged(&format!("{} bytes are left over", rest.len()))),
+            Err(reason) => Err(damaged(&reason)),
+        }
+    }
+
+    /// Freezes what may be large, before it is put in.
+    pub(crate) fn freeze(&mut self, bulk: &mut dyn Bulk) {
+        bulk.freeze(self.unfinished);
+        self.unfinished += 1;
+    }
+
+    /// Copies a slice of it, if there is something to copy.
+    pub(crate) fn copy(&mut self, bulk: &mut dyn Bulk, budget: &mut usize) {
+        if *budget == 0 || bulk.frozen().is_none() {
+            return;
+        }
+        let pieces = &mut self.pieces;
+        let copied = bulk.slice(budget, &mut |of, bytes| {
+            pieces.push(Piece { of, bytes: bytes.into() });
+        });
+        match copied {
+            Ok(done) => self.unfinished -= u32::from(done),
+            Err(reason) => {
+                self.unfinished -= 1;
+                self.note(SnapshotError::Unsaved { step: "state by key".to_owned(), reason });
+            }
+        }
+    }
+
+    /// Whether nothing is being copied any longer.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.unfinished == 0
+    }
+
+    /// A stage has shown all that is being copied, and there was budget left: if it is not done
+    /// with, it is there no longer.
+    pub(crate) fn has_met_all(&mut self) {
+        if self.unfinished > 0 {
+            let reason = "something was dropped while it was being copied".to_owned();
+            self.note(SnapshotError::Unsaved { step: "state by key".to_owned(), reason });
+            self.unfinished = 0;
+        }
+    }
+
+    /// Fills what waits for the pieces that were copied of it.
+    pub(crate) fn fill(&mut self, bulk: &mut dyn Bulk) {
+        let Some(id) = bulk.awaits().filter(|_| self.wrong.is_none()) else { return };
+        let of_it = self.pieces.iter().filter(|piece| piece.of == id);
+        let of_it: Vec<&[u8]> = of_it.map(|piece| &piece.bytes[..]).collect();
+        match bulk.fill(&of_it) {
+            Ok(()) => self.pieces.retain(|piece| piece.of != id),
+            Err(reason) => {
+                self.note(SnapshotError::Damaged { operator: "state by key", reason });
+            }
         }
     }
 
@@ -170,7 +249,9 @@ impl Saved {
     ///
     /// # Errors
     /// What was wrong first.
-    pub fn checked(self) -> Result<Self, SnapshotError> {
+    pub fn checked(mut self) -> Result<Self, SnapshotError> {
+        // One table may have been copied in several turns, between which others came.
+        self.pieces.sort_by_key(|piece| piece.of);
         match self.wrong {
             Some(wrong) => Err(wrong),
             None => Ok(self),
@@ -188,6 +269,10 @@ impl Saved {
                 let what = format!("nothing takes the {type_name} of `{operator}`");
                 Err(SnapshotError::OtherPipeline(what))
             }
+            None if !left.pieces.is_empty() => {
+                let what = "nothing takes some of the state by key".to_owned();
+                Err(SnapshotError::OtherPipeline(what))
+            }
             None => Ok(()),
         }
     }
@@ -195,29 +280,6 @@ impl Saved {
     #[cold]
     fn note(&mut self, wrong: SnapshotError) {
         self.wrong.get_or_insert(wrong);
-    }
-}
-
-/// Bytes that grow at their end.
-struct Into<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Into<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
     }
 }
 

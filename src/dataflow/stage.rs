@@ -1,6 +1,7 @@
 //! A stage: steps fused by generics, closed by one box at its edge.
 
 use crate::dataflow::{Checkpoint, Context, Epoch, Giver, Operator, Saved, Shown, Work};
+use crate::state::EachBulk;
 
 /// A stage in the making: it knows how to wrap itself around whatever comes next.
 ///
@@ -77,4 +78,7 @@ pub trait Runnable {
 
     /// Takes what [`save`](Self::save) put in: see [`Operator::load`].
     fn load(&mut self, _from: &mut Saved) {}
+
+    /// Names what its operators keep that may be large: see [`Operator::bulk`].
+    fn bulk(&mut self, _each: &mut EachBulk<'_>) {}
 }

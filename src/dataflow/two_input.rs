@@ -10,6 +10,7 @@ use crate::dataflow::{
     Batch, Checkpoint, Context, Edge, Epoch, Operator, Pressure, Record, Runnable, Saved, Shown,
     Stage, Stream, Work,
 };
+use crate::state::EachBulk;
 use crate::time::{Merged, Timestamp, Watermark};
 
 /// How far event time has come on each of two inputs, and on both together.
@@ -71,6 +72,9 @@ pub trait TwoInput<L, R>: 'static {
 
     /// See [`Operator::load`].
     fn load(&mut self, from: &mut Saved);
+
+    /// See [`Operator::bulk`].
+    fn bulk(&mut self, _each: &mut EachBulk<'_>) {}
 }
 
 /// Two edges that lead into one operator.
@@ -228,6 +232,12 @@ where
             joint.operator.load(from);
         }
     }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        if self.input == LEFT {
+            self.joint.borrow_mut().operator.bulk(each);
+        }
+    }
 }
 
 /// Two edges that are one stage.
@@ -275,5 +285,10 @@ impl Runnable for Both {
     fn load(&mut self, from: &mut Saved) {
         self.left.load(from);
         self.right.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.left.bulk(each);
+        self.right.bulk(each);
     }
 }

@@ -6,6 +6,7 @@ use crate::dataflow::{
 use crate::exchange::outbox::Mark;
 use crate::exchange::port::Handover;
 use crate::exchange::ring::RingReceiver;
+use crate::state::EachBulk;
 use crate::time::{Merged, Watermark};
 
 /// The receiving end of one lane.
@@ -282,5 +283,9 @@ impl<T: 'static> Runnable for Inlet<T> {
         from.take("inlet", &mut self.started);
         from.take("inlet", &mut self.settled);
         self.operator.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.operator.bulk(each);
     }
 }

@@ -13,7 +13,7 @@ use crate::lookup::calls::Calls;
 use crate::lookup::line::{Line, NOWHERE};
 use crate::lookup::service::{Answer, Lookup};
 use crate::metrics::Counter;
-use crate::state::Stored;
+use crate::state::{EachBulk, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// In which order records come out.
@@ -448,5 +448,9 @@ where
         }
         self.calls.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 }

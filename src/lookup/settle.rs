@@ -7,6 +7,7 @@ use crate::error::LookupError;
 use crate::exchange::{Port, Side};
 use crate::lookup::service::Answer;
 use crate::metrics::Counter;
+use crate::state::EachBulk;
 use crate::time::Watermark;
 
 /// What becomes of a record whose lookup has failed for good.
@@ -147,6 +148,10 @@ where
             side.load(from);
         }
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 
     pass_on!(next: inspect);

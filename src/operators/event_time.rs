@@ -3,6 +3,7 @@
 use crate::dataflow::{Context, GHOST, Operator, Record, Runnable, Saved, Stage, Stream, pass_on};
 use crate::metrics::Counter;
 use crate::operators::source::latest;
+use crate::state::EachBulk;
 use crate::time::{Jumps, Merged, Timestamp, Watermark, WatermarkStrategy, Watermarks, nanos};
 
 impl<'p, S: Stage> Stream<'p, S> {
@@ -181,6 +182,10 @@ where
         }
         from.take("event_time", &mut self.merged);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 
     pass_on!(next: room, checkpoint, inspect);

@@ -56,5 +56,5 @@ impl<T, F: FnMut(&T) -> bool + 'static, N: Operator<T>> Operator<T> for Filter<F
         self.next.save(out);
     }
 
-    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load);
+    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load, bulk);
 }

@@ -224,5 +224,5 @@ where
         self.next.save(out);
     }
 
-    pass_on!(next: checkpoint, inspect, load);
+    pass_on!(next: checkpoint, inspect, load, bulk);
 }

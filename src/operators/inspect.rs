@@ -59,5 +59,5 @@ impl<T, F: FnMut(&Record<T>) + 'static, N: Operator<T>> Operator<T> for Inspect<
         self.next.save(out);
     }
 
-    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load);
+    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load, bulk);
 }

@@ -54,5 +54,5 @@ impl<T, U, F: FnMut(T) -> U + 'static, N: Operator<U>> Operator<T> for Map<F, N>
         self.next.save(out);
     }
 
-    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load);
+    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load, bulk);
 }

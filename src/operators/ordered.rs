@@ -8,7 +8,7 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::exchange::{self, To};
-use crate::state::Stored;
+use crate::state::{EachBulk, Stored};
 use crate::time::{Timestamp, Watermark};
 
 impl<'p, S: Stage<Out: Clone + Send + Stored>> Stream<'p, S> {
@@ -236,6 +236,10 @@ where
         });
         self.waiting = ranked.collect();
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 
     pass_on!(next: checkpoint, inspect);

@@ -8,7 +8,7 @@ use crate::dataflow::{
 };
 use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
-use crate::state::{Cursor, Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
+use crate::state::{Cursor, EachBulk, Key, Lease, State, Sweep, TOGETHER, Table, Term, Ttl};
 use crate::time::{Timestamp, Watermark};
 
 impl<'p, K: Key, T: State> Keyed<'p, K, T> {
@@ -156,6 +156,11 @@ where
         from.take("reduce", sweep);
         from.take("reduce", watermark);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.running.table);
+        self.next.bulk(each);
     }
 
     pass_on!(next: batch_end, room, checkpoint);

@@ -5,6 +5,7 @@ use crate::dataflow::{
     pass_on,
 };
 use crate::exchange::{self, Port, Side};
+use crate::state::EachBulk;
 use crate::time::Watermark;
 
 impl<'p, S: Stage> Stream<'p, S> {
@@ -140,6 +141,10 @@ where
     fn load(&mut self, from: &mut Saved) {
         self.side.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 
     pass_on!(next: inspect);

@@ -25,6 +25,7 @@ use crate::dataflow::{
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
+use crate::state::EachBulk;
 use crate::time::{Merged, Timestamp, Watermark};
 
 impl<'p> Pipeline<'p> {
@@ -309,6 +310,10 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
         from.take("source", &mut self.ended);
         from.take("source", &mut self.settled);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 }
 

@@ -1,6 +1,7 @@
-//! A snapshot taken in passing: stage by stage, as a barrier comes through.
+//! A snapshot taken in passing: stage by stage, as a barrier comes through, and what is large a
+//! slice at a time behind it.
 
-use crate::dataflow::{Checkpoint, Context, Epoch, Saved};
+use crate::dataflow::{Checkpoint, Context, Epoch, Saved, Work};
 use crate::error::Result;
 use crate::shard::step::Stage;
 use crate::shard::{Shard, Snapshot};
@@ -24,14 +25,30 @@ impl Taking {
             return stage.is_source;
         }
         let mut saved = Saved::new();
+        stage.runnable.bulk(&mut |bulk| saved.freeze(bulk));
         stage.runnable.save(&mut saved);
         stage.runnable.on_checkpoint(Checkpoint::Barrier(self.epoch), cx);
         *place = Some(saved);
         false
     }
 
+    /// Copies a slice of what was frozen: so many keys. Returns how much was done.
+    #[cold]
+    fn copy_slice(&mut self, stages: &mut [Stage], keys: usize) -> Work {
+        let mut budget = keys;
+        for (stage, saved) in stages.iter_mut().zip(&mut self.stages) {
+            let Some(saved) = saved.as_mut().filter(|saved| !saved.is_copied()) else { continue };
+            stage.runnable.bulk(&mut |bulk| saved.copy(bulk, &mut budget));
+            if budget == 0 {
+                break;
+            }
+            saved.has_met_all();
+        }
+        Work((keys - budget) as u64)
+    }
+
     fn is_done(&self) -> bool {
-        self.stages.iter().all(Option::is_some)
+        self.stages.iter().all(|saved| saved.as_ref().is_some_and(Saved::is_copied))
     }
 }
 
@@ -89,6 +106,13 @@ impl Shard {
         let stages = stages.into_iter().flatten().map(Saved::checked).collect::<Result<_, _>>();
         let snapshot = stages.map(|stages| self.snapshot_of(stages));
         Some((epoch, snapshot.map_err(Into::into)))
+    }
+
+    /// Goes on with a checkpoint that is being taken: one slice of what was frozen.
+    #[inline(always)]
+    pub(super) fn copy_slice(&mut self) -> Work {
+        let Self { taking, stages, fire_max, .. } = self;
+        taking.as_mut().map_or(Work::NONE, |taking| taking.copy_slice(stages, *fire_max))
     }
 
     /// A checkpoint is complete: what all shards have brought of it is kept where it will be found

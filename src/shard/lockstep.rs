@@ -279,6 +279,7 @@ impl Shard {
                 work += stage.runnable.poll(&mut self.cx);
             }
         }
+        work += self.copy_slice();
         self.count_step(work);
         work
     }

@@ -122,6 +122,7 @@ impl Shard {
         for (stage, saved) in self.stages.iter_mut().zip(&snapshot.stages) {
             let mut saved = saved.clone();
             stage.runnable.load(&mut saved);
+            stage.runnable.bulk(&mut |bulk| saved.fill(bulk));
             if let Err(error) = saved.finish() {
                 self.cx.fail(error.clone());
                 return Err(error.into());

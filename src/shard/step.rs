@@ -21,6 +21,8 @@ pub struct Shard {
     pub(super) cx: Context,
     /// The checkpoint that is being taken.
     pub(super) taking: Option<Taking>,
+    /// How many keys a step copies for it at most.
+    pub(super) fire_max: usize,
     /// The clock that latency is measured by, if it shows the times given to `step`.
     step_clock: Option<ManualClock>,
     /// What the last step did.
@@ -95,8 +97,9 @@ impl Shard {
         let stages = built.stages.into_iter().enumerate().map(stage).collect();
         let cx = Context::new(clock, counters);
         let (last, worst) = Default::default();
-        let (plan, taking, step_clock) = (built.plan, None, None);
-        Self { stages, plan, cx, taking, step_clock, last, worst, worst_ns: 0 }
+        let Built { plan, fire_max, .. } = built;
+        let (taking, step_clock) = (None, None);
+        Self { stages, plan, cx, taking, fire_max, step_clock, last, worst, worst_ns: 0 }
     }
 
     /// A shard that measures latency by the times given to `step`.
@@ -136,6 +139,7 @@ impl Shard {
                 did.note(done, stage);
             }
         }
+        did.work += self.copy_slice();
         self.last = did;
         self.count_step(did.work);
         did.work

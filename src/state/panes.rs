@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Cursor, Key, State, Table};
+use crate::state::{Cursor, EachBulk, Key, State, Table};
 
 /// The state of one slice of event time.
 #[derive(Serialize, Deserialize)]
@@ -201,5 +201,17 @@ impl<K: Key, V: State> Panes<K, V> {
     #[inline(always)]
     pub fn has_spent(&self) -> bool {
         !self.spent.is_empty()
+    }
+
+    /// Shows each table that there is.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        for pane in &mut self.open {
+            each(&mut pane.table);
+            if let Some(beside) = &mut pane.beside {
+                each(beside);
+            }
+        }
+        self.spent.iter_mut().for_each(|(table, _)| each(table));
+        self.clean.iter_mut().for_each(|table| each(table));
     }
 }

@@ -19,6 +19,7 @@
 
 mod arena;
 mod batch;
+mod frozen;
 mod stored;
 mod sub;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use super::value::State;
 use arena::Arena;
 use core::fmt;
 use core::ptr::NonNull;
+use frozen::Apart;
 use sub::{Slot, Sub};
 
 /// How many directory entries there may be for each sub-table.
@@ -60,6 +62,8 @@ pub struct Table<K, V> {
     len: usize,
     seed: u64,
     arena: Arena<K, V>,
+    /// While it is copied behind a barrier, or waits for what was.
+    apart: Option<Box<Apart>>,
 }
 
 // SAFETY: the raw pointers lead only into memory that the table owns, and nothing else keeps them.
@@ -83,7 +87,8 @@ impl<K: Key, V: State> Table<K, V> {
     fn with_mixed_seed(seed: u64) -> Self {
         let mut arena = Arena::new();
         let directory = vec![arena.take(0); 2];
-        Self { directory, shift: 63, grown: 0, splits: 0, links: 0, len: 0, seed, arena }
+        let (grown, splits, links, len, apart) = Default::default();
+        Self { directory, shift: 63, grown, splits, links, len, seed, arena, apart }
     }
 
     /// How many keys it holds. O(1).
@@ -128,7 +133,9 @@ impl<K: Key, V: State> Table<K, V> {
     /// The state of a key, to change it. O(1).
     #[inline]
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
-        let slot = self.find(hash(key, self.seed), key)?;
+        let hash = hash(key, self.seed);
+        let slot = self.find(hash, key)?;
+        self.touch(hash);
         // SAFETY: the slot is full and in this table, which is borrowed mutably.
         Some(unsafe { &mut (*slot.as_ptr()).value })
     }
@@ -138,7 +145,9 @@ impl<K: Key, V: State> Table<K, V> {
     /// O(1) amortised, and at worst one split (a few microseconds) and one copy of the directory.
     #[inline]
     pub fn entry(&mut self, key: K) -> &mut V {
-        let slot = self.find_or_add(hash(key, self.seed), key);
+        let hash = hash(key, self.seed);
+        self.touch(hash);
+        let slot = self.find_or_add(hash, key);
         // SAFETY: the slot is full and in this table, which is borrowed mutably.
         unsafe { &mut (*slot.as_ptr()).value }
     }
@@ -149,6 +158,7 @@ impl<K: Key, V: State> Table<K, V> {
         let mut link = Some(self.head(hash));
         while let Some(sub) = link {
             if let Some(at) = sub.find(hash, key) {
+                self.touch(hash);
                 self.len -= 1;
                 return Some(sub.remove(at, self.seed));
             }
@@ -204,6 +214,7 @@ impl<K: Key, V: State> Table<K, V> {
     /// Makes room where `hash` belongs: splits, or adds a link where that is no use.
     #[cold]
     fn grow(&mut self, hash: u64) {
+        self.touch(hash);
         self.grown += 1;
         let head = self.head(hash);
         if head.depth() < 64 - self.shift {

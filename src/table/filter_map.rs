@@ -132,5 +132,5 @@ where
         self.next.save(out);
     }
 
-    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load);
+    pass_on!(next: watermark, batch_end, room, checkpoint, inspect, load, bulk);
 }

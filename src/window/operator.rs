@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, Key, Pane, Panes};
+use crate::state::{Cursor, EachBulk, Key, Pane, Panes};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
 use crate::window::deferred::Deferred;
@@ -404,6 +404,13 @@ where
         from.take("window", &mut self.revisions);
         self.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.panes.bulk(each);
+        self.firing.running.bulk(each);
+        self.revisions.bulk(each);
+        self.next.bulk(each);
     }
 }
 

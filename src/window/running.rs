@@ -27,7 +27,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Record;
-use crate::state::{Cursor, Key, Pane, Panes, State, Table, hash};
+use crate::state::{Cursor, EachBulk, Key, Pane, Panes, State, Table, hash};
 use crate::window::Aggregate;
 
 /// Windows of which none drops a part of what it has in common with another: all their slices go
@@ -61,6 +61,12 @@ struct Held<V> {
 }
 
 impl<K: Key, V: State> Running<K, V> {
+    /// Shows the running values.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.whole);
+        each(&mut self.since);
+    }
+
     /// Nothing yet, over slices each of which is in at least `overlap` windows. At most `together`
     /// keys are emitted at a time.
     pub fn new(seed: u64, overlap: usize, together: usize) -> Self {

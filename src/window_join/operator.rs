@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::join::{FanOut, Inputs};
 use crate::metrics::Counter;
-use crate::state::{Chunks, Cursor, Key, Pane, Panes, Queue, Stored};
+use crate::state::{Chunks, Cursor, EachBulk, Key, Pane, Panes, Queue, Stored};
 use crate::time::{Timestamp, Watermark};
 use crate::window::{Cuts, Stretch};
 use crate::window_join::Kind;
@@ -300,5 +300,10 @@ where
         self.left.late.load(from);
         self.right.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.panes.bulk(each);
+        self.next.bulk(each);
     }
 }

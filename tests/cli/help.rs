@@ -49,6 +49,7 @@ const SCENARIOS: &[&str] = &[
     "asof",
     "tablejoin",
     "journal",
+    "checkpoint",
 ];
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::libc::{O_DIRECT, O_DSYNC};
 
 use crate::metrics::Latency;
@@ -111,4 +112,42 @@ impl Raw {
             }
         })
     }
+}
+
+/// Lets the page cache forget a file, so that who reads it next reads the disk.
+///
+/// # Errors
+/// What the disk said.
+pub fn forget(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    file.sync_all()?;
+    posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+    Ok(())
+}
+
+/// Reads a whole file past the page cache, a megabyte at a time, two in flight.
+///
+/// # Errors
+/// What the disk said.
+pub fn read_raw(path: &Path) -> io::Result<()> {
+    const PIECE: u64 = 1 << 20;
+    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = open(O_DIRECT).or_else(|_| open(0))?;
+    let (length, next) = (file.metadata()?.len(), AtomicU64::new(0));
+    let read = || {
+        aligned(PIECE as usize, |into| {
+            loop {
+                let at = next.fetch_add(PIECE, Ordering::Relaxed);
+                if at >= length {
+                    return Ok(());
+                }
+                file.read_at(into, at)?;
+            }
+        })
+    };
+    thread::scope(|scope| {
+        let threads = [scope.spawn(read), scope.spawn(read)];
+        let failed = |_| io::Error::other("a thread panicked");
+        threads.into_iter().try_for_each(|it| it.join().map_err(failed)?)
+    })
 }

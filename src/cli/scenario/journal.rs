@@ -1,7 +1,6 @@
 //! `journal`: records made durable, many and one at a time, beside raw writes to the same disk.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::trial::{failed, interrupted, on_core};
@@ -9,6 +8,7 @@ use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::disk::Raw;
 use crate::cli::failure::Result;
+use crate::cli::folder::Folder;
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::{interrupt, run};
@@ -60,11 +60,11 @@ fn build(p: Pipeline<'_>) -> crate::error::Result<()> {
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let cpu = *Engine::new(args.config()?)?.cpus().last().unwrap_or(&0);
     let times = args.schedule();
-    let folder = Folder::create()?;
+    let folder = Folder::create(SCENARIO.name)?;
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&[cpu], times.noise, progress));
     let third = times.measured / 3;
-    let (path, warm_up) = (folder.0.clone(), times.warm_up);
+    let (path, warm_up) = (folder.path().to_owned(), times.warm_up);
     let failed = |error| IoError::new("make a file in", path.display().to_string(), error);
     let raw = Raw::create(&path.join("raw"), SEGMENT * SEGMENTS).map_err(failed)?;
     let bench = Bench { path, raw, cpu, warm_up, lasts: third };
@@ -86,7 +86,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.note(format!(
         "In {}, which TMPDIR chooses. Raw writes are the same records, nothing between them, past \
          the page cache, by threads that wait: {} in flight, of {} KiB, each durable.",
-        folder.0.display(),
+        folder.path().display(),
         settings.in_flight,
         BYTES >> 10
     ));
@@ -258,23 +258,5 @@ fn append_for(
             }
         }
         journal.poll(now).map_err(Error::from)?;
-    }
-}
-
-/// A folder of its own, which goes with everything in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn create() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("millstream-journal-{}", std::process::id()));
-        let failed = |path: &Path, error| IoError::new("create", path.display().to_string(), error);
-        fs::create_dir_all(&path).map_err(|error| failed(&path, error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -32,6 +32,7 @@
 
 mod asof;
 pub(super) mod bars;
+mod checkpoint;
 mod closing;
 mod fifo;
 mod growth;
@@ -75,6 +76,7 @@ pub const ALL: &[Scenario] = &[
     fifo::SCENARIO,
     hotkey::SCENARIO,
     journal::SCENARIO,
+    checkpoint::SCENARIO,
 ];
 
 /// Something that can be measured.

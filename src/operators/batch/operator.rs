@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::{Batch, Checkpoint, Context, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::operators::batch::batched::{Batched, Pool};
 use crate::operators::batch::gather::Gather;
-use crate::state::Stored;
+use crate::state::{EachBulk, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -251,5 +251,9 @@ where
         from.take("batch", &mut self.watermark);
         self.gather.load(&self.records, from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.next.bulk(each);
     }
 }

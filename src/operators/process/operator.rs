@@ -13,7 +13,7 @@ use crate::operators::process::context::{KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process};
-use crate::state::{Cursor, Sweep, TOGETHER, Table};
+use crate::state::{Cursor, EachBulk, Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
 
 /// So many keys, or timers, do not fit into the caches of a core.
@@ -479,6 +479,11 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         (self.budget, self.credit) = slice;
         self.outlets.iter().for_each(|outlet| outlet.load(from));
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.table);
+        self.next.bulk(each);
     }
 
     fn pressure(&self) -> Pressure {

@@ -38,6 +38,7 @@ impl<K: Key, V: State> Table<K, V> {
         debug_assert_eq!(records.len(), keys.len());
         for (records, keys) in records.chunks(TOGETHER).zip(keys.chunks(TOGETHER)) {
             let count = records.len().min(keys.len());
+            self.touch_all(&keys[..count]);
             let done = if self.links == 0 {
                 self.update_some(&records[..count], &keys[..count], &mut each)
             } else {

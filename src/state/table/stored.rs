@@ -1,4 +1,4 @@
-//! A table as a snapshot holds it: sub-table by sub-table, each key in its place.
+//! A table as a snapshot holds it: chain by chain, each key in its place.
 //!
 //! So a table that is read back walks in the same order, and splits at the same keys, as the one
 //! that was written; and nothing has to be probed for.
@@ -6,19 +6,21 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
-use serde::ser::{SerializeSeq, SerializeTuple, Serializer};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::ser::{Error as _, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::super::encoding::{decode, encode};
 use super::super::key::{Key, hash};
 use super::super::value::State;
-use super::Table;
 use super::arena::Arena;
+use super::frozen::Apart;
 use super::sub::{Slot, Sub};
+use super::{Cursor, Table};
 
 /// What a table knows beside its keys.
-#[derive(Serialize, Deserialize)]
-struct Header {
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Header {
     depth: u32,
     grown: u64,
     splits: usize,
@@ -27,65 +29,72 @@ struct Header {
     seed: u64,
     /// Slots of a sub-table: another build may have made them larger or smaller.
     slots: usize,
+    /// Where the chains are, if they do not follow: see [`Bulk`](super::super::Bulk).
+    pub(super) apart: Option<u32>,
 }
 
-/// The sub-tables that one prefix of the hash leads to.
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "K: Key, V: State")]
-struct Chain<K, V> {
-    depth: u32,
-    /// The full slots of each sub-table of the chain: place, key and value.
-    links: Vec<Vec<(u16, K, V)>>,
-}
+impl<K: Key, V: State> Table<K, V> {
+    pub(super) fn header(&self, apart: Option<u32>) -> Header {
+        let Self { grown, splits, links, len, seed, .. } = *self;
+        let (depth, slots) = (64 - self.shift, Sub::<K, V>::SLOTS);
+        Header { depth, grown, splits, links, len, seed, slots, apart }
+    }
 
-impl<K: Key, V: State> Chain<K, V> {
-    fn of(head: Sub<K, V>) -> Self {
-        let mut links = Vec::new();
-        let mut link = Some(head);
-        while let Some(sub) = link {
-            links.push(full_slots(sub));
-            link = sub.next();
+    /// Writes all chains, in the order of their prefixes.
+    fn write_chains(&self) -> Result<Vec<u8>, String> {
+        let mut out = Vec::new();
+        let mut cursor = Cursor::default();
+        while !cursor.is_done() {
+            let head = self.head(cursor.at);
+            write_chain(cursor.at, head, &mut out)?;
+            cursor.pass(head.depth());
         }
-        Self { depth: head.depth(), links }
+        Ok(out)
     }
 }
 
-fn full_slots<K: Key, V: State>(sub: Sub<K, V>) -> Vec<(u16, K, V)> {
-    let mut slots = Vec::with_capacity(sub.count());
-    let mut from = 0;
-    while let Some(at) = sub.full_from(from) {
-        let Slot { key, value } = sub.read(at);
-        slots.push((at as u16, key, value));
-        from = at + 1;
+/// Writes a chain: the first hash that leads to it, how many leading bits of it do, how many links
+/// there are; and for each link its full slots: how many, and place, key and value of each.
+pub fn write_chain<K: Key, V: State>(
+    first: u64,
+    head: Sub<K, V>,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    const { assert!(Sub::<K, V>::SLOTS <= 256) };
+    let links = std::iter::successors(Some(head), |sub| sub.next());
+    encode(&(first, head.depth(), links.clone().count() as u32), out)?;
+    for sub in links {
+        encode(&(sub.count() as u32), out)?;
+        let mut from = 0;
+        while let Some(at) = sub.full_from(from) {
+            let Slot { key, value } = sub.read(at);
+            encode(&(at as u8, key, value), out)?;
+            from = at + 1;
+        }
     }
-    slots
+    Ok(())
 }
 
 impl<K: Key, V: State> Serialize for Table<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { grown, splits, links, len, seed, .. } = *self;
-        let (depth, slots) = (64 - self.shift, Sub::<K, V>::SLOTS);
+        let (header, chains) = match self.apart.as_deref() {
+            Some(Apart::Frozen(frozen)) => (frozen.header, Vec::new()),
+            Some(Apart::Awaited(header)) => (*header, Vec::new()),
+            None => (self.header(None), self.write_chains().map_err(S::Error::custom)?),
+        };
         let mut tuple = serializer.serialize_tuple(2)?;
-        tuple.serialize_element(&Header { depth, grown, splits, links, len, seed, slots })?;
-        tuple.serialize_element(&Chains(self))?;
+        tuple.serialize_element(&header)?;
+        tuple.serialize_element(&Blob(&chains))?;
         tuple.end()
     }
 }
 
-/// All chains, in the order of their prefixes.
-struct Chains<'a, K, V>(&'a Table<K, V>);
+/// Bytes that are written and read as one piece.
+struct Blob<'a>(&'a [u8]);
 
-impl<K: Key, V: State> Serialize for Chains<'_, K, V> {
+impl Serialize for Blob<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A sub-table that is not as deep as the directory has several entries in a row.
-        let directory = &self.0.directory;
-        let is_first = |index: usize| index == 0 || directory[index] != directory[index - 1];
-        let heads = (0..directory.len()).filter(|&index| is_first(index));
-        let mut chains = serializer.serialize_seq(Some(heads.clone().count()))?;
-        for head in heads {
-            chains.serialize_element(&Chain::of(directory[head]))?;
-        }
-        chains.end()
+        serializer.serialize_bytes(self.0)
     }
 }
 
@@ -108,116 +117,153 @@ impl<'de, K: Key, V: State> Visitor<'de> for TableVisitor<K, V> {
         let Some(header) = parts.next_element::<Header>()? else {
             return Err(A::Error::custom("a table without a header"));
         };
-        if !(1..=64 - Sub::<K, V>::LOW_BITS).contains(&header.depth) {
-            return Err(A::Error::custom("a table of a depth that none has"));
+        let Some(chains) = parts.next_element::<&[u8]>()? else {
+            return Err(A::Error::custom("a table without its keys"));
+        };
+        match header.apart {
+            Some(_) => Ok(Table::awaiting(header)),
+            None => Table::read(&header, &[chains]).map_err(A::Error::custom),
         }
-        let reading = Reading::<K, V>::new(header);
-        match parts.next_element_seed(reading)? {
-            Some(table) => Ok(table),
-            None => Err(A::Error::custom("a table without its keys")),
+    }
+}
+
+impl<K: Key, V: State> Table<K, V> {
+    /// An empty table that waits for its chains.
+    fn awaiting(header: Header) -> Self {
+        let apart = Some(Box::new(Apart::Awaited(header)));
+        Self { apart, ..Self::with_mixed_seed(header.seed) }
+    }
+
+    /// The table of these chains, which come in any order.
+    pub(super) fn read(header: &Header, chains: &[&[u8]]) -> Result<Self, String> {
+        if header.slots != Sub::<K, V>::SLOTS {
+            return Self::read_anew(header, chains);
         }
+        let mut reading = Reading::new(header)?;
+        for piece in chains {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                reading.chain(&mut rest)?;
+            }
+        }
+        reading.table()
+    }
+
+    /// The keys of a build with sub-tables of another size, one by one.
+    fn read_anew(header: &Header, chains: &[&[u8]]) -> Result<Self, String> {
+        let mut table = Self::with_mixed_seed(header.seed);
+        for piece in chains {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                let (_, _, links) = decode::<(u64, u32, u32)>(&mut rest)?;
+                for _ in 0..links {
+                    for _ in 0..decode::<u32>(&mut rest)? {
+                        let (_, key, value) = decode::<(u8, K, V)>(&mut rest)?;
+                        *table.entry(key) = value;
+                    }
+                }
+            }
+        }
+        Ok(table)
     }
 }
 
 /// A table that is being read, chain by chain.
 struct Reading<K, V> {
     header: Header,
-    directory: Vec<Sub<K, V>>,
+    directory: Vec<Option<Sub<K, V>>>,
     arena: Arena<K, V>,
+    /// What has been read so far.
+    links: usize,
+    len: usize,
 }
 
 impl<K: Key, V: State> Reading<K, V> {
-    fn new(header: Header) -> Self {
-        Self { header, directory: Vec::new(), arena: Arena::new() }
+    fn new(header: &Header) -> Result<Self, String> {
+        // A directory is never longer than this many entries for each sub-table, so that a damaged
+        // header does not ask for all the memory there is.
+        let most = (header.splits.saturating_add(1)).saturating_mul(super::SPREAD);
+        let depth = header.depth;
+        if !(1..=64 - Sub::<K, V>::LOW_BITS).contains(&depth) || 1 << depth > most.max(2) {
+            return Err("a table of a depth that none has".to_owned());
+        }
+        let directory = vec![None; 1 << depth];
+        Ok(Self { header: *header, directory, arena: Arena::new(), links: 0, len: 0 })
     }
 
-    /// Puts a chain behind those before it. Says what is wrong with it, if something is.
-    fn put(&mut self, chain: Chain<K, V>) -> Result<(), &'static str> {
-        let Chain { depth, links } = chain;
-        let entries = self.header.depth.checked_sub(depth).map(|less| 1usize << less);
-        let Some(entries) = entries else {
-            return Err("a sub-table that is deeper than its directory");
+    /// Takes a chain from the front of `bytes`.
+    fn chain(&mut self, bytes: &mut &[u8]) -> Result<(), String> {
+        let (first, depth, links) = decode::<(u64, u32, u32)>(bytes)?;
+        let Some(less) = self.header.depth.checked_sub(depth) else {
+            return Err("a sub-table that is deeper than its directory".to_owned());
         };
-        let prefix = self.directory.len();
-        let mut last = None;
-        for slots in links {
-            let sub = self.arena.take(depth);
-            match last.replace(sub) {
-                None => self.directory.extend(std::iter::repeat_n(sub, entries)),
-                Some(before) => Sub::set_next(before, Some(sub)),
-            }
-            self.fill(sub, slots, prefix..prefix + entries)?;
+        let first_entry = (first >> (64 - self.header.depth)) as usize;
+        let entries = first_entry..first_entry + (1 << less);
+        let Some(places) = self.directory.get_mut(entries.clone()) else {
+            return Err("a chain beyond the end of its directory".to_owned());
+        };
+        if links == 0 || places.iter().any(Option::is_some) {
+            return Err("a chain without a sub-table, or one in the place of another".to_owned());
         }
-        match last {
-            Some(_) => Ok(()),
-            None => Err("a chain without a sub-table"),
-        }
-    }
-
-    fn fill(
-        &self,
-        sub: Sub<K, V>,
-        slots: Vec<(u16, K, V)>,
-        prefixes: std::ops::Range<usize>,
-    ) -> Result<(), &'static str> {
-        let Header { depth, seed, .. } = self.header;
-        for (at, key, value) in slots {
-            let hash = hash(key, seed);
-            if !prefixes.contains(&((hash >> (64 - depth)) as usize)) {
-                return Err("a key whose hash leads elsewhere");
-            }
-            if usize::from(at) >= Sub::<K, V>::SLOTS {
-                return Err("a place beyond the end of its sub-table");
-            }
-            sub.put(at.into(), hash, Slot { key, value });
+        let head = self.arena.take(depth);
+        places.fill(Some(head));
+        self.link(head, &entries, bytes)?;
+        let mut last = head;
+        for _ in 1..links {
+            let link = self.arena.take(depth);
+            last.set_next(Some(link));
+            self.links += 1;
+            self.link(link, &entries, bytes)?;
+            last = link;
         }
         Ok(())
     }
 
-    fn table(self) -> Result<Table<K, V>, &'static str> {
-        let Self { header: Header { depth, grown, splits, links, len, seed, .. }, .. } = self;
-        if self.directory.len() != 1 << depth {
-            return Err("a directory with gaps");
+    /// Takes the slots of one link from the front of `bytes`.
+    fn link(
+        &mut self,
+        sub: Sub<K, V>,
+        entries: &std::ops::Range<usize>,
+        bytes: &mut &[u8],
+    ) -> Result<(), String> {
+        let Header { depth, seed, .. } = self.header;
+        let slots = decode::<u32>(bytes)?;
+        for _ in 0..slots {
+            let (at, key, value) = decode::<(u8, K, V)>(bytes)?;
+            let hash = hash(key, seed);
+            if !entries.contains(&((hash >> (64 - depth)) as usize)) {
+                return Err("a key whose hash leads elsewhere".to_owned());
+            }
+            let at = usize::from(at);
+            if at >= Sub::<K, V>::SLOTS || sub.is_full(at) {
+                return Err("a place beyond the end of its sub-table, or one twice".to_owned());
+            }
+            sub.put(at, hash, Slot { key, value });
         }
-        let (directory, arena) = (self.directory, self.arena);
-        Ok(Table { directory, shift: 64 - depth, grown, splits, links, len, seed, arena })
+        self.len += slots as usize;
+        Ok(())
     }
 
-    /// The keys of a build with sub-tables of another size, one by one.
-    fn put_anew(chains: Vec<Chain<K, V>>, seed: u64) -> Table<K, V> {
-        let mut table = Table::with_mixed_seed(seed);
-        for (_, key, value) in chains.into_iter().flat_map(|chain| chain.links).flatten() {
-            *table.entry(key) = value;
+    fn table(self) -> Result<Table<K, V>, String> {
+        let Self { header, directory, arena, links, len } = self;
+        let Header { depth, grown, splits, seed, .. } = header;
+        if (links, len) != (header.links, header.len) {
+            return Err(format!("{len} keys and {links} links, and the header has others"));
         }
-        table
-    }
-}
-
-impl<'de, K: Key, V: State> DeserializeSeed<'de> for Reading<K, V> {
-    type Value = Table<K, V>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Table<K, V>, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, K: Key, V: State> Visitor<'de> for Reading<K, V> {
-    type Value = Table<K, V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the chains of a table")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut chains: A) -> Result<Table<K, V>, A::Error> {
-        if self.header.slots != Sub::<K, V>::SLOTS {
-            let all = std::iter::from_fn(|| chains.next_element().transpose());
-            let all = all.collect::<Result<Vec<Chain<K, V>>, A::Error>>()?;
-            return Ok(Self::put_anew(all, self.header.seed));
-        }
-        while let Some(chain) = chains.next_element()? {
-            self.put(chain).map_err(A::Error::custom)?;
-        }
-        self.table().map_err(A::Error::custom)
+        let Some(directory) = directory.into_iter().collect() else {
+            return Err("a directory with gaps".to_owned());
+        };
+        Ok(Table {
+            directory,
+            shift: 64 - depth,
+            grown,
+            splits,
+            links,
+            len,
+            seed,
+            arena,
+            apart: None,
+        })
     }
 }
 
@@ -237,8 +283,9 @@ mod tests {
     }
 
     fn copied<K: Key, V: State>(table: &Table<K, V>) -> Table<K, V> {
-        let bytes = postcard::to_allocvec(table).unwrap();
-        postcard::from_bytes(&bytes).unwrap()
+        let mut bytes = Vec::new();
+        encode(table, &mut bytes).unwrap();
+        decode(&mut &bytes[..]).unwrap()
     }
 
     fn order<K: Key>(table: &Table<K, u64>) -> Vec<(K, u64)> {
@@ -316,15 +363,16 @@ mod tests {
     fn what_is_no_table_is_an_error() {
         let mut table = Table::<u32, u64>::new(3);
         (0..2_000).for_each(|key| *table.entry(key) = 1);
-        let bytes = postcard::to_allocvec(&table).unwrap();
-        let read = |bytes: &[u8]| postcard::from_bytes::<Table<u32, u64>>(bytes).map(|_| ());
-        assert_eq!(read(&bytes), Ok(()));
+        let mut bytes = Vec::new();
+        encode(&table, &mut bytes).unwrap();
+        let read = |mut bytes: &[u8]| decode::<Table<u32, u64>>(&mut bytes);
+        assert!(read(&bytes).is_ok());
         assert!((0..bytes.len()).step_by(97).all(|end| read(&bytes[..end]).is_err()));
         for at in 0..bytes.len().min(600) {
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x11;
             // Most are errors; none may panic or lead out of the table.
-            if let Ok(other) = postcard::from_bytes::<Table<u32, u64>>(&flipped) {
+            if let Ok(other) = read(&flipped) {
                 order(&other);
             }
         }
@@ -334,8 +382,9 @@ mod tests {
     fn sub_tables_of_another_size_are_filled_anew() {
         let mut table = Table::<u32, u64>::new(3);
         (0..2_000).for_each(|key| *table.entry(key) = key.into());
-        let chains = table.directory.iter().map(|&head| Chain::of(head)).collect();
-        let mut other = Reading::put_anew(chains, table.seed);
+        let header = Header { slots: 7, ..table.header(None) };
+        let mut other: Table<u32, u64> =
+            Table::read(&header, &[&table.write_chains().unwrap()]).unwrap();
         assert!((0..2_000).all(|key| other.remove(key) == Some(key.into())));
         assert!(other.is_empty());
     }

@@ -14,7 +14,7 @@ use super::sub::Sub;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// The first hash of the sub-table to look at next.
-    at: u64,
+    pub(super) at: u64,
     /// The link of its chain, and the slot in that link.
     link: u32,
     slot: u32,
@@ -28,7 +28,7 @@ impl Cursor {
     }
 
     /// Goes past all hashes that share their leading `depth` bits with the current one.
-    fn pass(&mut self, depth: u32) {
+    pub(super) fn pass(&mut self, depth: u32) {
         let (at, over) = match depth {
             0 => (0, true),
             _ => self.at.overflowing_add(1 << (64 - depth)),
@@ -72,6 +72,7 @@ impl<K: Key, V: State> Table<K, V> {
         while budget > 0 && !cursor.done {
             let head = self.head(cursor.at);
             if Self::visit_chain(head, cursor, &mut budget, &mut each) {
+                self.touch(cursor.at);
                 self.clear_chain(head);
                 cursor.pass(head.depth());
             }
@@ -86,6 +87,7 @@ impl<K: Key, V: State> Table<K, V> {
     pub fn clear_slice(&mut self, cursor: &mut Cursor, mut budget: usize) -> bool {
         while budget > 0 && !cursor.done {
             let head = self.head(cursor.at);
+            self.touch(cursor.at);
             budget = budget.saturating_sub(self.clear_chain(head));
             cursor.pass(head.depth());
         }
@@ -110,6 +112,7 @@ impl<K: Key, V: State> Table<K, V> {
     ) -> bool {
         while budget > 0 && !cursor.done {
             let head = self.head(cursor.at);
+            self.touch(cursor.at);
             if self.retain_chain(head, cursor, &mut budget, &mut keep) {
                 cursor.pass(head.depth());
             }

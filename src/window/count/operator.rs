@@ -8,7 +8,7 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, Key, State, Stored, Table};
+use crate::state::{Cursor, EachBulk, Key, State, Stored, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::{Aggregate, Span, Timing, Windowed};
 
@@ -243,5 +243,10 @@ where
         from.take("count_window", &mut self.table);
         from.take("count_window", &mut self.counting);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.table);
+        self.next.bulk(each);
     }
 }

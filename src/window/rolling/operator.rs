@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::Key;
+use crate::state::{EachBulk, Key};
 use crate::time::Watermark;
 use crate::window::rolling::state::{Did, Due, Held, Settings};
 use crate::window::{Aggregate, Timing, Windowed};
@@ -170,6 +170,11 @@ where
         from.take("rolling", &mut self.pace);
         self.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.held.bulk(each);
+        self.next.bulk(each);
     }
 
     #[inline]

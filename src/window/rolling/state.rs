@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Chunks, Cursor, Key, Queue, State, Table};
+use crate::state::{Chunks, Cursor, EachBulk, Key, Queue, State, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::pending::Pending;
 use crate::window::{Aggregate, Entry, Fifo, Span};
@@ -87,6 +87,11 @@ impl<K: Key, Acc: State> Held<K, Acc> {
             peers: Queue::default(),
             peering: Chunks::new(),
         }
+    }
+
+    /// Shows the windows, without the records in them.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.windows);
     }
 
     /// How many records are held.

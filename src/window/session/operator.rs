@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, Key, Table};
+use crate::state::{Cursor, EachBulk, Key, Table};
 use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
 use crate::window::deferred::Deferred;
@@ -402,6 +402,11 @@ where
         from.take("session", &mut self.firing);
         self.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.table);
+        self.next.bulk(each);
     }
 }
 

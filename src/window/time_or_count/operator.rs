@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, Key, Table};
+use crate::state::{Cursor, EachBulk, Key, Table};
 use crate::time::Watermark;
 use crate::time::{Deadlines, Popped};
 use crate::window::Windowed;
@@ -271,5 +271,10 @@ where
         from.take("time_or_count", &mut self.pace);
         self.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.table);
+        self.next.bulk(each);
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, Key, Table};
+use crate::state::{Cursor, EachBulk, Key, Table};
 use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
@@ -432,5 +432,10 @@ where
         from.take("window", &mut self.firing);
         self.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.slots);
+        self.next.bulk(each);
     }
 }

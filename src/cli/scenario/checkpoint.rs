@@ -1,0 +1,111 @@
+//! `checkpoint`: what checkpoints of a gigabyte of state cost those who go on meanwhile, and how
+//! long it takes to go on from one.
+//!
+//! `checkpoint/pause.rs` looks at the steps of one shard, `checkpoint/restore.rs` at reading back
+//! what it has brought, `checkpoint/live.rs` at an engine that takes a checkpoint every second.
+
+mod live;
+mod pause;
+mod restore;
+
+use crate::cli::args::BenchArgs;
+use crate::cli::failure::Result;
+use crate::cli::folder::Folder;
+use crate::cli::progress::Progress;
+use crate::cli::report::Goal;
+use crate::cli::{interrupt, run, table};
+use crate::dataflow::{Pipeline, Plan, Stage, Stream};
+use crate::runtime::Engine;
+
+use super::trial::{interrupted, on_core};
+use super::{Measured, Scenario};
+use pause::Pauses;
+
+/// See the module.
+pub const SCENARIO: Scenario = Scenario {
+    name: "checkpoint",
+    about: "checkpoints of 1 GB of state: pause, throughput, p99.9, and the restore",
+    takes_trades: false,
+    plan,
+    run,
+};
+
+/// Accounts whose sums take a gigabyte.
+const KEYS: u32 = 26_000_000;
+/// How many times fewer take 10 MB.
+const FEWER: u32 = 100;
+
+fn plan(args: &BenchArgs) -> Result<Plan> {
+    let build = |p: Pipeline<'_>| {
+        let (input, amounts) = p.input();
+        sums(amounts).for_each(drop);
+        drop(input);
+        Ok(())
+    };
+    Ok(Engine::new(args.config()?)?.plan(build)?)
+}
+
+/// An amount for an account.
+type Amount = (u64, u64);
+
+/// The sum of each account so far, after each amount.
+fn sums<'p>(
+    amounts: Stream<'p, impl Stage<Out = Amount>>,
+) -> Stream<'p, impl Stage<Out = (u64, Amount)>> {
+    amounts.key_by(|(account, _)| *account).reduce(|sum, (_, amount)| sum.1 += amount)
+}
+
+fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
+    let cpu = *Engine::new(args.config()?)?.cpus().last().unwrap_or(&0);
+    let times = args.schedule();
+    let keys = args.keys.unwrap_or(KEYS);
+    let mut measured = Measured::new(SCENARIO.name);
+    measured.noise(run::noise_floor(&[cpu], times.noise, progress));
+    progress.phase("pauses of a small state", None);
+    let (small, _) = on_core(cpu, move || pause::of((keys / FEWER).max(1)))??;
+    progress.phase("pauses of a large state", None);
+    let (large, state) = on_core(cpu, move || pause::of(keys))??;
+    report_pauses(&mut measured, &small, &large);
+    let folder = Folder::create("checkpoint")?;
+    progress.phase("restore", None);
+    let restored = on_core(cpu, {
+        let path = folder.path().to_owned();
+        move || restore::measure(&path, state)
+    })??;
+    restored.report(&mut measured);
+    let live = live::Live { config: args.config()?, keys, filled: large.filled, times, folder };
+    live.measure(args, &mut measured, progress)?;
+    if interrupt::is_seen() {
+        return Err(interrupted());
+    }
+    measured.report.setup = format!("{} accounts, on CPU {cpu}", table::count(keys.into()));
+    if args.keys.is_some() {
+        measured.report.goals.clear();
+    }
+    Ok(measured)
+}
+
+fn report_pauses(measured: &mut Measured, small: &Pauses, large: &Pauses) {
+    let ratio = large.worst_us / small.worst_us;
+    measured.ratio("checkpoint_pause_vs_small", ratio, Some(Goal::AtMost(2.0)));
+    measured.ratio("checkpoint_pause_us", large.worst_us, None);
+    let megabytes = |pauses: &Pauses| pauses.bytes as f64 / 1e6;
+    measured.note(format!(
+        "The longest step of a checkpoint, while each step takes in {} records of accounts at \
+         random; medians of {}: {:.0} us with {:.0} MB of state ({:.0} us without a checkpoint), \
+         {:.0} us with {:.1} MB ({:.0} us). The step of the barrier alone: {:.0} us and {:.0} us. \
+         A checkpoint was copied within {:.0} ms and {:.1} ms.",
+        pause::BATCH,
+        pause::ROUNDS,
+        large.worst_us,
+        megabytes(large),
+        large.undisturbed_us,
+        small.worst_us,
+        megabytes(small),
+        small.undisturbed_us,
+        large.barrier_us,
+        small.barrier_us,
+        large.lasted.as_secs_f64() * 1e3,
+        small.lasted.as_secs_f64() * 1e3,
+    ));
+}

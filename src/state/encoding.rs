@@ -1,0 +1,47 @@
+//! Values as the bytes that a snapshot holds of them: postcard, one value behind the other.
+
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
+
+/// Writes a value behind what is there.
+///
+/// # Errors
+/// What the value has against it; a part of it may have been written then.
+#[inline]
+pub fn encode<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), String> {
+    postcard::serialize_with_flavor(value, Behind(out)).map_err(|error| error.to_string())
+}
+
+/// Takes a value from the front of `bytes`.
+///
+/// # Errors
+/// What is wrong with the bytes; nothing is taken then.
+#[inline]
+pub fn decode<'a, V: Deserialize<'a>>(bytes: &mut &'a [u8]) -> Result<V, String> {
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+    *bytes = rest;
+    Ok(value)
+}
+
+/// Bytes that grow at their end.
+struct Behind<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Behind<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! A table that is copied behind a barrier while records change it: copy-on-first-write, chain by
+//! chain.
+//!
+//! What is copied is noted by bits, one for each entry of the directory as it was at the barrier.
+//! A chain can split, and the directory can double, only by a change, before which the chain was
+//! copied; so a chain that has no bit yet is the one that was there at the barrier, and lies where
+//! the same hash leads now.
+
+use super::super::bulk::{Bulk, Pieces};
+use super::super::key::{Key, hash};
+use super::super::value::State;
+use super::Table;
+use super::batch::TOGETHER;
+use super::stored::{Header, write_chain};
+use super::sub::Sub;
+
+/// How many bytes are handed over together.
+const PIECE: usize = 256 << 10;
+
+/// What keeps a table from being only what it holds.
+pub enum Apart {
+    /// It is being copied as it was at a barrier.
+    Frozen(Frozen),
+    /// It was restored without its chains, which follow.
+    Awaited(Header),
+}
+
+/// How far the copy of a table has come.
+pub struct Frozen {
+    pub header: Header,
+    id: u32,
+    /// 64 less the depth that the directory had.
+    shift: u32,
+    /// Entries of the directory whose chains have been copied, 64 to a word.
+    copied: Vec<u64>,
+    /// Entries whose chains have not been copied.
+    left: usize,
+    /// The first word that may have such entries.
+    next: usize,
+    /// Chains that have been copied.
+    bytes: Vec<u8>,
+    /// Pieces that are long enough to be handed over.
+    full: Vec<Vec<u8>>,
+    /// What went wrong first.
+    wrong: Option<String>,
+}
+
+impl Frozen {
+    fn new<K: Key, V: State>(table: &Table<K, V>, id: u32) -> Self {
+        let entries = table.directory.len();
+        Self {
+            header: table.header(Some(id)),
+            id,
+            shift: table.shift,
+            // A directory of fewer entries than a word has bits leaves some that are never set.
+            copied: vec![0; entries.div_ceil(64)],
+            left: entries,
+            next: 0,
+            bytes: Vec::new(),
+            full: Vec::new(),
+            wrong: None,
+        }
+    }
+
+    #[inline(always)]
+    fn has(&self, entry: usize) -> bool {
+        self.copied[entry / 64] >> (entry % 64) & 1 != 0
+    }
+
+    /// Copies the chain that a hash leads to, unless that is done. Returns how many keys it has.
+    #[inline]
+    fn copy<K: Key, V: State>(&mut self, hash: u64, head: Sub<K, V>) -> usize {
+        let entry = (hash >> self.shift) as usize;
+        if self.has(entry) { 0 } else { self.copy_chain(entry, head) }
+    }
+
+    #[cold]
+    fn copy_chain<K: Key, V: State>(&mut self, entry: usize, head: Sub<K, V>) -> usize {
+        let entries = 1usize << (64 - self.shift - head.depth());
+        let first = entry & !(entries - 1);
+        if self.bytes.len() >= PIECE {
+            let next = Vec::with_capacity(PIECE + PIECE / 8);
+            self.full.push(std::mem::replace(&mut self.bytes, next));
+        }
+        let before = self.bytes.len();
+        if let Err(wrong) = write_chain((first as u64) << self.shift, head, &mut self.bytes) {
+            self.wrong.get_or_insert(wrong);
+            self.bytes.truncate(before);
+        }
+        for entry in first..first + entries {
+            self.copied[entry / 64] |= 1 << (entry % 64);
+        }
+        self.left -= entries;
+        std::iter::successors(Some(head), |sub| sub.next()).map(Sub::count).sum()
+    }
+
+    /// The first hash that leads to a chain which has not been copied. Words that are passed over
+    /// cost a unit of budget for every sixteen.
+    fn next(&mut self, budget: &mut usize) -> Option<u64> {
+        let from = self.next;
+        while *budget > 0 && self.copied[self.next] == u64::MAX {
+            self.next += 1;
+            *budget -= usize::from((self.next - from).is_multiple_of(16));
+        }
+        let free = (!self.copied[self.next]).trailing_zeros() as usize;
+        let entry = self.next * 64 + free;
+        (*budget > 0).then_some((entry as u64) << self.shift)
+    }
+}
+
+impl<K: Key, V: State> Table<K, V> {
+    /// Before a change to what a hash leads to.
+    #[inline(always)]
+    pub(super) fn touch(&mut self, hash: u64) {
+        if self.apart.is_some() {
+            self.copy_first(hash);
+        }
+    }
+
+    /// Before a change to what these keys have.
+    #[inline(always)]
+    pub(super) fn touch_all(&mut self, keys: &[K]) {
+        debug_assert!(keys.len() <= TOGETHER);
+        if self.apart.is_some() {
+            self.copy_first_of_all(keys);
+        }
+    }
+
+    #[cold]
+    fn copy_first_of_all(&mut self, keys: &[K]) {
+        let seed = self.seed;
+        keys.iter().for_each(|&key| self.copy_first(hash(key, seed)));
+    }
+
+    #[inline(never)]
+    fn copy_first(&mut self, hash: u64) {
+        let head = self.head(hash);
+        if let Some(Apart::Frozen(frozen)) = self.apart.as_deref_mut() {
+            frozen.copy(hash, head);
+        }
+    }
+}
+
+impl<K: Key, V: State> Bulk for Table<K, V> {
+    fn freeze(&mut self, id: u32) {
+        self.apart = Some(Box::new(Apart::Frozen(Frozen::new(self, id))));
+    }
+
+    fn frozen(&self) -> Option<u32> {
+        match self.apart.as_deref() {
+            Some(Apart::Frozen(frozen)) => Some(frozen.id),
+            _ => None,
+        }
+    }
+
+    fn slice(&mut self, budget: &mut usize, pieces: &mut Pieces<'_>) -> Result<bool, String> {
+        let Some(mut apart) = self.apart.take() else { return Ok(true) };
+        let Apart::Frozen(frozen) = &mut *apart else {
+            self.apart = Some(apart);
+            return Ok(true);
+        };
+        while frozen.left > 0
+            && let Some(hash) = frozen.next(budget)
+        {
+            let keys = frozen.copy(hash, self.head(hash));
+            *budget = budget.saturating_sub(keys + 1);
+        }
+        if let Some(wrong) = frozen.wrong.take() {
+            return Err(wrong);
+        }
+        frozen.full.drain(..).for_each(|piece| pieces(frozen.id, piece));
+        if frozen.left == 0 {
+            pieces(frozen.id, std::mem::take(&mut frozen.bytes));
+            return Ok(true);
+        }
+        self.apart = Some(apart);
+        Ok(false)
+    }
+
+    fn awaits(&self) -> Option<u32> {
+        match self.apart.as_deref() {
+            Some(Apart::Awaited(header)) => header.apart,
+            _ => None,
+        }
+    }
+
+    fn fill(&mut self, pieces: &[&[u8]]) -> Result<(), String> {
+        if let Some(Apart::Awaited(header)) = self.apart.as_deref() {
+            *self = Self::read(header, pieces)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::encoding::{decode, encode};
+    use super::super::Cursor;
+    use super::*;
+
+    /// A key whose hashes are nearly all equal, so that sub-tables get links.
+    #[derive(
+        Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    )]
+    struct Clash(u32);
+
+    impl Key for Clash {
+        fn mix(self, _: u64) -> u64 {
+            (u64::from(self.0) % 3).reverse_bits() >> 7 | 5
+        }
+    }
+
+    fn written<K: Key>(table: &Table<K, u64>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(table, &mut bytes).unwrap();
+        bytes
+    }
+
+    fn read<K: Key>(bytes: &[u8]) -> Table<K, u64> {
+        decode(&mut &bytes[..]).unwrap()
+    }
+
+    /// Changes a table in one of the ways there are.
+    fn change<K: Key>(random: &mut fastrand::Rng, table: &mut Table<K, u64>, keys: &[K]) {
+        let (from, cut) = (&mut Cursor::default(), random.usize(1..300));
+        match random.u32(..19) {
+            0..6 => table.update_batch(keys, keys, |sum, _| *sum += 1),
+            6..9 => keys.iter().for_each(|&key| *table.entry(key) += 1),
+            9..12 => keys.iter().for_each(|&key| _ = table.get_mut(key).map(|sum| *sum += 1)),
+            12..15 => keys.iter().for_each(|&key| _ = table.remove(key)),
+            15 => _ = table.retain_slice(from, cut, |_, sum| sum % 2 == 0),
+            16 => _ = table.drain(from, cut, |_, _| ()),
+            17 => _ = table.clear_slice(from, cut),
+            _ => table.reserve(cut * 8),
+        }
+    }
+
+    /// Freezes a table at random moments, changes it while it is copied in slices, and compares
+    /// what was copied with what was written at once.
+    fn is_copied_as_it_was<K: Key>(seed: u64, range: u32, key: impl Fn(u32) -> K) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut table = Table::<K, u64>::new(seed);
+        let changed = |random: &mut fastrand::Rng, table: &mut Table<K, u64>| {
+            let count = random.usize(..150);
+            let keys: Vec<K> = (0..count).map(|_| key(random.u32(..range))).collect();
+            change(random, table, &keys);
+        };
+        for id in 0..20 {
+            (0..random.u32(..60)).for_each(|_| changed(&mut random, &mut table));
+            let at_once = written(&table);
+            if random.u32(..9) == 0 {
+                // A checkpoint that was given up.
+                table.freeze(100);
+                (0..random.u32(..9)).for_each(|_| changed(&mut random, &mut table));
+            }
+            let at_once = if table.frozen().is_none() { at_once } else { continue };
+            table.freeze(id);
+            let (header, mut pieces) = (written(&table), Vec::new());
+            loop {
+                (0..random.u32(..4)).for_each(|_| changed(&mut random, &mut table));
+                let mut take = |of, piece| {
+                    assert_eq!(of, id);
+                    pieces.push(piece);
+                };
+                if table.slice(&mut random.usize(1..400), &mut take).unwrap() {
+                    break;
+                }
+                assert_eq!(table.frozen(), Some(id));
+            }
+            assert_eq!(table.frozen(), None);
+            random.shuffle(&mut pieces);
+            let mut copy = read::<K>(&header);
+            assert_eq!(copy.awaits(), Some(id));
+            copy.fill(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+            assert!(copy.awaits().is_none() && written(&copy) == at_once, "seed {seed}, id {id}");
+        }
+    }
+
+    #[test]
+    fn what_is_copied_is_what_there_was() {
+        for seed in 0..20 {
+            is_copied_as_it_was(seed, 300, |n| n);
+            is_copied_as_it_was(seed, 20_000, u64::from);
+            is_copied_as_it_was(seed, 3_000, Clash);
+        }
+    }
+
+    #[test]
+    fn a_slice_is_as_long_as_its_budget() {
+        let mut table = Table::<u32, u64>::new(1);
+        (0..100_000).for_each(|key| *table.entry(key) = 1);
+        let (mut slices, mut done) = (0, false);
+        table.freeze(0);
+        while !done {
+            let mut budget = 250;
+            done = table.slice(&mut budget, &mut |_, _| ()).unwrap();
+            slices += 1;
+        }
+        assert!((200..1_500).contains(&slices), "{slices}");
+    }
+
+    #[test]
+    fn pieces_that_are_not_all_there_are_an_error() {
+        let mut table = Table::<u32, u64>::new(1);
+        (0..9_000).for_each(|key| *table.entry(key) = 1);
+        table.freeze(7);
+        let (header, mut bytes) = (written(&table), Vec::new());
+        table.slice(&mut usize::MAX.clone(), &mut |_, piece| bytes.extend(piece)).unwrap();
+        let filled = |pieces: &[&[u8]]| read::<u32>(&header).fill(pieces);
+        assert_eq!(filled(&[&bytes]), Ok(()));
+        assert!(filled(&[]).is_err() && filled(&[&bytes, &bytes]).is_err());
+        assert!((0..bytes.len()).step_by(997).all(|end| filled(&[&bytes[..end]]).is_err()));
+    }
+}
