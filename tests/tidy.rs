@@ -51,7 +51,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("tokio", &["lookup/postgres.rs", "commit/postgres.rs"]),
     ("redis", &["lookup/redis.rs", "lookup/mod.rs"]),
     ("clap", &["cli/", "main.rs"]),
-    ("postcard", &["state/encoding.rs"]),
+    ("postcard", &["memory/encoding.rs"]),
     ("serde_json", &["cli/", "checkpoint/manifest.rs", "runtime/poison.rs"]),
     ("indicatif", &["cli/"]),
     ("ctrlc", &["cli/", "main.rs"]),

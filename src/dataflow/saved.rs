@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SnapshotError;
-use crate::state::encoding::{decode, encode};
+use crate::memory::encoding::{decode, encode};
 use crate::state::{Bulk, Stored};
 
 /// What the steps of a shard hold, part by part, in the order in which they are asked.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::join::arrivals::Arrivals;
 use crate::join::in_order::{InOrder, Next};
 use crate::join::sides::Inputs;
-use crate::state::{Key, Stored};
+use crate::state::{EachBulk, Key, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What a join does with records whose turn has come: those of both inputs in one order of time.
@@ -60,6 +60,9 @@ pub trait InTurn<K, L, R>: 'static {
 
     /// Takes it from a snapshot.
     fn load(&mut self, from: &mut Saved);
+
+    /// Shows what of it may be large.
+    fn bulk(&mut self, each: &mut EachBulk<'_>);
 }
 
 /// A join in the making.
@@ -286,5 +289,10 @@ where
         self.left.late.load(from);
         self.right.late.load(from);
         self.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.join.bulk(each);
+        self.next.bulk(each);
     }
 }

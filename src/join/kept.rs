@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::join::pane::{Entry, Pane};
-use crate::state::{Cursor, Key, NONE, Stored};
+use crate::state::{Cursor, EachBulk, Key, NONE, Stored};
 use crate::time::Timestamp;
 
 /// The shortest stretch of time, as a power of two: 1024 ns.
@@ -77,6 +77,12 @@ pub enum Seen {
 }
 
 impl<K: Key, T: Copy + Stored> Kept<K, T> {
+    /// Shows what of it may be large.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        let panes = self.panes.iter_mut().chain(&mut self.spent).chain(&mut self.clean);
+        panes.for_each(|pane| pane.bulk(each));
+    }
+
     /// Nothing is kept. Looks will reach over `length` nanoseconds, and records be kept for about
     /// as long as `reach`.
     pub fn new(seed: u64, length: u64, reach: u64) -> Self {

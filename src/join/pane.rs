@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Blocks;
-use crate::state::{Cursor, Key, NONE, Stored, Table};
+use crate::state::{Cursor, EachBulk, Key, NONE, Stored, Table};
 use crate::time::Timestamp;
 
 /// So many records are worth a pane of their own.
@@ -55,6 +55,15 @@ pub struct Pane<K: Key, T> {
 }
 
 impl<K: Key, T: Copy> Pane<K, T> {
+    /// Shows its records and the table of their runs.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>)
+    where
+        T: Stored,
+    {
+        each(&mut self.runs);
+        each(&mut self.entries);
+    }
+
     /// Holds nothing.
     pub fn new(seed: u64) -> Self {
         let (runs, entries) = (Table::new(seed), Blocks::new());

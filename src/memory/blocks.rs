@@ -4,9 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde::ser::{SerializeSeq, Serializer};
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::ser::{SerializeSeq, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
+
+mod apart;
+
+use apart::Apart;
 
 /// What a block takes at most, in bytes: little enough that the system hands it over in
 /// microseconds.
@@ -18,19 +22,39 @@ pub struct Blocks<T> {
     blocks: Vec<Vec<T>>,
     /// Blocks that hold nothing any more.
     spare: Vec<Vec<T>>,
+    /// While they are copied behind a barrier, or wait for what was.
+    apart: Option<Box<Apart<T>>>,
 }
 
+/// All values, or where they are and how many.
 impl<T: Serialize> Serialize for Blocks<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut values = serializer.serialize_seq(Some(self.len()))?;
-        self.iter().try_for_each(|value| values.serialize_element(value))?;
+        let apart = match self.apart.as_deref() {
+            Some(Apart::Frozen(frozen)) => Some((frozen.id(), frozen.len)),
+            Some(Apart::Awaited { id, len }) => Some((*id, *len)),
+            None => None,
+        };
+        let mut tuple = serializer.serialize_tuple(2)?;
+        tuple.serialize_element(&apart)?;
+        tuple.serialize_element(&Values(self, apart.map_or(self.len(), |_| 0)))?;
+        tuple.end()
+    }
+}
+
+/// The first so many values.
+struct Values<'a, T>(&'a Blocks<T>, usize);
+
+impl<T: Serialize> Serialize for Values<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut values = serializer.serialize_seq(Some(self.1))?;
+        self.0.iter().take(self.1).try_for_each(|value| values.serialize_element(value))?;
         values.end()
     }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Blocks<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(BlocksVisitor(PhantomData))
+        deserializer.deserialize_tuple(2, BlocksVisitor(PhantomData))
     }
 }
 
@@ -41,6 +65,34 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for BlocksVisitor<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("values by number")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Blocks<T>, A::Error> {
+        let missing = || A::Error::custom("blocks without their values");
+        let apart: Option<(u32, usize)> = parts.next_element()?.ok_or_else(missing)?;
+        let mut blocks: Blocks<T> =
+            parts.next_element_seed(Filling(PhantomData))?.ok_or_else(missing)?;
+        blocks.apart = apart.map(|(id, len)| Box::new(Apart::Awaited { id, len }));
+        Ok(blocks)
+    }
+}
+
+/// Reads values, one by one.
+struct Filling<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Filling<T> {
+    type Value = Blocks<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Blocks<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Filling<T> {
+    type Value = Blocks<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("values")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Blocks<T>, A::Error> {
@@ -69,7 +121,7 @@ impl<T> Blocks<T> {
 
     /// No value yet.
     pub const fn new() -> Self {
-        Self { blocks: Vec::new(), spare: Vec::new() }
+        Self { blocks: Vec::new(), spare: Vec::new(), apart: None }
     }
 
     /// How many values there are.
@@ -96,6 +148,9 @@ impl<T> Blocks<T> {
 
     /// Forgets all values and keeps their memory. O(blocks), unless values have something to drop.
     pub fn clear(&mut self) {
+        if let Some(Apart::Frozen(frozen)) = self.apart.as_deref_mut() {
+            frozen.keep(&mut self.blocks);
+        }
         while let Some(mut block) = self.blocks.pop() {
             block.clear();
             self.spare.push(block);
@@ -116,6 +171,7 @@ impl<T> Blocks<T> {
     /// The value of this number, to change it.
     #[inline(always)]
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.touch(index);
         self.blocks.get_mut(index >> Self::BITS)?.get_mut(index & (Self::BLOCK - 1))
     }
 }
@@ -132,6 +188,7 @@ impl<T> Index<usize> for Blocks<T> {
 impl<T> IndexMut<usize> for Blocks<T> {
     #[inline(always)]
     fn index_mut(&mut self, index: usize) -> &mut T {
+        self.touch(index);
         &mut self.blocks[index >> Self::BITS][index & (Self::BLOCK - 1)]
     }
 }
@@ -139,6 +196,7 @@ impl<T> IndexMut<usize> for Blocks<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::encoding::{decode, encode};
 
     #[test]
     fn values_stay_where_they_are() {
@@ -158,8 +216,9 @@ mod tests {
     fn a_copy_has_room_for_a_whole_block() {
         let mut list = Blocks::<usize>::new();
         (0..5).for_each(|n| _ = list.push(n));
-        let bytes = postcard::to_allocvec(&list).unwrap();
-        let mut copy: Blocks<usize> = postcard::from_bytes(&bytes).unwrap();
+        let mut bytes = Vec::new();
+        encode(&list, &mut bytes).unwrap();
+        let mut copy: Blocks<usize> = decode(&mut &bytes[..]).unwrap();
         let first = std::ptr::from_ref(&copy[0]);
         (5..Blocks::<usize>::BLOCK).for_each(|n| _ = copy.push(n));
         assert_eq!((first, list.len()), (std::ptr::from_ref(&copy[0]), 5));

@@ -4,8 +4,12 @@
 
 mod bell;
 mod blocks;
+mod bulk;
+pub(crate) mod copying;
+pub(crate) mod encoding;
 mod prefetch;
 
 pub use bell::Bell;
 pub(crate) use blocks::Blocks;
+pub use bulk::{Bulk, EachBulk, Pieces};
 pub(crate) use prefetch::prefetch;

@@ -5,6 +5,8 @@ use core::ops::{Index, IndexMut};
 use serde::{Deserialize, Serialize};
 
 use super::slab::{NONE, Slab};
+use super::value::Stored;
+use crate::memory::EachBulk;
 
 /// Entries of a chunk. A queue wastes less than this at each of its ends.
 const CHUNK: u32 = 8;
@@ -93,6 +95,14 @@ impl<E: Copy> Chunks<E> {
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Shows the entries.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>)
+    where
+        E: Stored,
+    {
+        self.slab.bulk(each);
     }
 
     /// Whether all queues are empty.

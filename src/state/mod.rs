@@ -3,9 +3,7 @@
 //! May not know windows or records. Start with `table.rs`; `chunks.rs` is for state that grows with
 //! a key's records, `sorted.rs` for that in an order of its own.
 
-mod bulk;
 mod chunks;
-pub(crate) mod encoding;
 mod key;
 mod panes;
 mod slab;
@@ -16,7 +14,7 @@ mod text;
 mod ttl;
 mod value;
 
-pub use bulk::{Bulk, EachBulk, Pieces};
+pub use crate::memory::{Bulk, EachBulk, Pieces};
 pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};

@@ -4,7 +4,9 @@ use core::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory::Blocks;
+use crate::memory::{Blocks, EachBulk};
+
+use super::value::Stored;
 
 /// No slot.
 pub const NONE: u32 = u32::MAX;
@@ -69,6 +71,14 @@ impl<T> Slab<T> {
         self.free != NONE
     }
 
+    /// Shows the slots.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>)
+    where
+        T: Stored,
+    {
+        each(&mut self.slots);
+    }
+
     /// How many slots were ever taken fresh.
     #[cfg(test)]
     pub fn fresh(&self) -> u32 {
@@ -106,6 +116,7 @@ impl<T> IndexMut<u32> for Slab<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::encoding::{decode, encode};
 
     #[test]
     fn slots_keep_their_values_and_are_used_again() {
@@ -124,8 +135,9 @@ mod tests {
         let mut slab = Slab::new();
         let slots: Vec<u32> = (0..5_000u64).map(|n| slab.take(n)).collect();
         slots.iter().step_by(3).for_each(|&slot| slab.give(slot));
-        let bytes = postcard::to_allocvec(&slab).unwrap();
-        let mut copy: Slab<u64> = postcard::from_bytes(&bytes).unwrap();
+        let mut bytes = Vec::new();
+        encode(&slab, &mut bytes).unwrap();
+        let mut copy: Slab<u64> = decode(&mut &bytes[..]).unwrap();
         for n in 0..3_000 {
             assert_eq!(copy.take(n), slab.take(n));
         }

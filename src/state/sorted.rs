@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{Key, hash};
 use super::slab::{NONE, Slab};
+use super::value::Stored;
+use crate::memory::EachBulk;
 
 /// A sorted map, which is nothing but a root: its entries are in [`Sorted`]. `Root::default()` is
 /// empty and takes no memory there.
@@ -72,6 +74,14 @@ impl<K: Key, V: Copy> Sorted<K, V> {
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Shows the entries.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>)
+    where
+        V: Stored,
+    {
+        self.nodes.bulk(each);
     }
 
     /// Whether all maps are empty.

@@ -4,11 +4,12 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
-use crate::memory::{Blocks, prefetch};
+use crate::memory::{Blocks, EachBulk, prefetch};
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -118,6 +119,14 @@ struct Node<T> {
 }
 
 impl<T> TimerWheel<T> {
+    /// Shows the timers.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>)
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        each(&mut self.nodes);
+    }
+
     /// Room for `capacity` timers at most. `resolution` is the span of the finest slots, rounded up
     /// to a power of two nanoseconds; it tunes the speed and does not coarsen time. A good one is
     /// what usually lies between two timers.

@@ -304,6 +304,8 @@ where
 
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
         self.panes.bulk(each);
+        self.left.kept.bulk(each);
+        self.right.kept.bulk(each);
         self.next.bulk(each);
     }
 }

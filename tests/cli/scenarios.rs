@@ -110,3 +110,22 @@ fn windows_show_their_worst_step() {
     assert!(json["worst_step"]["work"].as_u64().unwrap() > 0, "{json}");
     assert!(json["ratios"]["window_vs_hand_loop"].is_number(), "{json}");
 }
+
+/// One shard that is looked at from outside, a file, and an engine.
+#[test]
+fn checkpoint() {
+    let words = "bench checkpoint --seconds 1 --keys 20000 --shards 1 --json --quiet";
+    let json = run(&folder("checkpoint_bench"), words).json();
+    let names = [
+        "checkpoint_barrier_us",
+        "checkpoint_p999",
+        "checkpoint_pause_us",
+        "checkpoint_pause_vs_small",
+        "checkpoint_throughput",
+        "restore_vs_raw_read",
+    ];
+    let ratios = json["ratios"].as_object().unwrap();
+    assert!(ratios.keys().eq(names), "{ratios:?}");
+    assert!(json["goals"].is_null(), "goals are set for another number of keys");
+    assert!(json["records_per_s"].as_f64().unwrap() > 0.0, "{json}");
+}

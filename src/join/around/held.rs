@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Record;
 use crate::join::bound::Interval;
-use crate::state::{Chunks, Cursor, Key, Place, Queue, Stored, Table};
+use crate::state::{Chunks, Cursor, EachBulk, Key, Place, Queue, Stored, Table};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// Right records by key, in the order of their times.
@@ -53,6 +53,12 @@ impl<R: Copy> Iterator for Rights<'_, R> {
 }
 
 impl<K: Key, R: Copy + Stored> Held<K, R> {
+    /// Shows what of it may be large.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.keys);
+        self.records.bulk(each);
+    }
+
     /// Nothing is held.
     pub fn new(interval: Interval, prevailing: bool, seed: u64) -> Self {
         let (keys, records) = (Table::new(seed), Chunks::new());

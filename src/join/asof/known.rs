@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::join::asof::{Direction, Rules};
-use crate::state::{Chunks, Cursor, Key, NONE, Queue, Slab, Stored, Table};
+use crate::state::{Chunks, Cursor, EachBulk, Key, NONE, Queue, Slab, Stored, Table};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// A left record that waits for a later right one.
@@ -69,6 +69,13 @@ pub struct Keys<K: Key, L: Copy, R: Copy> {
 }
 
 impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
+    /// Shows what of it may be large.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.keys);
+        self.versions.bulk(each);
+        self.waiting.bulk(each);
+    }
+
     /// Nothing is known.
     pub fn new(rules: Rules, seed: u64) -> Self {
         Self {

@@ -11,7 +11,7 @@ use crate::join::interval::{FanOut, Pairs, Rules};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
 use crate::join::sides::Inputs;
-use crate::state::{Key, Stored};
+use crate::state::{EachBulk, Key, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -306,5 +306,11 @@ where
         self.left.load(from);
         self.right.load(from);
         self.out.next.load(from);
+    }
+
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.left.kept.bulk(each);
+        self.right.kept.bulk(each);
+        self.out.next.bulk(each);
     }
 }

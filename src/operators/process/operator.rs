@@ -451,12 +451,11 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     }
 
     fn save(&self, out: &mut Saved) {
-        let Shared { timers, watermark, .. } = &self.shared;
         out.at_rest(P::NAME, !self.holds() && self.unpublished == 0, "has something left to do");
         self.process.save(out);
         out.put(P::NAME, &self.table);
-        out.put(P::NAME, timers);
-        out.put(P::NAME, watermark);
+        out.put(P::NAME, &self.shared.timers);
+        out.put(P::NAME, &self.shared.watermark);
         out.put(P::NAME, &self.sweep);
         out.put(P::NAME, &self.early);
         // Or what comes next would be cut into other slices.
@@ -483,17 +482,19 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
 
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(&mut self.table);
+        self.shared.timers.bulk(each);
+        self.early.bulk(each);
         self.next.bulk(each);
     }
 
     fn pressure(&self) -> Pressure {
         let waits = self.shared.timers.next_processing().is_some() && !self.shared.told.is_end();
-        let here = match () {
-            () if self.holds() => Pressure::Full,
-            () if waits => Pressure::Pending,
-            () => Pressure::Clear,
+        let here = match waits {
+            _ if self.holds() => Pressure::Full,
+            true => Pressure::Pending,
+            false => Pressure::Clear,
         };
-        let outlets = self.outlets.iter().map(|outlet| outlet.pressure());
-        outlets.fold(here.max(self.next.pressure()), Pressure::max)
+        let here = here.max(self.next.pressure());
+        self.outlets.iter().fold(here, |most, outlet| most.max(outlet.pressure()))
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Full;
-use crate::state::{Key, Table};
+use crate::state::{EachBulk, Key, Table};
 use crate::time::{TimerId, TimerWheel, Timestamp, us};
 
 /// By which clock a timer goes.
@@ -113,6 +113,13 @@ pub struct Timers<K: Key> {
 }
 
 impl<K: Key> Timers<K> {
+    /// Shows what of it may be large.
+    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.event.bulk(each);
+        self.processing.bulk(each);
+        each(&mut self.others);
+    }
+
     /// No timer, and at most `most` of them at a time.
     pub fn new(most: usize, hash_seed: u64) -> Self {
         // Fine enough that few timers share a slot at a million a second.

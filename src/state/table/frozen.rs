@@ -6,16 +6,14 @@
 //! copied; so a chain that has no bit yet is the one that was there at the barrier, and lies where
 //! the same hash leads now.
 
-use super::super::bulk::{Bulk, Pieces};
 use super::super::key::{Key, hash};
 use super::super::value::State;
 use super::Table;
 use super::batch::TOGETHER;
 use super::stored::{Header, write_chain};
 use super::sub::Sub;
-
-/// How many bytes are handed over together.
-const PIECE: usize = 256 << 10;
+use crate::memory::copying::Copying;
+use crate::memory::{Bulk, Pieces};
 
 /// What keeps a table from being only what it holds.
 pub enum Apart {
@@ -28,83 +26,27 @@ pub enum Apart {
 /// How far the copy of a table has come.
 pub struct Frozen {
     pub header: Header,
-    id: u32,
     /// 64 less the depth that the directory had.
     shift: u32,
-    /// Entries of the directory whose chains have been copied, 64 to a word.
-    copied: Vec<u64>,
-    /// Entries whose chains have not been copied.
-    left: usize,
-    /// The first word that may have such entries.
-    next: usize,
-    /// Chains that have been copied.
-    bytes: Vec<u8>,
-    /// Pieces that are long enough to be handed over.
-    full: Vec<Vec<u8>>,
-    /// What went wrong first.
-    wrong: Option<String>,
+    /// By the entries of that directory.
+    copying: Copying,
 }
 
 impl Frozen {
-    fn new<K: Key, V: State>(table: &Table<K, V>, id: u32) -> Self {
-        let entries = table.directory.len();
-        Self {
-            header: table.header(Some(id)),
-            id,
-            shift: table.shift,
-            // A directory of fewer entries than a word has bits leaves some that are never set.
-            copied: vec![0; entries.div_ceil(64)],
-            left: entries,
-            next: 0,
-            bytes: Vec::new(),
-            full: Vec::new(),
-            wrong: None,
-        }
-    }
-
-    #[inline(always)]
-    fn has(&self, entry: usize) -> bool {
-        self.copied[entry / 64] >> (entry % 64) & 1 != 0
-    }
-
     /// Copies the chain that a hash leads to, unless that is done. Returns how many keys it has.
     #[inline]
     fn copy<K: Key, V: State>(&mut self, hash: u64, head: Sub<K, V>) -> usize {
         let entry = (hash >> self.shift) as usize;
-        if self.has(entry) { 0 } else { self.copy_chain(entry, head) }
+        if self.copying.has(entry) { 0 } else { self.copy_chain(entry, head) }
     }
 
     #[cold]
     fn copy_chain<K: Key, V: State>(&mut self, entry: usize, head: Sub<K, V>) -> usize {
         let entries = 1usize << (64 - self.shift - head.depth());
         let first = entry & !(entries - 1);
-        if self.bytes.len() >= PIECE {
-            let next = Vec::with_capacity(PIECE + PIECE / 8);
-            self.full.push(std::mem::replace(&mut self.bytes, next));
-        }
-        let before = self.bytes.len();
-        if let Err(wrong) = write_chain((first as u64) << self.shift, head, &mut self.bytes) {
-            self.wrong.get_or_insert(wrong);
-            self.bytes.truncate(before);
-        }
-        for entry in first..first + entries {
-            self.copied[entry / 64] |= 1 << (entry % 64);
-        }
-        self.left -= entries;
+        let hash = (first as u64) << self.shift;
+        self.copying.copy(first..first + entries, |out| write_chain(hash, head, out));
         std::iter::successors(Some(head), |sub| sub.next()).map(Sub::count).sum()
-    }
-
-    /// The first hash that leads to a chain which has not been copied. Words that are passed over
-    /// cost a unit of budget for every sixteen.
-    fn next(&mut self, budget: &mut usize) -> Option<u64> {
-        let from = self.next;
-        while *budget > 0 && self.copied[self.next] == u64::MAX {
-            self.next += 1;
-            *budget -= usize::from((self.next - from).is_multiple_of(16));
-        }
-        let free = (!self.copied[self.next]).trailing_zeros() as usize;
-        let entry = self.next * 64 + free;
-        (*budget > 0).then_some((entry as u64) << self.shift)
     }
 }
 
@@ -143,12 +85,14 @@ impl<K: Key, V: State> Table<K, V> {
 
 impl<K: Key, V: State> Bulk for Table<K, V> {
     fn freeze(&mut self, id: u32) {
-        self.apart = Some(Box::new(Apart::Frozen(Frozen::new(self, id))));
+        let copying = Copying::new(id, self.directory.len());
+        let frozen = Frozen { header: self.header(Some(id)), shift: self.shift, copying };
+        self.apart = Some(Box::new(Apart::Frozen(frozen)));
     }
 
     fn frozen(&self) -> Option<u32> {
         match self.apart.as_deref() {
-            Some(Apart::Frozen(frozen)) => Some(frozen.id),
+            Some(Apart::Frozen(frozen)) => Some(frozen.copying.id()),
             _ => None,
         }
     }
@@ -159,22 +103,16 @@ impl<K: Key, V: State> Bulk for Table<K, V> {
             self.apart = Some(apart);
             return Ok(true);
         };
-        while frozen.left > 0
-            && let Some(hash) = frozen.next(budget)
-        {
+        while let Some(entry) = frozen.copying.next(budget) {
+            let hash = (entry as u64) << frozen.shift;
             let keys = frozen.copy(hash, self.head(hash));
             *budget = budget.saturating_sub(keys + 1);
         }
-        if let Some(wrong) = frozen.wrong.take() {
-            return Err(wrong);
+        let is_done = frozen.copying.hand_over(pieces)?;
+        if !is_done {
+            self.apart = Some(apart);
         }
-        frozen.full.drain(..).for_each(|piece| pieces(frozen.id, piece));
-        if frozen.left == 0 {
-            pieces(frozen.id, std::mem::take(&mut frozen.bytes));
-            return Ok(true);
-        }
-        self.apart = Some(apart);
-        Ok(false)
+        Ok(is_done)
     }
 
     fn awaits(&self) -> Option<u32> {
@@ -194,9 +132,9 @@ impl<K: Key, V: State> Bulk for Table<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::encoding::{decode, encode};
     use super::super::Cursor;
     use super::*;
+    use crate::memory::encoding::{decode, encode};
 
     /// A key whose hashes are nearly all equal, so that sub-tables get links.
     #[derive(

@@ -10,13 +10,13 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::super::encoding::{decode, encode};
 use super::super::key::{Key, hash};
 use super::super::value::State;
 use super::arena::Arena;
 use super::frozen::Apart;
 use super::sub::{Slot, Sub};
 use super::{Cursor, Table};
+use crate::memory::encoding::{decode, encode, encode_all};
 
 /// What a table knows beside its keys.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Header {
     seed: u64,
     /// Slots of a sub-table: another build may have made them larger or smaller.
     slots: usize,
-    /// Where the chains are, if they do not follow: see [`Bulk`](super::super::Bulk).
+    /// Where the chains are, if they do not follow: see [`Bulk`](crate::memory::Bulk).
     pub(super) apart: Option<u32>,
 }
 
@@ -64,13 +64,18 @@ pub fn write_chain<K: Key, V: State>(
     let links = std::iter::successors(Some(head), |sub| sub.next());
     encode(&(first, head.depth(), links.clone().count() as u32), out)?;
     for sub in links {
-        encode(&(sub.count() as u32), out)?;
+        let slots = sub.count();
+        encode(&(slots as u32), out)?;
         let mut from = 0;
-        while let Some(at) = sub.full_from(from) {
+        let slots = (0..slots).map(|_| {
+            // There are as many.
+            let at = sub.full_from(from).unwrap_or_default();
             let Slot { key, value } = sub.read(at);
-            encode(&(at as u8, key, value), out)?;
             from = at + 1;
-        }
+            (at as u8, key, value)
+        });
+        // Numbers take a quarter more than they have bytes, at most.
+        encode_all(slots, size_of::<(u8, K, V)>() * 5 / 4 + 2, out)?;
     }
     Ok(())
 }

@@ -89,9 +89,11 @@ impl<K: Key, Acc: State> Held<K, Acc> {
         }
     }
 
-    /// Shows the windows, without the records in them.
+    /// Shows the windows and what is in them.
     pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(&mut self.windows);
+        self.chunks.bulk(each);
+        self.ordered.bulk(each);
     }
 
     /// How many records are held.

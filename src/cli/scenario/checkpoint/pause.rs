@@ -9,23 +9,25 @@ use crate::cli::workload::mix;
 use crate::config::Config;
 use crate::dataflow::Epoch;
 use crate::error::Result;
+use crate::metrics::Latency;
 use crate::shard::{Input, Shard};
 use crate::time::Timestamp;
 
 /// Records that a step takes in.
 pub const BATCH: u64 = 64;
-/// Checkpoints.
-pub const ROUNDS: u64 = 5;
+/// Steps that are looked at, at least: so many that a few in which the host was away are above
+/// their p99.9.
+const STEPS: u64 = 20_000;
 
-/// How long steps took, in microseconds; medians of some checkpoints.
+/// How long steps took, over some checkpoints.
 pub struct Pauses {
-    /// The step in which the barrier came through.
+    /// The step in which the barrier came through, in microseconds; median.
     pub barrier_us: f64,
-    /// The longest step from that one to the one that ended the checkpoint.
-    pub worst_us: f64,
-    /// The longest step of as many without a checkpoint.
-    pub undisturbed_us: f64,
-    /// From the barrier to the last slice.
+    /// Steps from the one behind the barrier to the one that ended the checkpoint.
+    pub during: Latency,
+    /// As many without a checkpoint.
+    pub without: Latency,
+    /// From the barrier to the last slice; median.
     pub lasted: Duration,
     /// How much was copied.
     pub bytes: usize,
@@ -51,26 +53,29 @@ pub fn of(keys: u32) -> Result<(Pauses, ShardState)> {
         steps.batch(|index| index)?;
     }
     let filled = started.elapsed();
-    let (mut rounds, mut last) = (Vec::new(), None);
-    for round in 1..=ROUNDS {
-        let (pauses, state) = steps.checkpoint(Epoch(round))?;
-        rounds.push(pauses);
-        // As an engine does, somewhere else: giving memory back takes its time.
-        if let Some(before) = last.replace(state) {
-            let _ = thread::spawn(move || drop(before)).join();
+    let (mut during, mut without) = (Latency::new(), Latency::new());
+    let (mut barriers, mut lasted, mut round) = (Vec::new(), Vec::new(), 0);
+    let state = loop {
+        round += 1;
+        let (barrier, copied, state) = steps.checkpoint(Epoch(round), &mut during)?;
+        barriers.push(barrier);
+        lasted.push(copied);
+        while without.samples() < during.samples() {
+            steps.measured(&mut without)?;
         }
-    }
-    let median = |of: fn(&Pauses) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+        if during.samples() >= STEPS && round >= 3 {
+            break state;
+        }
+        // As an engine does, somewhere else: giving memory back takes its time.
+        let _ = thread::spawn(move || drop(state)).join();
     };
-    let Some(state) = last else { unreachable!("there is more than one round") };
+    barriers.sort_unstable();
+    lasted.sort_unstable();
     let pauses = Pauses {
-        barrier_us: median(|of| of.barrier_us),
-        worst_us: median(|of| of.worst_us),
-        undisturbed_us: median(|of| of.undisturbed_us),
-        lasted: Duration::from_secs_f64(median(|of| of.lasted.as_secs_f64())),
+        barrier_us: barriers[barriers.len() / 2].as_secs_f64() * 1e6,
+        during,
+        without,
+        lasted: lasted[lasted.len() / 2],
         bytes: state.bytes(),
         filled,
     };
@@ -85,8 +90,8 @@ struct Steps {
 }
 
 impl Steps {
-    /// Takes in a batch and returns how long that took, in microseconds.
-    fn batch(&mut self, account: impl Fn(u64) -> u64) -> Result<f64> {
+    /// Takes in a batch and returns how long that took.
+    fn batch(&mut self, account: impl Fn(u64) -> u64) -> Result<Duration> {
         for _ in 0..BATCH {
             self.input.push(Timestamp(self.index as i64), (account(self.index), 1))?;
             self.index += 1;
@@ -94,32 +99,36 @@ impl Steps {
         Ok(self.step())
     }
 
-    fn step(&mut self) -> f64 {
+    fn step(&mut self) -> Duration {
         let started = Instant::now();
         self.shard.step(Timestamp(self.index as i64));
-        started.elapsed().as_secs_f64() * 1e6
+        started.elapsed()
     }
 
-    fn checkpoint(&mut self, epoch: Epoch) -> Result<(Pauses, ShardState)> {
+    /// Takes in a batch of accounts at random.
+    fn measured(&mut self, into: &mut Latency) -> Result<()> {
         let keys = self.keys;
-        let random = move |index| ((u128::from(mix(index)) * u128::from(keys)) >> 64) as u64;
+        let random = |index| ((u128::from(mix(index)) * u128::from(keys)) >> 64) as u64;
+        let took = self.batch(random)?;
+        into.record(Timestamp(self.index as i64), took.as_nanos() as u64, 1);
+        Ok(())
+    }
+
+    /// Takes a checkpoint. Returns how long the step of the barrier took, how long it was until all
+    /// was copied, and what was.
+    fn checkpoint(
+        &mut self,
+        epoch: Epoch,
+        during: &mut Latency,
+    ) -> Result<(Duration, Duration, ShardState)> {
         self.shard.begin_checkpoint(epoch);
         let started = Instant::now();
-        let barrier_us = self.step();
-        let (mut worst_us, mut steps) = (barrier_us, 1);
-        let snapshot = loop {
+        let barrier = self.step();
+        loop {
             if let Some((_, snapshot)) = self.shard.take_checkpoint() {
-                break snapshot?;
+                return Ok((barrier, started.elapsed(), snapshot?.into()));
             }
-            worst_us = worst_us.max(self.batch(random)?);
-            steps += 1;
-        };
-        let (lasted, mut undisturbed_us) = (started.elapsed(), 0f64);
-        for _ in 0..steps {
-            undisturbed_us = undisturbed_us.max(self.batch(random)?);
+            self.measured(during)?;
         }
-        let (state, filled) = (ShardState::from(snapshot), Duration::ZERO);
-        let bytes = state.bytes();
-        Ok((Pauses { barrier_us, worst_us, undisturbed_us, lasted, bytes, filled }, state))
     }
 }

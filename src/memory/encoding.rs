@@ -12,6 +12,33 @@ pub fn encode<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(),
     postcard::serialize_with_flavor(value, Behind(out)).map_err(|error| error.to_string())
 }
 
+/// Writes many values behind what is there, of about `bytes` bytes each; the same bytes as by
+/// [`encode`] one by one, several times as fast.
+///
+/// # Errors
+/// What a value has against it; those before it have been written then.
+#[inline]
+pub fn encode_all<V: Serialize>(
+    values: impl ExactSizeIterator<Item = V>,
+    bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let mut at = out.len();
+    out.resize(at + values.len() * bytes, 0);
+    let written = values.into_iter().try_for_each(|value| {
+        loop {
+            match postcard::to_slice(&value, &mut out[at..]) {
+                Ok(written) => break at += written.len(),
+                Err(postcard::Error::SerializeBufferFull) => out.resize(out.len() * 2 + 64, 0),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    });
+    out.truncate(at);
+    written
+}
+
 /// Takes a value from the front of `bytes`.
 ///
 /// # Errors
