@@ -2,9 +2,10 @@
 //!
 //! Made of what joins say of their inputs and of how windows cut time, and so above both rooms. A
 //! record is kept once for each window that holds it, in an arena of all windows; a window that
-//! has fired is dropped key by key. Start with `operator.rs`, then `turn.rs` (what a window emits
-//! of one key).
+//! has fired is dropped key by key. Start with `operator.rs`, then `input.rs` (how the records of
+//! one input get into their windows) and `turn.rs` (what a window emits of one key).
 
+mod input;
 mod operator;
 mod turn;
 
@@ -59,6 +60,11 @@ pub struct JoinInWindows<'p, K, L, R> {
 
 impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinInWindows<'p, K, L, R> {
     /// The windows: any shape that is the same for all keys.
+    ///
+    /// A record is kept once for each window that holds it, and as many of those as
+    /// [`records_max`](crate::Config::records_max) says; so windows that are many slides long take
+    /// much room. The work for a record of many windows is cut into slices, and what follows it
+    /// waits meanwhile.
     pub fn window(self, window: impl Window) -> WindowJoin<'p, K, L, R> {
         WindowJoin { sides: self.sides, cuts: window.cuts(), fan_out: FanOut::Any }
     }
@@ -106,7 +112,11 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> WindowJoin<'p, K, L, R> {
     }
 
     /// Sends records that no window takes any more to streams of their own, the left ones to the
-    /// first; otherwise they are counted and dropped.
+    /// first; otherwise they are dropped, and counted
+    /// ([`Counter::Dropped`](crate::metrics::Counter)). Late ones are counted as
+    /// [`Late`](crate::metrics::Counter) in either case.
+    ///
+    /// A record between two windows goes the same way, but was never late.
     pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
         let (sides, left, right) = self.sides.with_late();
         (Self { sides, ..self }, left, right)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::dataflow::{Context, Edge, Keyed, Meets, Operator, Pipeline, Stage, Stream, TwoInput};
 use crate::error::{ConfigError, Error};
 use crate::join::bound::{Bound, Interval};
-use crate::join::sides::{Inputs, Sides};
+use crate::join::sides::{FOR_EVER_NS, Inputs, Sides};
 use crate::state::{Key, Stored};
 use operator::{IntervalOperator, Settings};
 
@@ -238,10 +238,8 @@ fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut
         pipeline.reject(error);
     }
     fan_out.check(pipeline);
-    // A century.
-    const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
     for (kept, beyond) in [("left", interval.to), ("right", interval.from.saturating_neg())] {
-        if beyond > NEVER {
+        if beyond > FOR_EVER_NS {
             pipeline.warn(format!(
                 "interval join ({kind}, {interval}): {kept} records are kept for ever, since the \
                  interval has no end; they grow up to records_max"
