@@ -249,6 +249,7 @@ fn a_window_join_goes_on_when_an_idle_input_wakes() {
     // What it says when it wakes is late for windows that closed without it, and for no others.
     right.push(t(9), 3);
     right.push(t(21), 4);
+    driver.settle().unwrap();
     left.push(t(29), 5);
     left.watermark(t(50));
     driver.settle().unwrap();
@@ -309,7 +310,7 @@ fn more_pairs_in_a_window_than_may_be_are_an_error() {
     assert_eq!(join(3).1.as_deref(), Some(golden));
 }
 
-/// Windows that never close, or that wait for late records for ever, keep what they hold for ever.
+/// Joins that wait for late records for ever keep what they hold for ever.
 #[test]
 fn joins_that_keep_everything_are_warned_of() {
     let warnings = |lateness: Duration| {
@@ -327,6 +328,10 @@ fn joins_that_keep_everything_are_warned_of() {
             let (left, right) = halves();
             let join = left.asof_join(right).tolerance(ns(5)).allowed_lateness(lateness);
             join.select(|l, r| l + r).for_each(drop);
+            let (left, right) = halves();
+            let windows = left.window_around(right).between(before(ns(5)), after(ns(5)));
+            let windows = windows.allowed_lateness(lateness);
+            windows.apply(|l, around| (*l, around.count())).for_each(drop);
             Ok(())
         })
         .expect("it builds");
@@ -334,10 +339,113 @@ fn joins_that_keep_everything_are_warned_of() {
     };
     assert_eq!(warnings(Duration::from_secs(86_400)), [""; 0]);
     let for_ever = warnings(Duration::MAX);
-    for join in ["window join (inner, 10ns)", "interval join (inner, -5ns to +5ns)", "as-of join"] {
+    let interval = "interval join (inner, -5ns to +5ns)";
+    for join in ["window join (inner, 10ns)", interval, "as-of join", "window around"] {
         let named = |warning: &&String| warning.starts_with(join);
         let warning = for_ever.iter().find(named).expect("each of them is named");
         assert!(warning.contains("kept for ever"), "{warning}");
     }
-    assert_eq!(for_ever.len(), 3);
+    assert_eq!(for_ever.len(), 4);
+}
+
+/// All records of a cross join have one key, so what bounds it is time and `records_max`: both sides
+/// together on a shard.
+#[test]
+fn a_cross_join_holds_as_much_as_may_be() {
+    let config = Config { records_max: 10, ..Config::embedded() };
+    let build = |p: Pipeline<'_>| -> Result<Ends> {
+        let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
+        let join = l.cross_join(r).between(before(ns(20)), after(ns(20)));
+        let pairs = join.select_left(|l, r| (Some(*l), r.copied()));
+        Ok((left, right, pairs.test_output()))
+    };
+    for (lefts, rights) in [(10, 0), (0, 10), (4, 6)] {
+        let built = TestDriver::with_config(config.clone(), build);
+        let (mut driver, (left, right, pairs)) = built.expect("it builds");
+        assert!(driver.plan().to_string().contains("cross join (left, -20ns to +20ns)"));
+        // What is past is dropped, on both sides, and makes room.
+        for at in [0, 1_000] {
+            (0..lefts).for_each(|n| left.push(t(at), n));
+            (0..rights).for_each(|n| right.push(t(at), 100 + n));
+            driver.settle().expect("so many may be held");
+            left.watermark(t(at + 100));
+            right.watermark(t(at + 100));
+            driver.settle().expect("so many may be held");
+            assert!(driver.holds().is_empty(), "{:?}", driver.holds());
+        }
+        let out = pairs.take().len() as u32;
+        assert_eq!(out, 2 * lefts * rights.max(1));
+        (0..lefts).for_each(|n| left.push(t(2_000), n));
+        (0..=rights).for_each(|n| right.push(t(2_000), n));
+        let golden = "cross join: 10 records that wait for partners is the limit; raise \
+                      `records_max` or bound the input";
+        let failure = driver.settle().err().map(|error| error.to_string());
+        assert_eq!(failure.as_deref(), Some(golden), "{lefts} and {rights}");
+    }
+}
+
+/// A record whose answer a silent input could still change waits for it, until that is idle.
+#[test]
+fn an_asof_join_waits_for_the_versions_unless_they_are_idle() {
+    let build = |p: Pipeline<'_>| -> Result<Ends> {
+        let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
+        let join = l.key_by(|_| ()).asof_join(r.key_by(|_| ()));
+        let pairs = join.select_left(|l, r| (Some(*l), r.copied()));
+        Ok((left, right, pairs.test_output()))
+    };
+    let (mut driver, (left, right, pairs)) = TestDriver::new(build).expect("it builds");
+    right.push(t(50), 1);
+    left.push(t(100), 2);
+    left.watermark(t(200));
+    driver.settle().unwrap();
+    assert!(pairs.take().is_empty(), "there may be a version of 70 to come");
+    right.idle();
+    driver.settle().unwrap();
+    assert_eq!(pairs.take_values(), [(Some(2), Some(1))]);
+    // It wakes behind: a version that others have gone past is late.
+    right.push(t(150), 3);
+    right.push(t(210), 4);
+    driver.settle().unwrap();
+    left.push(t(205), 5);
+    left.push(t(220), 6);
+    left.close();
+    driver.settle().unwrap();
+    assert!(pairs.take().is_empty(), "it is awake");
+    right.close();
+    driver.settle().unwrap();
+    assert_eq!(pairs.take_values(), [(Some(5), Some(1)), (Some(6), Some(4))]);
+    assert_eq!(driver.counter(Counter::Late), 1);
+}
+
+/// A row that a hundred thousand others name: a change of it is told to all of them in slices.
+#[test]
+fn a_row_that_many_name_stalls_no_step() {
+    const ROWS: u64 = 100_000;
+    let (mut shard, (mut lefts, mut rights, mut joined)) = Shard::embed(Config::embedded(), |p| {
+        let ((lefts, l), (rights, r)) = (p.input::<u64>(), p.input::<u64>());
+        let left = l.key_by(|n| *n).table(|n| Some(*n));
+        let right = r.key_by(|_| 0u8).table(|n| Some(*n));
+        let join = left.join_foreign(right, |_, _| Some(0u8)).select(|l, r| l + r);
+        Ok((lefts, rights, join.to_stream().output()))
+    })
+    .unwrap();
+    let (mut most, mut seen) = (0, 0u64);
+    let mut step = |shard: &mut Shard| {
+        let work = shard.step(t(0));
+        most = most.max(work.0);
+        seen += std::iter::from_fn(|| joined.pop()).count() as u64;
+        (!work.is_none(), seen)
+    };
+    rights.push(t(0), 1).unwrap();
+    for n in 0..ROWS {
+        while lefts.push(t(0), n).is_err() {
+            step(&mut shard);
+        }
+    }
+    while step(&mut shard).0 {}
+    assert_eq!(step(&mut shard).1, ROWS);
+    rights.push(t(0), 2).unwrap();
+    while step(&mut shard).0 {}
+    assert_eq!(step(&mut shard).1, 2 * ROWS);
+    assert!(most < 8_000, "{most} units in one step");
 }
