@@ -42,6 +42,8 @@ mod tables;
 mod time_or_count;
 #[path = "contract/triggers.rs"]
 mod triggers;
+#[path = "contract/window_joins.rs"]
+mod window_joins;
 
 use std::iter::repeat_n;
 

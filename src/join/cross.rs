@@ -12,9 +12,9 @@ impl<'p, S: Stage<Out: Copy + Stored>> Stream<'p, S> {
     ///
     /// The records of the other stream go to all shards, so it should be the smaller one: each
     /// shard keeps all of them for as long as a partner can come, at most
-    /// [`records_max`](crate::Config::records_max) with its own records; one more is an error. How many pairs a record
-    /// makes is bounded by how many records there are within the interval, and by
-    /// [`fan_out`](CrossJoin::fan_out).
+    /// [`records_max`](crate::Config::records_max) with its own records; one more is an error. How
+    /// many pairs a record makes is bounded by how many records there are within the interval, and
+    /// by [`fan_out`](CrossJoin::fan_out).
     ///
     /// ```
     /// use millstream::join::{after, before};

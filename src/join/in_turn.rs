@@ -14,8 +14,8 @@ use crate::time::{Timestamp, Watermark};
 
 /// What a join does with records whose turn has come: those of both inputs in one order of time.
 ///
-/// Each call of [`go_on`](Self::go_on), [`seek_due`](Self::seek_due) and [`forget`](Self::forget) is
-/// one unit of work, and emits at most once.
+/// Each call of [`go_on`](Self::go_on), [`seek_due`](Self::seek_due) and
+/// [`forget`](Self::forget) is one unit of work, and emits at most once.
 pub trait InTurn<K, L, R>: 'static {
     /// How it is called in errors and snapshots.
     const NAME: &'static str;

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, Keyed, Meets, Operator, Stage, Stream, TwoInput};
 use crate::error::ConfigError;
-use crate::join::{FanOut, Inputs, Sides};
+use crate::join::{FOR_EVER_NS, FanOut, Inputs, Sides};
 use crate::state::{Key, Stored};
-use crate::window::{Cuts, Slices, Window};
+use crate::window::{Cuts, Slices, Span, Window};
 use operator::{Settings, WindowJoinOperator};
 
 impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
@@ -185,6 +185,13 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> WindowJoin<'p, K, L, R> {
             Rc::new(Slices::SECOND)
         });
         let label = format!("window join ({name}, {cuts})");
+        let Span { start, end } = cuts.window(cuts.end_after(0));
+        if end.since(start) > FOR_EVER_NS as u64 {
+            pipeline.warn(format!(
+                "{label}: a window as long never closes, and all records are kept for ever; they \
+                 grow up to records_max"
+            ));
+        }
         let config = pipeline.config();
         let settings = Settings {
             cuts,

@@ -1,5 +1,5 @@
-//! The tables in Kafka Streams' documentation that say what each kind of join makes of one key, cell
-//! by cell.
+//! The tables in Kafka Streams' documentation that say what each kind of join makes of one key,
+//! cell by cell.
 //!
 //! Where we differ, on purpose: a row that is not there is not deleted once more; and a record that
 //! may be late by 5 is waited for a nanosecond longer, since it still counts at that very time.
