@@ -35,7 +35,7 @@ impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     ///     bids.window_join(asks)
     ///         .window(Tumbling::of(ms(10)))
     ///         .select_left(|bid, ask| ask.map(|ask| ask.1 - bid.1))
-    ///         .for_each(|spread| {
+    ///         .for_each(move |spread| {
     ///             let first = spread.at < at(10);
     ///             assert_eq!(spread.value, first.then_some(2));
     ///         });
