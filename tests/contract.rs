@@ -8,6 +8,10 @@ mod asof;
 mod batch;
 #[path = "contract/connect.rs"]
 mod connect;
+#[path = "contract/drained.rs"]
+mod drained;
+#[path = "contract/golden_joins.rs"]
+mod golden_joins;
 #[path = "contract/join_extremes.rs"]
 mod join_extremes;
 #[path = "contract/joins.rs"]
@@ -30,12 +34,16 @@ mod sliding;
 #[path = "contract/sources.rs"]
 mod sources;
 mod support;
+#[path = "contract/table_joins.rs"]
+mod table_joins;
 #[path = "contract/tables.rs"]
 mod tables;
 #[path = "contract/time_or_count.rs"]
 mod time_or_count;
 #[path = "contract/triggers.rs"]
 mod triggers;
+#[path = "contract/window_joins.rs"]
+mod window_joins;
 
 use std::iter::repeat_n;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::dataflow::{Stage, Stream};
+use crate::dataflow::{Edge, Stage, Stream};
 use crate::join::{Bound, FanOut, IntervalJoin};
 use crate::state::Stored;
 
@@ -12,9 +12,9 @@ impl<'p, S: Stage<Out: Copy + Stored>> Stream<'p, S> {
     ///
     /// The records of the other stream go to all shards, so it should be the smaller one: each
     /// shard keeps all of them for as long as a partner can come, at most
-    /// [`records_max`](crate::Config::records_max) with its own records. How many pairs a record
-    /// makes is bounded by how many records there are within the interval, and by
-    /// [`fan_out`](CrossJoin::fan_out).
+    /// [`records_max`](crate::Config::records_max) with its own records; one more is an error. How
+    /// many pairs a record makes is bounded by how many records there are within the interval, and
+    /// by [`fan_out`](CrossJoin::fan_out).
     ///
     /// ```
     /// use millstream::join::{after, before};
@@ -64,7 +64,7 @@ where
     pub fn between(self, from: Bound, to: Bound) -> CrossJoin<'p, S::Out, C::Out> {
         let right = self.right.broadcast().partitioned_by(|_| ());
         let left = self.left.partitioned_by(|_| ());
-        CrossJoin { join: left.interval_join(right).between(from, to) }
+        CrossJoin { join: left.interval_join(right).between(from, to).named("cross join") }
     }
 }
 
@@ -87,6 +87,14 @@ impl<'p, L: Copy + Stored, R: Copy + Stored> CrossJoin<'p, L, R> {
     /// How many pairs one record may make, on one shard. [`FanOut::Any`] unless set.
     pub fn fan_out(self, fan_out: FanOut) -> Self {
         Self { join: self.join.fan_out(fan_out) }
+    }
+
+    /// Sends late records to streams of their own, the left ones to the first; otherwise they are
+    /// counted and dropped. A late right record comes out once on each shard for which it is late:
+    /// on all of them, as a rule.
+    pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
+        let (join, left, right) = self.join.with_late();
+        (Self { join }, left, right)
     }
 
     /// Every pair.

@@ -14,8 +14,8 @@ use crate::time::{Timestamp, Watermark};
 
 /// What a join does with records whose turn has come: those of both inputs in one order of time.
 ///
-/// Each call of [`go_on`](Self::go_on) and [`seek_due`](Self::seek_due) is one unit of work, and
-/// emits at most once.
+/// Each call of [`go_on`](Self::go_on), [`seek_due`](Self::seek_due) and
+/// [`forget`](Self::forget) is one unit of work, and emits at most once.
 pub trait InTurn<K, L, R>: 'static {
     /// How it is called in errors and snapshots.
     const NAME: &'static str;
@@ -33,6 +33,9 @@ pub trait InTurn<K, L, R>: 'static {
 
     /// Looks for what is due at `now` or before; false when there is nothing.
     fn seek_due(&mut self, now: i64) -> bool;
+
+    /// Drops what is kept of one key, now that both inputs have ended; false when nothing is left.
+    fn forget(&mut self) -> bool;
 
     /// A left record has its turn.
     fn on_left(
@@ -146,10 +149,10 @@ where
     /// Gives records their turn, a slice of them, while there is room.
     fn fire(&mut self, cx: &mut Context) -> Work {
         let Self { left, right, order, passed, pace, limits, join, next, .. } = self;
-        let passed = *passed;
+        let (passed, ends) = (*passed, pace.target().is_end());
         let work = pace.fire([limits.fire_max, limits.batch_max], next, cx, |next, cx| {
             let mut emit = |at, value| next.on_record(Record::new(at, value), cx);
-            act(order, join, passed, &mut emit)
+            act(order, join, passed, &mut emit) || (ends && join.forget())
         });
         if !pace.is_pending() && !work.is_none() {
             left.tell(pace.target(), cx);

@@ -35,5 +35,5 @@ pub use asof::AsofJoin;
 pub use bound::{Bound, after, before, same_time};
 pub use cross::{CrossBetween, CrossJoin};
 pub use interval::{FanOut, IntervalJoin, JoinBetween};
-pub(crate) use sides::{Inputs, Sides};
+pub(crate) use sides::{FOR_EVER_NS, Inputs, Sides};
 pub use temporal::TemporalJoin;

@@ -7,6 +7,9 @@ use crate::dataflow::{Edge, KeyColumn, Keyed, Meeting, Meets, Pipeline, Stream};
 use crate::exchange::{self, Side};
 use crate::time::nanos;
 
+/// A century: who waits as long waits for ever.
+pub const FOR_EVER_NS: i64 = 100 * 365 * 86_400 * 1_000_000_000;
+
 /// How the records of two inputs are keyed, and where the late ones go.
 pub struct Inputs<K, L, R> {
     pub keys: (Rc<dyn KeyColumn<K, L>>, Rc<dyn KeyColumn<K, R>>),
@@ -48,12 +51,18 @@ impl<'p, K, L: 'static, R: 'static> Sides<'p, K, L, R> {
         (self, late_left, late_right)
     }
 
-    /// The stage in which they meet.
+    /// The stage in which they meet. What keeps all records, since each may have a late partner, is
+    /// warned of.
     pub fn meet<F: Meets<L, R>>(
         self,
         label: String,
         make: impl FnOnce(Inputs<K, L, R>) -> F,
     ) -> Stream<'p, Meeting<L, R, F>> {
+        if self.inputs.lateness_ns > FOR_EVER_NS {
+            let what = "with lateness that has no end all records are kept for ever; they grow up \
+                        to records_max";
+            self.pipeline().warn(format!("{label}: {what}"));
+        }
         self.left.meet(self.right, label, make(self.inputs))
     }
 }

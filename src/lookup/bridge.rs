@@ -16,7 +16,6 @@ use crate::time::Timestamp;
 
 use futures::Futures;
 use post::{Asked, Post};
-pub(super) use worker::MakeWorker;
 pub use worker::Worker;
 
 /// A lookup whose questions are answered on threads of its own, outside the shard: by code that
@@ -108,16 +107,9 @@ impl<Q: Clone + Send + Stored, A: Clone + Send + Stored> Bridge<Q, A> {
         most: usize,
         make: impl Fn() -> W + Clone + Send + 'static,
     ) -> Self {
-        Self::workers((0..threads.max(1)).map(|_| Box::new(make.clone()) as Box<_>), most)
-    }
-
-    /// A thread for each of these.
-    pub(super) fn workers<W: Worker<Q, A>>(
-        makers: impl Iterator<Item = MakeWorker<W>>,
-        most: usize,
-    ) -> Self {
-        Self::of(makers.map(|make| -> Body<Q, A> {
-            Box::new(move |post| worker::work(post, &make, most.max(1)))
+        Self::of((0..threads.max(1)).map(|_| -> Body<Q, A> {
+            let make = make.clone();
+            Box::new(move |post| worker::work(post, make, most.max(1)))
         }))
     }
 

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use crate::error::{ConfigError, LookupError};
-use crate::lookup::bridge::{Bridge, MakeWorker, Worker};
+use crate::lookup::bridge::{Bridge, Worker};
 use crate::lookup::service::Answer;
 use crate::state::{Key, Stored};
 use crate::time::secs;
@@ -120,12 +120,8 @@ impl Postgres {
         }
         let question = Arc::new(Question { query: query.to_owned(), config, key, row });
         let patience = self.patience;
-        let makers = (0..self.connections.max(1)).map(|_| {
-            let question = question.clone();
-            let make = move || Connection::new(question.clone(), patience);
-            Box::new(make) as MakeWorker<_>
-        });
-        Bridge::workers(makers, self.most)
+        let connect = move || Connection::new(question.clone(), patience);
+        Bridge::batched(self.connections, self.most, connect)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{Client, Connection, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind};
 
 use crate::error::{ConfigError, LookupError};
-use crate::lookup::bridge::{Bridge, MakeWorker, Worker};
+use crate::lookup::bridge::{Bridge, Worker};
 use crate::lookup::service::Answer;
 use crate::state::Stored;
 use crate::time::secs;
@@ -100,12 +100,8 @@ impl Redis {
     {
         let codec = Arc::new((key, value));
         let (client, patience) = (self.client.clone(), self.patience);
-        let makers = (0..self.connections.max(1)).map(|_| {
-            let (client, codec) = (client.clone(), codec.clone());
-            let make = move || Session::new(client.clone(), patience, codec.clone());
-            Box::new(make) as MakeWorker<_>
-        });
-        Bridge::workers(makers, self.most)
+        let connect = move || Session::new(client.clone(), patience, codec.clone());
+        Bridge::batched(self.connections, self.most, connect)
     }
 }
 

@@ -75,6 +75,8 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
     /// to a process function with [`Order::Time`](crate::operators::Order), which has them in one
     /// order of time. Connected streams can be connected again, for more than two inputs.
     ///
+    /// A function of two inputs:
+    ///
     /// ```
     /// use millstream::operators::{Either, Order};
     /// use millstream::{io::IterSource, KeyContext, Process, Record, Simulation, Timestamp};
@@ -108,6 +110,45 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
     ///     let readings = p.source(IterSource::new(readings)).key_by(|reading| reading.0);
     ///     let limits = p.source(IterSource::new(limits)).key_by(|limit| limit.0);
     ///     readings.connect(limits).process(Alarm).for_each(|alarm| assert_eq!(alarm.value, 60));
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A co-group of three: all that each of them has of a key in a window, whether or not the
+    /// others have anything.
+    ///
+    /// ```
+    /// use millstream::operators::Either;
+    /// use millstream::window::triggers;
+    /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp, Tumbling};
+    /// # fn main() -> millstream::Result<()> {
+    /// Simulation::new(1, 0).run(|p| {
+    ///     let source = |values: [(i64, u32); 2]| {
+    ///         let records = values.map(|(at, n)| Record::new(Timestamp::from_millis(at), n));
+    ///         p.source(IterSource::new(records.into_iter())).key_by(|_| 'k')
+    ///     };
+    ///     let (orders, fills) = (source([(1, 100), (12, 200)]), source([(2, 60), (3, 40)]));
+    ///     let cancels = source([(13, 200), (14, 7)]);
+    ///     let mut want = [[1, 2, 0], [1, 0, 2]].into_iter();
+    ///     orders
+    ///         .connect(fills)
+    ///         .connect(cancels)
+    ///         .window(Tumbling::of(ms(10)))
+    ///         .trigger(triggers::event_time())
+    ///         .apply(|_key, _span, records| {
+    ///             let mut counts = [0; 3];
+    ///             for record in records {
+    ///                 match record.value {
+    ///                     Either::Left(Either::Left(_order)) => counts[0] += 1,
+    ///                     Either::Left(Either::Right(_fill)) => counts[1] += 1,
+    ///                     Either::Right(_cancel) => counts[2] += 1,
+    ///                 }
+    ///             }
+    ///             counts
+    ///         })
+    ///         .for_each(move |group| assert_eq!(Some(group.value.value), want.next()));
     ///     Ok(())
     /// })?;
     /// # Ok(())

@@ -8,8 +8,8 @@ use crate::operators::process::{KeyContext, Process};
 use crate::state::{Key, Stored};
 
 impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
-    /// Keeps the first record of each key, for ever: as many keys are remembered as there are. See
-    /// [`Expiring::deduplicate`] for less.
+    /// Keeps the first record of each key, for ever: as many keys are remembered as there are, of
+    /// which the plan warns. See [`Expiring::deduplicate`] for less.
     ///
     /// ```
     /// use millstream::{io::IterSource, Record, Simulation, Timestamp};
@@ -25,7 +25,9 @@ impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
     /// # }
     /// ```
     pub fn deduplicate(self) -> Stream<'p, impl Stage<Out = T>> {
-        self.process(First(PhantomData))
+        let stream = self.process(First(PhantomData));
+        stream.pipeline.warn("deduplicate: each key is kept for ever; give it a `ttl`");
+        stream
     }
 }
 

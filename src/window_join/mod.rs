@@ -2,9 +2,10 @@
 //!
 //! Made of what joins say of their inputs and of how windows cut time, and so above both rooms. A
 //! record is kept once for each window that holds it, in an arena of all windows; a window that
-//! has fired is dropped key by key. Start with `operator.rs`, then `turn.rs` (what a window emits
-//! of one key).
+//! has fired is dropped key by key. Start with `operator.rs`, then `input.rs` (how the records of
+//! one input get into their windows) and `turn.rs` (what a window emits of one key).
 
+mod input;
 mod operator;
 mod turn;
 
@@ -13,9 +14,9 @@ use std::time::Duration;
 
 use crate::dataflow::{Edge, Keyed, Meets, Operator, Stage, Stream, TwoInput};
 use crate::error::ConfigError;
-use crate::join::{FanOut, Inputs, Sides};
+use crate::join::{FOR_EVER_NS, FanOut, Inputs, Sides};
 use crate::state::{Key, Stored};
-use crate::window::{Cuts, Slices, Window};
+use crate::window::{Cuts, Slices, Span, Window};
 use operator::{Settings, WindowJoinOperator};
 
 impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
@@ -34,7 +35,7 @@ impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     ///     bids.window_join(asks)
     ///         .window(Tumbling::of(ms(10)))
     ///         .select_left(|bid, ask| ask.map(|ask| ask.1 - bid.1))
-    ///         .for_each(|spread| {
+    ///         .for_each(move |spread| {
     ///             let first = spread.at < at(10);
     ///             assert_eq!(spread.value, first.then_some(2));
     ///         });
@@ -59,6 +60,11 @@ pub struct JoinInWindows<'p, K, L, R> {
 
 impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinInWindows<'p, K, L, R> {
     /// The windows: any shape that is the same for all keys.
+    ///
+    /// A record is kept once for each window that holds it, and as many of those as
+    /// [`records_max`](crate::Config::records_max) says; so windows that are many slides long take
+    /// much room. The work for a record of many windows is cut into slices, and what follows it
+    /// waits meanwhile.
     pub fn window(self, window: impl Window) -> WindowJoin<'p, K, L, R> {
         WindowJoin { sides: self.sides, cuts: window.cuts(), fan_out: FanOut::Any }
     }
@@ -106,7 +112,11 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> WindowJoin<'p, K, L, R> {
     }
 
     /// Sends records that no window takes any more to streams of their own, the left ones to the
-    /// first; otherwise they are counted and dropped.
+    /// first; otherwise they are dropped, and counted
+    /// ([`Counter::Dropped`](crate::metrics::Counter)). Late ones are counted as
+    /// [`Late`](crate::metrics::Counter) in either case.
+    ///
+    /// A record between two windows goes the same way, but was never late.
     pub fn with_late(self) -> (Self, Stream<'p, Edge<L>>, Stream<'p, Edge<R>>) {
         let (sides, left, right) = self.sides.with_late();
         (Self { sides, ..self }, left, right)
@@ -175,6 +185,13 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> WindowJoin<'p, K, L, R> {
             Rc::new(Slices::SECOND)
         });
         let label = format!("window join ({name}, {cuts})");
+        let Span { start, end } = cuts.window(cuts.end_after(0));
+        if end.since(start) > FOR_EVER_NS as u64 {
+            pipeline.warn(format!(
+                "{label}: a window as long never closes, and all records are kept for ever; they \
+                 grow up to records_max"
+            ));
+        }
         let config = pipeline.config();
         let settings = Settings {
             cuts,

@@ -3,17 +3,17 @@
 use std::rc::Rc;
 
 use crate::dataflow::{
-    Batch, Checkpoint, Context, KeyColumn, Operator, Pace, Pressure, Reached, Record, Saved, Shown,
-    TwoInput, Work,
+    Batch, Checkpoint, Context, Operator, Pace, Pressure, Reached, Record, Saved, Shown, TwoInput,
+    Work,
 };
 use crate::error::Error;
-use crate::exchange::LateRecords;
 use crate::join::{FanOut, Inputs};
 use crate::metrics::Counter;
-use crate::state::{Chunks, Cursor, EachBulk, Key, Pane, Panes, Queue, Stored};
+use crate::state::{Cursor, EachBulk, Key, Panes, Stored};
 use crate::time::{Timestamp, Watermark};
-use crate::window::{Cuts, Stretch};
+use crate::window::Cuts;
 use crate::window_join::Kind;
+use crate::window_join::input::Input;
 use crate::window_join::turn::{Next, Pair, Turn};
 
 /// What the operator is told.
@@ -27,78 +27,13 @@ pub struct Settings {
     pub hash_seed: u64,
 }
 
-/// One input: how it is keyed, and what becomes of its late records.
-struct Input<K, T: Copy> {
-    keys: Rc<dyn KeyColumn<K, T>>,
-    /// The keys of the batch in hand.
-    column: Vec<K>,
-    late: LateRecords<T>,
-    /// The records of all windows.
-    kept: Chunks<T>,
-    /// Windows that end up to here take no record of this input any more.
-    closed: Timestamp,
-}
-
-impl<K: Key, T: Copy + Stored> Input<K, T> {
-    fn new(keys: Rc<dyn KeyColumn<K, T>>, late: LateRecords<T>, batch_max: usize) -> Self {
-        let column = Vec::with_capacity(batch_max);
-        Self { keys, column, late, kept: Chunks::new(), closed: Timestamp::MIN }
-    }
-
-    /// Puts the records of a batch into the windows that still take them; `side` says which queue
-    /// of a key it is.
-    fn take(
-        &mut self,
-        batch: Batch<'_, T>,
-        cuts: &dyn Cuts,
-        panes: &mut Panes<K, Pair>,
-        side: fn(&mut Pair) -> &mut Queue,
-        cx: &mut Context,
-    ) {
-        self.keys.extract(batch.as_slice(), &mut self.column);
-        for (&key, record) in self.column.iter().zip(batch) {
-            let slice = match cuts.stretch(record.at.as_nanos()) {
-                Stretch::Slice(slice) => slice.start.as_nanos(),
-                Stretch::Gap(_) => {
-                    self.late.send(record, cx);
-                    continue;
-                }
-            };
-            let last = cuts.last_end(slice);
-            if last <= self.closed.as_nanos() {
-                self.late.count_and_send(record, cx);
-                continue;
-            }
-            let first = cuts.first_end(slice);
-            let mut end = match first > self.closed.as_nanos() {
-                true => first,
-                false => cuts.end_after(self.closed.as_nanos()),
-            };
-            loop {
-                let pair = window(panes, end).table.entry(key);
-                self.kept.push(side(pair), record.value);
-                if end >= last {
-                    break;
-                }
-                end = cuts.end_after(end);
-            }
-        }
-    }
-}
-
-/// The pane of the window that ends at `end`, which is its name here: windows of one beginning may
-/// have several ends.
-fn window<K: Key>(panes: &mut Panes<K, Pair>, end: i64) -> &mut Pane<K, Pair> {
-    match panes.find(end) {
-        Some(index) => panes.get_mut(index),
-        None => {
-            let index = panes.open(end, end, end, end);
-            panes.get_mut(index)
-        }
-    }
-}
+/// Units of work for each record of a batch: mostly there are fewer windows that hold it.
+const UNITS: usize = 8;
 
 /// Keeps the records of both inputs by window and key, and pairs them when the window closes.
+///
+/// A record of more windows than there is work for in one step goes into the others later; what is
+/// behind it, and event time, wait for that.
 pub struct WindowJoinOperator<K: Key, L: Copy, R: Copy, F, N> {
     settings: Settings,
     lateness_ns: i64,
@@ -108,6 +43,8 @@ pub struct WindowJoinOperator<K: Key, L: Copy, R: Copy, F, N> {
     select: F,
     /// Windows that end up to here fire.
     reached: Timestamp,
+    /// What was told of event time behind records that wait.
+    told: Option<Reached>,
     /// Where the window that fires is being walked, and the key whose turn it is.
     cursor: Cursor,
     turn: Option<Turn>,
@@ -120,16 +57,15 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored, F, N> WindowJoinOperator<K, L, 
     pub fn new(settings: Settings, inputs: Inputs<K, L, R>, select: F, next: N) -> Self {
         let Inputs { keys, late, lateness_ns } = inputs;
         let Settings { batch_max, hash_seed, .. } = settings;
-        let (left, right) =
-            (LateRecords::new(late.0, batch_max), LateRecords::new(late.1, batch_max));
         Self {
             lateness_ns,
             panes: Panes::new(hash_seed),
-            left: Input::new(keys.0, left, batch_max),
-            right: Input::new(keys.1, right, batch_max),
+            left: Input::new(keys.0, late.0, batch_max, |pair| &mut pair.left),
+            right: Input::new(keys.1, late.1, batch_max, |pair| &mut pair.right),
             settings,
             select,
             reached: Timestamp::MIN,
+            told: None,
             cursor: Cursor::default(),
             turn: None,
             pace: Pace::new(),
@@ -137,9 +73,50 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored, F, N> WindowJoinOperator<K, L, 
         }
     }
 
+    /// Whether what arrives has to wait.
+    fn holds(&self) -> bool {
+        self.left.holds() || self.right.holds()
+    }
+
+    /// Units of work for a batch of so many records.
+    fn units(&self, records: usize) -> usize {
+        UNITS * self.settings.fire_max.max(records)
+    }
+
+    /// Puts records into windows that are still to be put there, a slice of them.
+    fn go_on(&mut self, cx: &mut Context) -> Work {
+        if !self.holds() {
+            return Work::NONE;
+        }
+        let units = self.units(0);
+        let Self { settings, panes, left, right, .. } = self;
+        let mut left_over = units;
+        left.go_on(&*settings.cuts, panes, &mut left_over, cx);
+        right.go_on(&*settings.cuts, panes, &mut left_over, cx);
+        if !self.holds()
+            && let Some(told) = self.told.take()
+        {
+            self.reach(told, cx);
+        }
+        self.left.late.on_batch_end(cx);
+        self.right.late.on_batch_end(cx);
+        self.check(cx);
+        Work((units - left_over) as u64 + 1)
+    }
+
+    /// Event time has come this far, and no record is left that came before that was told.
+    fn reach(&mut self, reached: Reached, cx: &Context) {
+        self.left.closed = self.less_lateness(reached.left);
+        self.right.closed = self.less_lateness(reached.right);
+        self.reached = self.less_lateness(reached.both.at);
+        let watermark = Watermark { at: self.reached, idle: reached.both.idle };
+        self.pace.on_work(watermark, cx);
+        self.left.late.on_watermark(reached.both);
+        self.right.late.on_watermark(reached.both);
+    }
+
     /// Records were kept.
-    fn check(&mut self, records: usize, cx: &mut Context) {
-        cx.reached_state(records as u64);
+    fn check(&mut self, cx: &mut Context) {
         let (kept, limit) =
             (self.left.kept.len() + self.right.kept.len(), self.settings.records_max);
         if kept > limit {
@@ -215,28 +192,27 @@ where
 {
     fn on_left(&mut self, batch: Batch<'_, L>, cx: &mut Context) {
         self.pace.on_batch();
-        let records = batch.len();
+        let (records, mut units) = (batch.len(), self.units(batch.len()));
         let Self { settings, panes, left, .. } = self;
-        left.take(batch, &*settings.cuts, panes, |pair| &mut pair.left, cx);
-        self.check(records, cx);
+        left.take(batch, &*settings.cuts, panes, &mut units, cx);
+        cx.reached_state(records as u64);
+        self.check(cx);
     }
 
     fn on_right(&mut self, batch: Batch<'_, R>, cx: &mut Context) {
         self.pace.on_batch();
-        let records = batch.len();
+        let (records, mut units) = (batch.len(), self.units(batch.len()));
         let Self { settings, panes, right, .. } = self;
-        right.take(batch, &*settings.cuts, panes, |pair| &mut pair.right, cx);
-        self.check(records, cx);
+        right.take(batch, &*settings.cuts, panes, &mut units, cx);
+        cx.reached_state(records as u64);
+        self.check(cx);
     }
 
     fn on_reached(&mut self, reached: Reached, cx: &mut Context) {
-        self.left.closed = self.less_lateness(reached.left);
-        self.right.closed = self.less_lateness(reached.right);
-        self.reached = self.less_lateness(reached.both.at);
-        let watermark = Watermark { at: self.reached, idle: reached.both.idle };
-        self.pace.on_work(watermark, cx);
-        self.left.late.on_watermark(reached.both);
-        self.right.late.on_watermark(reached.both);
+        match self.holds() {
+            true => self.told = Some(reached),
+            false => self.reach(reached, cx),
+        }
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
@@ -249,11 +225,15 @@ where
         let mut work = self.next.resume(cx);
         work += self.left.late.resume(cx);
         work += self.right.late.resume(cx);
+        work += self.go_on(cx);
         work += self.fire(cx);
         work
     }
 
     fn pressure(&self) -> Pressure {
+        if self.holds() {
+            return Pressure::Full;
+        }
         let late = self.left.late.pressure().max(self.right.late.pressure());
         self.pace.pressure().max(late).max(self.next.pressure())
     }
@@ -277,6 +257,7 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
+        out.at_rest("window join", !self.holds(), "puts records into windows");
         out.at_rest("window join", !self.pace.is_pending(), "fires");
         out.unseen::<F>("window join");
         out.put("window join", &self.panes);

@@ -2,7 +2,7 @@
 
 use millstream::join::{after, before};
 use millstream::metrics::Counter;
-use millstream::{Config, Shard, Sliding, Timestamp, Watermarks, us};
+use millstream::{Config, Shard, Sliding, Timestamp, Watermarks, ms, us};
 
 use super::{Trade, calls, trades};
 
@@ -77,6 +77,44 @@ fn window_shard(config: Config) -> Shard {
     })
     .expect("it builds");
     shard
+}
+
+/// A window join whose records are in twenty windows each, of which there is room for few in one
+/// step; at a pace at which small slices keep up.
+fn many_windows_shard() -> Shard {
+    let config = Config { batch_max: 4, fire_max: 2, ..Config::embedded() };
+    let (shard, ()) = Shard::embed(config, |p| {
+        let trades = p.source(trades(p, 5e3)?);
+        let watermarks = Watermarks::bounded_disorder(us(20));
+        let trades = trades.event_time(|t: &Trade| Timestamp(t.at), watermarks);
+        let (left, right) = trades.split(|trade| trade.qty % 2 == 0);
+        let (left, right) = (left.key_by(|t| t.symbol % 3), right.key_by(|t| t.symbol % 3));
+        let join = left.window_join(right).window(Sliding::of(ms(8)).every(us(400)));
+        let (join, late_left, late_right) = join.allowed_lateness(us(5)).with_late();
+        join.select_full(|l, r| (l.is_some(), r.is_some())).for_each(drop);
+        late_left.for_each(drop);
+        late_right.for_each(drop);
+        Ok(())
+    })
+    .expect("it builds");
+    shard
+}
+
+#[test]
+fn records_of_many_windows_do_not_allocate() {
+    let mut shard = many_windows_shard();
+    let mut now = 0;
+    let mut run = |steps: i64| {
+        for _ in 0..steps {
+            now += 10_000;
+            shard.step(Timestamp(now));
+        }
+        shard.counters().get(Counter::RecordsOut)
+    };
+    let warm = run(60_000);
+    let mut after = warm;
+    assert_eq!(calls(|| after = run(20_000)), 0);
+    assert!(after > warm + 2_000, "records were joined: {warm:?}, {after:?}");
 }
 
 fn check(mut shard: Shard) {

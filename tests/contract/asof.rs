@@ -1,6 +1,6 @@
 //! As-of joins in every way in which records may come.
 
-use millstream::join::{Rights, after, before, same_time};
+use millstream::join::{Bound, Rights, after, before, same_time};
 use millstream::{Config, Shard, ns};
 
 use super::support::asof::{Around, AsOf, Direction, answers, around};
@@ -160,4 +160,26 @@ fn what_is_kept_for_ever_is_warned_of() {
     };
     assert!(warnings(true).is_empty());
     assert!(warnings(false)[0].contains("the latest right record of each key is kept for ever"));
+}
+
+#[test]
+fn windows_around_that_keep_everything_are_warned_of() {
+    let warnings = |from: Bound, is_prevailing: bool| {
+        let (shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let (left, right) = p.source(memory(&rows())).split(is_left);
+            let windows = left.key_by(|row| row.key).window_around(right.key_by(|row| row.key));
+            let windows = windows.between(from, same_time());
+            let windows = if is_prevailing { windows.prevailing() } else { windows };
+            windows.apply(|_, around| around.count()).for_each(drop);
+            Ok(())
+        })
+        .unwrap();
+        shard.plan().warnings().to_vec()
+    };
+    assert!(warnings(before(ns(5)), false).is_empty());
+    let latest = warnings(before(ns(5)), true);
+    assert!(latest[0].contains("the latest right record of each key is kept for ever"));
+    let all = warnings(before(std::time::Duration::MAX), false);
+    assert!(all[0].contains("records are kept for ever, since the interval has no end"));
+    assert_eq!((latest.len(), all.len()), (1, 1));
 }

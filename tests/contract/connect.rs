@@ -1,7 +1,8 @@
 //! Two streams as one in every way in which records may come.
 
 use millstream::operators::{Either, Order};
-use millstream::{KeyContext, Process};
+use millstream::window::triggers;
+use millstream::{KeyContext, Process, Tumbling, ns};
 
 use super::support::joins::is_left;
 use super::support::model::Row;
@@ -65,4 +66,35 @@ fn streams_without_key() {
     let want: Vec<_> =
         super::records(&said).into_iter().map(|(at, n)| (at, (n % 2 == 0, n))).collect();
     Tester::new(steps, said, want).by(|(is_even, _)| u64::from(*is_even)).check();
+}
+
+/// All that three streams have of a key in a window, as sums.
+#[test]
+fn a_co_group_of_three() {
+    let steps = case!(Row => (u64, [i64; 3]), |s| {
+        let (third, rest) = s.event_time(at, disordered(46)).split(|row| row.value % 3 == 0);
+        let (left, right) = rest.split(is_left);
+        let both = left.key_by(|row| row.key).connect(right.key_by(|row| row.key));
+        let windows = both.connect(third.key_by(|row| row.key)).window(Tumbling::of(ns(40)));
+        let windows = windows.trigger(triggers::event_time()).apply(|_, _, records| {
+            let mut sums = [0; 3];
+            for record in records {
+                match record.value {
+                    Either::Left(Either::Left(row)) => sums[0] += row.value,
+                    Either::Left(Either::Right(row)) => sums[1] += row.value,
+                    Either::Right(row) => sums[2] += row.value,
+                }
+            }
+            sums
+        });
+        windows.map(|window| (window.key, window.value))
+    });
+    let mut want = std::collections::BTreeMap::<(i64, u64), [i64; 3]>::new();
+    for row in rows() {
+        let side = if row.value % 3 == 0 { 2 } else { usize::from(!is_left(&row)) };
+        let end = (row.at.div_euclid(40) + 1) * 40;
+        want.entry((end - 1, row.key)).or_default()[side] += row.value;
+    }
+    let want = want.into_iter().map(|((at, key), sums)| (at, (key, sums)));
+    Tester::new(steps, said(&rows()), want.collect::<Vec<_>>()).by(|group| group.0).check();
 }

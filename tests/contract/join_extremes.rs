@@ -1,8 +1,14 @@
-//! Interval joins when one input is silent, ends first, or has one key with a million records.
+//! Joins when one input is silent, ends first, or has one key with a million records; what they may
+//! hold, and what they hold for ever.
+
+use std::time::Duration;
 
 use millstream::join::{after, before};
+use millstream::metrics::Counter;
 use millstream::testing::{TestDriver, TestInput, TestOutput};
-use millstream::{Config, Output, Pipeline, Result, Shard, Stage, Stream, Timestamp, Tumbling, ns};
+use millstream::{
+    Config, Output, Pipeline, Result, Shard, Stage, Stream, Timestamp, Ttl, Tumbling, ns,
+};
 
 type Alone = (Option<u32>, Option<u32>);
 type Ends = (TestInput<u32>, TestInput<u32>, TestOutput<Alone>);
@@ -41,7 +47,7 @@ fn an_input_that_is_idle_holds_nobody_up() {
     left.push(t(207), 4);
     driver.settle().unwrap();
     assert_eq!(pairs.take_values(), [(Some(4), Some(3))]);
-    assert_eq!(driver.counter(millstream::metrics::Counter::Late), 1);
+    assert_eq!(driver.counter(Counter::Late), 1);
 }
 
 #[test]
@@ -140,64 +146,154 @@ fn a_key_with_a_million_partners_stalls_no_step() {
     assert!(most < 8_000, "{most} units of work in one step");
 }
 
-/// A full join in windows of 10 ns, by one key.
-fn joined_in_windows() -> (TestDriver, Ends) {
+/// Joins that wait for late records for ever keep what they hold for ever.
+#[test]
+fn joins_that_keep_everything_are_warned_of() {
+    let warnings = |lateness: Duration| {
+        let (driver, ()) = TestDriver::new(|p| {
+            let halves = || {
+                let keyed = || p.test_input::<u32>().1.key_by(|n| *n);
+                (keyed(), keyed())
+            };
+            let (left, right) = halves();
+            let join = left.window_join(right).window(Tumbling::of(ns(10)));
+            join.allowed_lateness(lateness).select(|l, r| l + r).for_each(drop);
+            let (left, right) = halves();
+            let join = left.interval_join(right).between(before(ns(5)), after(ns(5)));
+            join.allowed_lateness(lateness).select(|l, r| l + r).for_each(drop);
+            let (left, right) = halves();
+            let join = left.asof_join(right).tolerance(ns(5)).allowed_lateness(lateness);
+            join.select(|l, r| l + r).for_each(drop);
+            let (left, right) = halves();
+            let windows = left.window_around(right).between(before(ns(5)), after(ns(5)));
+            let windows = windows.allowed_lateness(lateness);
+            windows.apply(|l, around| (*l, around.count())).for_each(drop);
+            Ok(())
+        })
+        .expect("it builds");
+        driver.plan().warnings().to_vec()
+    };
+    assert_eq!(warnings(Duration::from_secs(86_400)), [""; 0]);
+    let for_ever = warnings(Duration::MAX);
+    let interval = "interval join (inner, -5ns to +5ns)";
+    for join in ["window join (inner, 10ns)", interval, "as-of join", "window around"] {
+        let named = |warning: &&String| warning.starts_with(join);
+        let warning = for_ever.iter().find(named).expect("each of them is named");
+        assert!(warning.contains("kept for ever"), "{warning}");
+    }
+    assert_eq!(for_ever.len(), 4);
+    let (driver, ()) = TestDriver::new(|p| {
+        let keyed = || p.test_input::<u32>().1.key_by(|n| *n);
+        let join = keyed().window_join(keyed()).window(Tumbling::of(Duration::MAX));
+        join.select(|l, r| l + r).for_each(drop);
+        keyed().deduplicate().for_each(drop);
+        keyed().ttl(Ttl::of(ns(9))).deduplicate().for_each(drop);
+        Ok(())
+    })
+    .expect("it builds");
+    let [window, deduplicate] = driver.plan().warnings() else { panic!("two are warned of") };
+    assert!(window.starts_with("window join (inner, ") && window.contains("never closes"));
+    assert_eq!(deduplicate, "deduplicate: each key is kept for ever; give it a `ttl`");
+}
+
+/// All records of a cross join have one key, so what bounds it is time and `records_max`: of both
+/// sides together on a shard.
+#[test]
+fn a_cross_join_holds_as_much_as_may_be() {
+    let config = Config { records_max: 10, ..Config::embedded() };
     let build = |p: Pipeline<'_>| -> Result<Ends> {
         let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
-        let join = l.key_by(|_| ()).window_join(r.key_by(|_| ())).window(Tumbling::of(ns(10)));
-        let pairs = join.select_full(|l, r| (l.copied(), r.copied()));
+        let join = l.cross_join(r).between(before(ns(20)), after(ns(20)));
+        let pairs = join.select_left(|l, r| (Some(*l), r.copied()));
         Ok((left, right, pairs.test_output()))
     };
-    TestDriver::new(build).expect("it builds")
+    for (lefts, rights) in [(10, 0), (0, 10), (4, 6)] {
+        let built = TestDriver::with_config(config.clone(), build);
+        let (mut driver, (left, right, pairs)) = built.expect("it builds");
+        assert!(driver.plan().to_string().contains("cross join (left, -20ns to +20ns)"));
+        // What is past is dropped, on both sides, and makes room.
+        for at in [0, 1_000] {
+            (0..lefts).for_each(|n| left.push(t(at), n));
+            (0..rights).for_each(|n| right.push(t(at), 100 + n));
+            driver.settle().expect("so many may be held");
+            left.watermark(t(at + 100));
+            right.watermark(t(at + 100));
+            driver.settle().expect("so many may be held");
+            assert!(driver.holds().is_empty(), "{:?}", driver.holds());
+        }
+        let out = pairs.take().len() as u32;
+        assert_eq!(out, 2 * lefts * rights.max(1));
+        (0..lefts).for_each(|n| left.push(t(2_000), n));
+        (0..=rights).for_each(|n| right.push(t(2_000), n));
+        let golden = "cross join: 10 records that wait for partners is the limit; raise \
+                      `records_max` or bound the input";
+        let failure = driver.settle().err().map(|error| error.to_string());
+        assert_eq!(failure.as_deref(), Some(golden), "{lefts} and {rights}");
+    }
 }
 
+/// A record whose answer a silent input could still change waits for it, until that is idle.
 #[test]
-fn a_window_waits_for_both_inputs_and_then_holds_nothing() {
-    let (mut driver, (left, right, pairs)) = joined_in_windows();
-    left.push(t(3), 1);
-    left.watermark(t(100));
-    right.push(t(15), 2);
+fn an_asof_join_waits_for_the_versions_unless_they_are_idle() {
+    let build = |p: Pipeline<'_>| -> Result<Ends> {
+        let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
+        let join = l.key_by(|_| ()).asof_join(r.key_by(|_| ()));
+        let pairs = join.select_left(|l, r| (Some(*l), r.copied()));
+        Ok((left, right, pairs.test_output()))
+    };
+    let (mut driver, (left, right, pairs)) = TestDriver::new(build).expect("it builds");
+    right.push(t(50), 1);
+    left.push(t(100), 2);
+    left.watermark(t(200));
     driver.settle().unwrap();
-    assert!(pairs.take().is_empty(), "the right one may still say something of the first window");
+    assert!(pairs.take().is_empty(), "there may be a version of 70 to come");
     right.idle();
     driver.settle().unwrap();
-    assert_eq!(pairs.take_values(), [(Some(1), None), (None, Some(2))]);
-    assert!(driver.holds().is_empty(), "both windows are over: {:?}", driver.holds());
-    left.push(t(101), 3);
-    left.close();
-    right.push(t(109), 4);
+    assert_eq!(pairs.take_values(), [(Some(2), Some(1))]);
+    // It wakes behind: a version that others have gone past is late.
+    right.push(t(150), 3);
+    right.push(t(210), 4);
     driver.settle().unwrap();
-    assert!(pairs.take().is_empty(), "an input that has ended is not waited for, the other is");
+    left.push(t(205), 5);
+    left.push(t(220), 6);
+    left.close();
+    driver.settle().unwrap();
+    assert!(pairs.take().is_empty(), "it is awake");
     right.close();
     driver.settle().unwrap();
-    assert_eq!(pairs.take_values(), [(Some(3), Some(4))]);
-    assert!(pairs.has_ended() && driver.is_done() && driver.holds().is_empty());
+    assert_eq!(pairs.take_values(), [(Some(5), Some(1)), (Some(6), Some(4))]);
+    assert_eq!(driver.counter(Counter::Late), 1);
 }
 
-/// A window with a thousand records on either side of one key is a million pairs, and no step.
+/// A row that a hundred thousand others name: a change of it is told to all of them in slices.
 #[test]
-fn a_million_pairs_of_one_key_come_in_slices() {
-    let (mut shard, (mut numbers, mut pairs)) = Shard::embed(Config::embedded(), |p| {
-        let (input, numbers) = p.input::<u32>();
-        let (left, right) = numbers.split(|n| n % 2 == 0);
-        let join = left.key_by(|_| ()).window_join(right.key_by(|_| ()));
-        let pairs = join.window(Tumbling::of(ns(10))).select(|l, r| (*l, *r));
-        Ok((input, pairs.output()))
+fn a_row_that_many_name_stalls_no_step() {
+    const ROWS: u64 = 100_000;
+    let (mut shard, (mut lefts, mut rights, mut joined)) = Shard::embed(Config::embedded(), |p| {
+        let ((lefts, l), (rights, r)) = (p.input::<u64>(), p.input::<u64>());
+        let left = l.key_by(|n| *n).table(|n| Some(*n));
+        let right = r.key_by(|_| 0u8).table(|n| Some(*n));
+        let join = left.join_foreign(right, |_, _| Some(0u8)).select(|l, r| l + r);
+        Ok((lefts, rights, join.to_stream().output()))
     })
     .unwrap();
-    let (mut most, mut count) = (0, 0u64);
-    let mut step = |pairs: &mut Output<(u32, u32)>| {
-        most = most.max(shard.step(t(0)).0);
-        count += std::iter::from_fn(|| pairs.pop()).count() as u64;
-        shard.is_done()
+    let (mut most, mut seen) = (0, 0u64);
+    let mut step = |shard: &mut Shard| {
+        let work = shard.step(t(0));
+        most = most.max(work.0);
+        seen += std::iter::from_fn(|| joined.pop()).count() as u64;
+        (!work.is_none(), seen)
     };
-    for n in 0..2_000 {
-        while numbers.push(t(5), n).is_err() {
-            step(&mut pairs);
+    rights.push(t(0), 1).unwrap();
+    for n in 0..ROWS {
+        while lefts.push(t(0), n).is_err() {
+            step(&mut shard);
         }
     }
-    numbers.close();
-    while !step(&mut pairs) {}
-    assert_eq!(count, 1_000_000);
+    while step(&mut shard).0 {}
+    assert_eq!(step(&mut shard).1, ROWS);
+    rights.push(t(0), 2).unwrap();
+    while step(&mut shard).0 {}
+    assert_eq!(step(&mut shard).1, 2 * ROWS);
     assert!(most < 8_000, "{most} units in one step");
 }

@@ -3,7 +3,6 @@
 use millstream::join::{FanOut, after, before, same_time};
 use millstream::{Config, Record, Shard, Simulation, Sliding, Timestamp, ns};
 
-use super::support::Said;
 use super::support::joins::{Joined, Kind, Near, Pair, Within, is_left, joined, joined_in_windows};
 use super::support::model::{Row, watermarks};
 use super::support::tester::Tester;
@@ -126,48 +125,35 @@ fn late_records_of_joins() {
         pairs.union(late_left).union(late_right.map(|row| (0, row.value)))
     });
     let near = Near { kind: Kind::Inner, from: -10, to: 10, lateness: 0 };
-    let Joined { pairs, late } = model(near, 2);
+    Tester::new(steps, said(&rows()), with_late(model(near, 2))).by(ends).check();
+}
+
+/// Pairs of values, and the late ones with nothing beside them.
+fn with_late(Joined { pairs, late }: Joined) -> Vec<(i64, (i64, i64))> {
     assert!(late.iter().any(is_left) && !late.iter().all(is_left));
     let pairs = pairs.iter().filter_map(|(at, (l, r))| Some((*at, ((*l)?.value, (*r)?.value))));
     let alone = |row: &Row| if is_left(row) { (row.value, 0) } else { (0, row.value) };
-    let late = late.iter().map(|row| (row.at, alone(row)));
-    let want: Vec<_> = pairs.chain(late).collect();
-    let lane = |(l, r): &(i64, i64)| ((l + 1000) << 32 | (r + 1000)) as u64;
-    Tester::new(steps, said(&rows()), want).by(lane).check();
+    pairs.chain(late.iter().map(|row| (row.at, alone(row)))).collect()
 }
 
-/// Those of the left stream are capital letters.
-fn letters() -> impl Iterator<Item = (i64, char)> {
-    let text = "3A 4a 5B 6b 9C 10c 14d 15D 40E 60F 80f 100g";
-    text.split(' ').filter_map(|word| {
-        let (at, letter) = word.split_at(word.len() - 1);
-        Some((at.parse().ok()?, letter.chars().next()?))
-    })
+fn ends((left, right): &(i64, i64)) -> u64 {
+    ((left + 1000) << 32 | (right + 1000)) as u64
 }
 
-/// The stream-stream join of Kafka Streams' documentation: one key, 15 s either way.
 #[test]
-fn the_golden_vector_of_kafka_streams() {
-    let steps = case!(char => String, |s| {
-        let (left, right) = s.split(|letter: &char| letter.is_uppercase());
-        let (left, right) = (left.key_by(|_| ()), right.key_by(|_| ()));
-        let join = left.interval_join(right).between(before(ns(15)), after(ns(15)));
-        join.allowed_lateness(ns(5)).select_full(|l, r| {
-            let letter = |half: Option<&char>| half.copied().unwrap_or('-');
-            [letter(l), letter(r)].iter().collect()
-        })
+fn late_records_of_window_joins() {
+    let steps = case!(Row => (i64, i64), |s| {
+        let (left, right) = s.event_time(at, disordered(2)).split(is_left);
+        let (left, right) = (left.key_by(|row| row.key), right.key_by(|row| row.key));
+        let join = left.window_join(right).window(Sliding::of(ns(20)).every(ns(10)));
+        let (join, late_left, late_right) = join.with_late();
+        let pairs = join.select(|l, r| (l.value, r.value));
+        let late_left = late_left.map(|row| (row.value, 0));
+        pairs.union(late_left).union(late_right.map(|row| (0, row.value)))
     });
-    let said: Vec<_> = letters()
-        .flat_map(|(at, letter)| [Said::Record(at, letter), Said::Watermark(at)])
-        .collect();
-    let golden = "4Aa 5Ba 6Ab 6Bb 9Ca 9Cb 10Ac 10Bc 10Cc 14Ad 14Bd 14Cd 15Da 15Db 15Dc 15Dd \
-                  40E- 60F- 80-f 100-g";
-    let want = golden.split(' ').filter_map(|word| {
-        let (at, pair) = word.split_at(word.len() - 2);
-        Some((at.parse().ok()?, pair.to_owned()))
-    });
-    let lane = |pair: &String| pair.bytes().fold(0, |sum, byte| sum * 256 + u64::from(byte));
-    Tester::new(steps, said, want).by(lane).check();
+    let within = Within { kind: Kind::Inner, size: 20, slide: 10, lateness: 0 };
+    let joined = joined_in_windows(&rows(), &watermarks(&rows(), 2), within);
+    Tester::new(steps, said(&rows()), with_late(joined)).by(ends).check();
 }
 
 /// Outer results come only once no partner can come: nothing before window and grace are over.

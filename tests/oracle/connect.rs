@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use millstream::aggregates::count;
 use millstream::operators::{Either, Order};
 use millstream::window::triggers;
 use millstream::{KeyContext, Keyed, Pipeline, Process, Tumbling, ns};
@@ -113,21 +112,45 @@ proptest! {
         prop_assert_eq!(got, want.into_iter().collect::<Vec<_>>());
     }
 
-    /// Three streams are two, one of which is two; none is lost and none comes twice.
+    /// Three streams are two, one of which is two: a window over them is a co-group of all three.
     #[test]
-    fn more_than_two_can_be_connected(world in World::any(), rows in rows(100)) {
-        let (seen, disorder) = (Seen::<(u64, u64)>::new(), disorder_of(&rows));
+    fn a_window_over_three_streams_is_a_co_group(
+        world in World::any(),
+        rows in rows(100),
+        size in 1..80i64,
+    ) {
+        type Group = (u64, i64, [i64; 3]);
+        let side = |row: &Row| if row.value % 3 == 0 { 2 } else { usize::from(!is_left(row)) };
+        let (seen, disorder) = (Seen::<Group>::new(), disorder_of(&rows));
         world.run(|p| {
             let (third, rest) = timed(p, &world, &rows, disorder).split(|row| row.value % 3 == 0);
             let (left, right) = rest.split(is_left);
             let key = |row: &Row| row.key;
             let both = left.key_by(key).connect(right.key_by(key));
-            let all = both.connect(third.key_by(key));
-            let counts = all.window(Tumbling::of(ns(50))).aggregate(count());
-            watch(counts.map(|window| (window.key, window.value)), &seen, &world);
+            let windows = both.connect(third.key_by(key)).window(Tumbling::of(ns(size as u64)));
+            let windows = windows.trigger(triggers::event_time()).apply(|_, _, records| {
+                let mut sums = [0; 3];
+                for record in records {
+                    match record.value {
+                        Either::Left(Either::Left(row)) => sums[0] += row.value,
+                        Either::Left(Either::Right(row)) => sums[1] += row.value,
+                        Either::Right(row) => sums[2] += row.value,
+                    }
+                }
+                sums
+            });
+            let group = windows.map(|window| (window.key, window.span.start.0, window.value));
+            watch(group, &seen, &world);
             Ok(())
         });
-        let count: u64 = seen.borrow().records.iter().map(|record| record.1.1).sum();
-        prop_assert_eq!(count, rows.len() as u64);
+        let mut want = BTreeMap::<(u64, i64), [i64; 3]>::new();
+        for row in &rows {
+            let start = row.at.div_euclid(size) * size;
+            want.entry((row.key, start)).or_default()[side(row)] += row.value;
+        }
+        let group = |(_, (key, start, sums)): &(i64, Group)| ((*key, *start), *sums);
+        let mut got: Vec<_> = seen.borrow().records.iter().map(group).collect();
+        got.sort();
+        prop_assert_eq!(got, want.into_iter().collect::<Vec<_>>());
     }
 }

@@ -3,10 +3,10 @@
 use millstream::join::{Bound, FanOut, after, before};
 use millstream::metrics::Counter;
 use millstream::sim::Outcome;
-use millstream::{Keyed, Pipeline, Stream, ns};
+use millstream::{Keyed, Pipeline, Sliding, Stream, ns};
 use proptest::prelude::*;
 
-use super::support::joins::{KINDS, Kind, Near, Pair, is_left, joined};
+use super::support::joins::{KINDS, Kind, Near, Pair, Within, is_left, joined, joined_in_windows};
 use super::support::model::{disorder_of, watermarks};
 use super::support::world::values;
 use super::support::{Row, Seen, World, watch};
@@ -156,5 +156,87 @@ proptest! {
         prop_assert_eq!(got.len() + dropped, all.len());
         prop_assert!(got.iter().all(|pair| all.contains(pair)));
         prop_assert!(got.len() <= most * rows.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// All with all that are near, whatever their keys: the right records are on every shard, and
+    /// late on every shard.
+    #[test]
+    fn cross_joins_are_the_models(
+        world in World::any(),
+        rows in rows(80),
+        near in near(),
+        kind in prop::sample::select(&[Kind::Inner, Kind::Left, Kind::Semi, Kind::Anti][..]),
+        disorder in 0..60i64,
+    ) {
+        let near = Near { kind, ..near };
+        let alike: Vec<Row> = rows.iter().map(|row| Row { key: 0, ..*row }).collect();
+        let want = joined(&alike, &watermarks(&alike, disorder), near);
+        let (seen, late) = (Seen::<Pair>::new(), Seen::<Row>::new());
+        let outcome = world.run(|p| {
+            let (left, right) = timed(p, &world, &alike, disorder).split(is_left);
+            let join = left.cross_join(right).between(bound(near.from), bound(near.to));
+            let join = join.allowed_lateness(ns(near.lateness as u64));
+            let (join, late_left, late_right) = join.with_late();
+            let results = match kind {
+                Kind::Inner => join.select(|l, r| (Some(*l), Some(*r))).boxed(),
+                Kind::Left => join.select_left(|l, r| (Some(*l), r.copied())).boxed(),
+                Kind::Semi => join.semi().map(|l| (Some(l), None)).boxed(),
+                _ => join.anti().map(|l| (Some(l), None)).boxed(),
+            };
+            watch(results, &seen, &world);
+            watch(late_left.union(late_right), &late, &world);
+            Ok(())
+        });
+        prop_assert_eq!(sorted(seen.borrow().records.clone()), want.pairs);
+        let times = |row: &Row| if is_left(row) { 1 } else { world.shards };
+        let late_everywhere =
+            want.late.iter().flat_map(|row| std::iter::repeat_n(*row, times(row)));
+        let late_everywhere: Vec<Row> = late_everywhere.collect();
+        prop_assert_eq!(outcome.counters.get(Counter::Late), late_everywhere.len() as u64);
+        prop_assert_eq!(sorted(values(&late)), sorted(late_everywhere));
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    /// Records that were spread over all shards before they are joined find the same partners: the
+    /// watermark behind a spread waits for the slowest of its ways.
+    #[test]
+    fn a_rebalance_changes_no_pair(
+        world in World::any(),
+        rows in rows(80),
+        near in near(),
+        (size, parts) in (1..80i64, 1..4i64),
+    ) {
+        let disorder = disorder_of(&rows);
+        let before = watermarks(&rows, disorder);
+        let near = Near { kind: Kind::Full, lateness: 0, ..near };
+        let slide = (size / parts).max(1);
+        let within = Within { kind: Kind::Full, size, slide, lateness: 0 };
+        let (by_interval, by_window) = (Seen::<Pair>::new(), Seen::<Pair>::new());
+        let outcome = world.run(|p| {
+            let spread = || {
+                let (left, right) = timed(p, &world, &rows, disorder).rebalance().split(is_left);
+                (left.key_by(|row| row.key), right.key_by(|row| row.key))
+            };
+            let pair = |l: Option<&Row>, r: Option<&Row>| (l.copied(), r.copied());
+            let (left, right) = spread();
+            let join = left.interval_join(right).between(bound(near.from), bound(near.to));
+            watch(join.select_full(pair), &by_interval, &world);
+            let (left, right) = spread();
+            let windows = Sliding::of(ns(size as u64)).every(ns(slide as u64));
+            watch(left.window_join(right).window(windows).select_full(pair), &by_window, &world);
+            Ok(())
+        });
+        prop_assert_eq!(outcome.counters.get(Counter::Late), 0);
+        let got = sorted(by_interval.borrow().records.clone());
+        prop_assert_eq!(got, joined(&rows, &before, near).pairs);
+        let got = sorted(by_window.borrow().records.clone());
+        prop_assert_eq!(got, joined_in_windows(&rows, &before, within).pairs);
     }
 }

@@ -44,7 +44,7 @@ const SESSIONS: [(i64, i64); 8] = [
 ];
 
 #[derive(Clone, Copy, Debug)]
-enum Shape {
+pub enum Shape {
     Growing { step: i64, steps: i64, offset: i64 },
     Gapped { size: i64, slide: i64, offset: i64 },
     Days,
@@ -77,7 +77,7 @@ impl Window for Shape {
 
 impl Shape {
     /// The windows that hold an instant, as (end, start), in order of time.
-    fn windows_of(self, at: i64) -> Vec<(i128, i128)> {
+    pub fn windows_of(self, at: i64) -> Vec<(i128, i128)> {
         let wide = |end: i64, start: i64| (i128::from(end), i128::from(start));
         match self {
             Self::Growing { step, steps, offset } => {
@@ -119,7 +119,7 @@ fn days(base: i64) -> impl Strategy<Value = Vec<Row>> {
 }
 
 /// A shape, rows for it, and the unit of its disorder and lateness.
-fn case() -> impl Strategy<Value = (Shape, Vec<Row>, i64)> {
+pub fn case() -> impl Strategy<Value = (Shape, Vec<Row>, i64)> {
     let growing = (1..20i64, 1..8i64, 0..50i64).prop_map(|(step, steps, offset)| Shape::Growing {
         step,
         steps,

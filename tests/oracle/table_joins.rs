@@ -7,44 +7,12 @@ use millstream::{Change, Timestamp};
 use proptest::prelude::*;
 
 use super::support::joins::is_left;
-use super::support::tables::upsert;
+use super::support::tables::{
+    Joined, TableKind as Kind, joined_by_key, joined_by_name, names, upsert,
+};
 use super::support::world::memory;
 use super::support::{Row, Seen, World, watch};
 use super::{cases, rows, timed};
-
-/// What a join makes of the rows of a key.
-type Joined = (Option<i64>, Option<i64>);
-
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Inner,
-    Left,
-    Full,
-}
-
-/// The rows that a table has in the end.
-fn table(rows: &[Row], side: bool) -> BTreeMap<u64, i64> {
-    let mut table = BTreeMap::new();
-    for row in rows.iter().filter(|row| is_left(row) == side) {
-        match upsert(row) {
-            Some(value) => table.insert(row.key, value),
-            None => table.remove(&row.key),
-        };
-    }
-    table
-}
-
-fn joined(rows: &[Row], kind: Kind) -> BTreeMap<u64, Joined> {
-    let (left, right) = (table(rows, true), table(rows, false));
-    let keys: std::collections::BTreeSet<u64> = left.keys().chain(right.keys()).copied().collect();
-    let row = |key: u64| (key, (left.get(&key).copied(), right.get(&key).copied()));
-    let is_there = |(_, (left, right)): &(u64, Joined)| match kind {
-        Kind::Inner => left.is_some() && right.is_some(),
-        Kind::Left => left.is_some(),
-        Kind::Full => true,
-    };
-    keys.into_iter().map(row).filter(is_there).collect()
-}
 
 proptest! {
     #![proptest_config(cases(400))]
@@ -82,7 +50,7 @@ proptest! {
             prop_assert_eq!(held.remove(key), change.before().copied());
             held.extend(change.after().map(|row| (*key, *row)));
         }
-        prop_assert_eq!(held, joined(&rows, kind));
+        prop_assert_eq!(held, joined_by_key(&rows, kind));
     }
 
     /// Each record comes out once, with a row that its key had at some time, or with none.
@@ -148,20 +116,6 @@ proptest! {
         want.sort();
         prop_assert_eq!(got, want);
     }
-}
-
-/// What a row names: one of three rows, or none.
-fn names(value: &i64) -> Option<u64> {
-    let named = value.rem_euclid(5) as u64;
-    (named < 3).then_some(named)
-}
-
-/// The joined rows in the end: of all left rows, or of those whose row is there.
-fn joined_by_name(rows: &[Row], is_left_join: bool) -> BTreeMap<u64, Joined> {
-    let (left, right) = (table(rows, true), table(rows, false));
-    let found = |value: &i64| names(value).and_then(|named| right.get(&named).copied());
-    let all = left.iter().map(|(key, value)| (*key, (Some(*value), found(value))));
-    all.filter(|(_, (_, found))| is_left_join || found.is_some()).collect()
 }
 
 proptest! {

@@ -88,12 +88,25 @@ pub struct Within {
 /// What windows hold, given the watermark before each row: each window by itself.
 pub fn joined_in_windows(rows: &[Row], before: &[i64], within: Within) -> Joined {
     let Within { kind, size, slide, lateness } = within;
+    joined_in_shape(rows, before, (kind, lateness), |at| {
+        let first = (at - size).div_euclid(slide) + 1;
+        (first..=at.div_euclid(slide)).map(|n| n * slide + size).collect()
+    })
+}
+
+/// The same for windows of any shape, of which `ends` says which hold an instant. Rows of no window
+/// are among the late ones.
+pub fn joined_in_shape(
+    rows: &[Row],
+    before: &[i64],
+    (kind, lateness): (Kind, i64),
+    ends: impl Fn(i64) -> Vec<i64>,
+) -> Joined {
     let mut windows = std::collections::BTreeMap::<(i64, u64), [Vec<Row>; 2]>::new();
     let mut late = Vec::new();
     for (row, before) in rows.iter().zip(before) {
-        let first = (row.at - size).div_euclid(slide) + 1;
-        let ends = (first..=row.at.div_euclid(slide)).map(|n| n * slide + size);
-        let open: Vec<i64> = ends.filter(|end| *end > before.saturating_sub(lateness)).collect();
+        let is_open = |end: &i64| *end > before.saturating_sub(lateness);
+        let open: Vec<i64> = ends(row.at).into_iter().filter(is_open).collect();
         if open.is_empty() {
             late.push(*row);
         }

@@ -19,6 +19,8 @@ pub struct Held<K: Key, R: Copy> {
     past: Deadlines<K>,
     /// A key some of whose records are past, and the time before which all are.
     dropping: Option<(K, i64)>,
+    /// How far everything has been forgotten.
+    forgotten: Cursor,
 }
 
 /// The right records of one window, in the order of their times, those of one time in the order in
@@ -62,7 +64,8 @@ impl<K: Key, R: Copy + Stored> Held<K, R> {
     /// Nothing is held.
     pub fn new(interval: Interval, prevailing: bool, seed: u64) -> Self {
         let (keys, records) = (Table::new(seed), Chunks::new());
-        Self { interval, prevailing, keys, records, past: Deadlines::new(), dropping: None }
+        let (past, forgotten) = (Deadlines::new(), Cursor::default());
+        Self { interval, prevailing, keys, records, past, dropping: None, forgotten }
     }
 
     /// How many records are held.
@@ -141,6 +144,17 @@ impl<K: Key, R: Copy + Stored> Held<K, R> {
             }
         }
         true
+    }
+
+    /// Forgets a key, of which the record in force is left; false when there is none.
+    pub fn forget(&mut self) -> bool {
+        let Self { keys, records, forgotten, .. } = self;
+        let is_over = forgotten.is_done();
+        keys.drain(forgotten, 1, |_, queue| {
+            let mut queue = *queue;
+            while records.pop(&mut queue).is_some() {}
+        });
+        !is_over
     }
 
     /// Shows what is held, by key.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::dataflow::{Edge, Keyed, Stage, Stream};
 use crate::join::bound::{Bound, Interval};
 use crate::join::in_turn::MakeInTurn;
-use crate::join::sides::Sides;
+use crate::join::sides::{FOR_EVER_NS, Sides};
 use crate::state::{Key, Stored};
 
 pub use held::Rights;
@@ -115,6 +115,16 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> Around<'p, K, L, R> {
         let join = turns::Around::new(interval, prevailing, config.hash_seed, apply);
         let in_force = if prevailing { ", and the one in force" } else { "" };
         let label = format!("window around ({interval}{in_force})");
+        if interval.reach() > FOR_EVER_NS as u64 {
+            pipeline.warn(format!(
+                "{label}: records are kept for ever, since the interval has no end; they grow up \
+                 to records_max"
+            ));
+        }
+        // A key of no size is one key.
+        if prevailing && size_of::<K>() > 0 {
+            pipeline.warn(format!("{label}: the latest right record of each key is kept for ever"));
+        }
         sides.meet(label, |inputs| MakeInTurn::new(inputs, join, &config))
     }
 }

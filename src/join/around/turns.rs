@@ -52,6 +52,10 @@ where
         self.held.seek_past(now)
     }
 
+    fn forget(&mut self) -> bool {
+        self.held.forget()
+    }
+
     #[inline(always)]
     fn on_left(&mut self, key: K, at: Timestamp, left: L, emit: &mut impl FnMut(Timestamp, Out)) {
         emit(at, (self.apply)(&left, self.held.around(key, at)));

@@ -66,6 +66,8 @@ pub struct Keys<K: Key, L: Copy, R: Copy> {
     /// one is out of reach.
     due: Deadlines<K>,
     open: Option<Open<K>>,
+    /// How far everything has been forgotten.
+    forgotten: Cursor,
 }
 
 impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
@@ -85,6 +87,7 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
             waiting: Chunks::new(),
             due: Deadlines::new(),
             open: None,
+            forgotten: Cursor::default(),
         }
     }
 
@@ -254,6 +257,18 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
         if self.versions[version].held == 0 {
             self.versions.give(version);
         }
+    }
+
+    /// Forgets a key, when all left records have been answered; false when none is left.
+    pub fn forget(&mut self) -> bool {
+        let Self { keys, versions, forgotten, .. } = self;
+        let is_over = forgotten.is_done();
+        keys.drain(forgotten, 1, |_, known| {
+            if known.latest != NONE {
+                versions.give(known.latest);
+            }
+        });
+        !is_over
     }
 
     /// Shows what is known, by key.

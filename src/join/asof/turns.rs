@@ -61,6 +61,10 @@ where
         self.known.seek_due(now)
     }
 
+    fn forget(&mut self) -> bool {
+        self.known.forget()
+    }
+
     #[inline(always)]
     fn on_left(&mut self, key: K, at: Timestamp, left: L, emit: &mut impl FnMut(Timestamp, Out)) {
         if let Some(Answer { at, left, right }) = self.known.show_left(key, at.0, left)

@@ -28,6 +28,8 @@ pub struct Part {
 
 /// What one input keeps, and where it looks for partners in the other.
 pub struct Input<K: Key, T: Copy> {
+    /// How the join is called in errors.
+    name: &'static str,
     part: Part,
     lateness_ns: i64,
     fan_out: FanOut,
@@ -69,6 +71,7 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
         late: Option<Side<T>>,
     ) -> Self {
         Self {
+            name: settings.name,
             part,
             lateness_ns,
             fan_out: settings.fan_out,
@@ -211,7 +214,7 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
                 Seen::Record(place) => {
                     if let Some(pair) = meet(own, other.kept.entry_mut(place)) {
                         open.pairs += 1;
-                        match self.fan_out.allows("interval join", open.pairs, cx) {
+                        match self.fan_out.allows(self.name, open.pairs, cx) {
                             true => out.emit(pair, cx),
                             false => cx.count(Counter::PairsDropped, 1),
                         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::dataflow::{Context, Edge, Keyed, Meets, Operator, Pipeline, Stage, Stream, TwoInput};
 use crate::error::{ConfigError, Error};
 use crate::join::bound::{Bound, Interval};
-use crate::join::sides::{Inputs, Sides};
+use crate::join::sides::{FOR_EVER_NS, Inputs, Sides};
 use crate::state::{Key, Stored};
 use operator::{IntervalOperator, Settings};
 
@@ -64,7 +64,7 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinBetween<'p, K, L, R> {
     /// included unless made [exclusive](Bound::exclusive). Both may lie on the same side of it.
     pub fn between(self, from: Bound, to: Bound) -> IntervalJoin<'p, K, L, R> {
         let interval = Interval::new(from, to);
-        IntervalJoin { sides: self.sides, interval, fan_out: FanOut::Any }
+        IntervalJoin { name: "interval join", sides: self.sides, interval, fan_out: FanOut::Any }
     }
 }
 
@@ -135,12 +135,18 @@ struct Rules {
 /// own time: so the watermark behind a join with such results is later by the longest wait.
 #[must_use = "a join does nothing until a selection and a sink follow"]
 pub struct IntervalJoin<'p, K, L, R> {
+    name: &'static str,
     sides: Sides<'p, K, L, R>,
     interval: Interval,
     fan_out: FanOut,
 }
 
 impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> IntervalJoin<'p, K, L, R> {
+    /// The same join, under another name in plans and errors.
+    pub(super) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
     /// How far behind the watermark of its stream a record may come and still find its partners.
     /// Everything is kept longer by that, and the watermark behind the join is later by it. Zero
     /// unless set.
@@ -214,11 +220,12 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> IntervalJoin<'p, K, L, R> {
         rules: Rules,
         select: impl FnMut(Option<&L>, Option<&R>) -> Option<Out> + 'static,
     ) -> Stream<'p, impl Stage<Out = Out>> {
-        let Self { sides, interval, fan_out } = self;
-        let pipeline = sides.pipeline();
-        check(pipeline, kind, interval, fan_out);
+        let Self { name, sides, interval, fan_out } = self;
+        let (pipeline, label) = (sides.pipeline(), format!("{name} ({kind}, {interval})"));
+        check(pipeline, &label, interval, fan_out);
         let config = pipeline.config();
         let settings = Settings {
+            name,
             interval,
             rules,
             fan_out,
@@ -227,24 +234,21 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> IntervalJoin<'p, K, L, R> {
             records_max: config.records_max,
             hash_seed: config.hash_seed,
         };
-        let label = format!("interval join ({kind}, {interval})");
         sides.meet(label, |inputs| Made { settings, inputs, select })
     }
 }
 
 /// Rejects what cannot be, and warns of what never ends.
-fn check(pipeline: Pipeline<'_>, kind: &str, interval: Interval, fan_out: FanOut) {
+fn check(pipeline: Pipeline<'_>, label: &str, interval: Interval, fan_out: FanOut) {
     if let Err(error) = interval.check() {
         pipeline.reject(error);
     }
     fan_out.check(pipeline);
-    // A century.
-    const NEVER: i64 = 100 * 365 * 86_400 * 1_000_000_000;
     for (kept, beyond) in [("left", interval.to), ("right", interval.from.saturating_neg())] {
-        if beyond > NEVER {
+        if beyond > FOR_EVER_NS {
             pipeline.warn(format!(
-                "interval join ({kind}, {interval}): {kept} records are kept for ever, since the \
-                 interval has no end; they grow up to records_max"
+                "{label}: {kept} records are kept for ever, since the interval has no end; they \
+                 grow up to records_max"
             ));
         }
     }

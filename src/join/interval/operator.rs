@@ -17,6 +17,7 @@ use crate::time::{Timestamp, Watermark};
 /// What the operator is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    pub name: &'static str,
     pub interval: Interval,
     pub rules: Rules,
     pub fan_out: FanOut,
@@ -147,7 +148,7 @@ where
         }
         if self.left.kept.len() + self.right.kept.len() > self.settings.records_max {
             cx.fail(Error::Limit {
-                operator: "interval join",
+                operator: self.settings.name,
                 what: "records that wait for partners",
                 limit: self.settings.records_max,
                 setting: "records_max",

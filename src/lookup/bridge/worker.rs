@@ -6,9 +6,6 @@ use crate::error::{LookupError, panic_message};
 use crate::lookup::bridge::post::Post;
 use crate::lookup::service::{Answer, CallId};
 
-/// Makes a worker, on the thread that it works on.
-pub type MakeWorker<W> = Box<dyn Fn() -> W + Send>;
-
 /// Somebody who answers questions and may block while he does: one for each thread of a
 /// [`Bridge`](super::Bridge). Every closure of the right form is one.
 pub trait Worker<Q, A>: 'static {
@@ -23,8 +20,8 @@ impl<Q, A, F: FnMut(&[Q], &mut Vec<Answer<A>>) + 'static> Worker<Q, A> for F {
     }
 }
 
-/// Answers questions until the shard is gone.
-pub fn work<Q, A, W: Worker<Q, A>>(mut post: Post<Q, A>, make: &MakeWorker<W>, most: usize) {
+/// Answers questions until the shard is gone, by a worker that `make` makes here.
+pub fn work<Q, A, W: Worker<Q, A>>(mut post: Post<Q, A>, make: impl Fn() -> W, most: usize) {
     let mut worker = None;
     let (mut ids, mut requests, mut answers) = (Vec::new(), Vec::new(), Vec::new());
     while !post.is_closed() {
@@ -37,7 +34,7 @@ pub fn work<Q, A, W: Worker<Q, A>>(mut post: Post<Q, A>, make: &MakeWorker<W>, m
         }
         // Made before the first question, so that a connection is there when it comes.
         let answering = || {
-            let worker = worker.get_or_insert_with(make);
+            let worker = worker.get_or_insert_with(&make);
             if !requests.is_empty() {
                 worker.answer(&requests, &mut answers);
             }

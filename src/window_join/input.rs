@@ -1,0 +1,149 @@
+//! How the records of one input of a window join get into their windows.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::dataflow::{Batch, Context, KeyColumn, Record};
+use crate::exchange::{LateRecords, Side};
+use crate::state::{Chunks, Key, Pane, Panes, Queue, Stored};
+use crate::time::Timestamp;
+use crate::window::{Cuts, Stretch};
+use crate::window_join::turn::Pair;
+
+/// One input: how it is keyed, and what becomes of its records.
+pub struct Input<K, T: Copy> {
+    keys: Rc<dyn KeyColumn<K, T>>,
+    /// The keys of the batch in hand.
+    column: Vec<K>,
+    pub late: LateRecords<T>,
+    /// The records of all windows.
+    pub kept: Chunks<T>,
+    /// Which queue of a key and window they are in.
+    queue: fn(&mut Pair) -> &mut Queue,
+    /// Windows that end up to here take no record of this input any more.
+    pub closed: Timestamp,
+    /// A record that is not in all its windows yet.
+    open: Option<Open<K, T>>,
+    /// Those that arrived behind it.
+    waiting: VecDeque<(K, Record<T>)>,
+}
+
+/// A record on its way into its windows.
+struct Open<K, T> {
+    key: K,
+    value: T,
+    /// The end of the next window that it goes into, and that of the last.
+    next: i64,
+    last: i64,
+}
+
+impl<K: Key, T: Copy + Stored> Input<K, T> {
+    /// Nothing has arrived; `queue` is the place of its records.
+    pub fn new(
+        keys: Rc<dyn KeyColumn<K, T>>,
+        late: Option<Side<T>>,
+        batch_max: usize,
+        queue: fn(&mut Pair) -> &mut Queue,
+    ) -> Self {
+        Self {
+            keys,
+            column: Vec::with_capacity(batch_max),
+            late: LateRecords::new(late, batch_max),
+            kept: Chunks::new(),
+            queue,
+            closed: Timestamp::MIN,
+            open: None,
+            waiting: VecDeque::with_capacity(batch_max),
+        }
+    }
+
+    /// Whether what arrives has to wait.
+    pub fn holds(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Puts the records of a batch into the windows that still take them. A window of a record is a
+    /// unit of work; what there are no units left for waits.
+    pub fn take(
+        &mut self,
+        batch: Batch<'_, T>,
+        cuts: &dyn Cuts,
+        panes: &mut Panes<K, Pair>,
+        units: &mut usize,
+        cx: &mut Context,
+    ) {
+        let mut column = std::mem::take(&mut self.column);
+        self.keys.extract(batch.as_slice(), &mut column);
+        for (&key, record) in column.iter().zip(batch) {
+            if self.holds() {
+                self.waiting.push_back((key, record));
+            } else {
+                self.open(key, record, cuts, cx);
+                self.put(cuts, panes, units);
+            }
+        }
+        self.column = column;
+    }
+
+    /// Goes on with what was cut short.
+    pub fn go_on(
+        &mut self,
+        cuts: &dyn Cuts,
+        panes: &mut Panes<K, Pair>,
+        units: &mut usize,
+        cx: &mut Context,
+    ) {
+        while self.put(cuts, panes, units) {
+            let Some((key, record)) = self.waiting.pop_front() else { return };
+            self.open(key, record, cuts, cx);
+        }
+    }
+
+    /// Finds the windows that still take a record, if there are any.
+    fn open(&mut self, key: K, record: Record<T>, cuts: &dyn Cuts, cx: &mut Context) {
+        let slice = match cuts.stretch(record.at.as_nanos()) {
+            Stretch::Slice(slice) => slice.start.as_nanos(),
+            // It never had a window to be late for.
+            Stretch::Gap(_) => return self.late.send(record, cx),
+        };
+        let (last, closed) = (cuts.last_end(slice), self.closed.as_nanos());
+        if last <= closed {
+            return self.late.count_and_send(record, cx);
+        }
+        let first = cuts.first_end(slice);
+        let next = if first > closed { first } else { cuts.end_after(closed) };
+        self.open = Some(Open { key, value: record.value, next, last });
+    }
+
+    /// Puts the open record into its windows; true when it is in all of them.
+    #[inline]
+    fn put(&mut self, cuts: &dyn Cuts, panes: &mut Panes<K, Pair>, units: &mut usize) -> bool {
+        let Some(open) = &mut self.open else { return true };
+        loop {
+            if *units == 0 {
+                return false;
+            }
+            *units -= 1;
+            let pair = window(panes, open.next).table.entry(open.key);
+            self.kept.push((self.queue)(pair), open.value);
+            if open.next >= open.last {
+                break;
+            }
+            open.next = cuts.end_after(open.next);
+        }
+        self.open = None;
+        true
+    }
+}
+
+/// The pane of the window that ends at `end`, which is its name here: windows of one beginning may
+/// have several ends.
+fn window<K: Key>(panes: &mut Panes<K, Pair>, end: i64) -> &mut Pane<K, Pair> {
+    match panes.find(end) {
+        Some(index) => panes.get_mut(index),
+        None => {
+            let index = panes.open(end, end, end, end);
+            panes.get_mut(index)
+        }
+    }
+}
