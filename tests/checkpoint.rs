@@ -1,5 +1,8 @@
 //! Checkpoints on a simulated disk that loses power, fills up and rots, and in a real directory.
 
+#[path = "checkpoint/savepoints.rs"]
+mod savepoints;
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

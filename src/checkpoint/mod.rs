@@ -15,11 +15,14 @@
 
 mod directory;
 mod manifest;
+mod names;
+mod notice;
 mod store;
 
 use crate::error::CheckpointError;
 pub use directory::{LOCK, open};
 pub use manifest::{Manifest, ShardFile};
+pub use notice::Notice;
 pub use store::{ShardState, Store, Taken};
 
 /// Whether a savepoint can have this name.
@@ -27,7 +30,7 @@ pub use store::{ShardState, Store, Taken};
 /// # Errors
 /// [`CheckpointError::Name`] if it cannot.
 pub fn check_name(name: &str) -> Result<(), CheckpointError> {
-    match store::is_plain(name) {
+    match names::is_plain(name) {
         true => Ok(()),
         false => Err(CheckpointError::Name(name.to_owned())),
     }
