@@ -5,6 +5,8 @@
 //! `MILLSTREAM_SEEDS=100000 cargo test --release --test crashes` looks harder, and
 //! `MILLSTREAM_SEED=17` replays the one seed that a failure names.
 
+#[path = "crashes/late.rs"]
+mod late;
 mod support;
 
 use std::cell::Cell;

@@ -17,8 +17,8 @@ const CRASH_EVERY: u64 = 500;
 /// One in so many checkpoints is being written when the host goes down.
 const CUT_EVERY: u32 = 4;
 
-/// The host goes down within so many operations of the disk then.
-const OPERATIONS_MAX: u64 = 20;
+/// So many operations of the disk are about what a checkpoint takes beside two for each shard.
+const OPERATIONS: usize = 10;
 
 /// One in so many checkpoints is a savepoint.
 const NAMED_EVERY: u32 = 5;
@@ -112,10 +112,10 @@ impl Crashes {
         self.tried += 1;
         let is_named = self.rng.u32(..NAMED_EVERY) == 0 && !self.is_last;
         let name = is_named.then(|| format!("try-{}", self.tried));
-        if self.left > 0 && self.rng.u32(..CUT_EVERY) == 0 {
-            self.disk.fail_after(self.rng.u64(..OPERATIONS_MAX));
-        }
         let shards = snapshots.len();
+        if self.left > 0 && self.rng.u32(..CUT_EVERY) == 0 {
+            self.disk.fail_after(self.rng.usize(..2 * shards + OPERATIONS) as u64);
+        }
         let written = self.write(snapshots, name);
         if self.disk.is_down() {
             self.left -= 1;
@@ -180,9 +180,10 @@ impl Crashes {
     /// commits may not have been made, so they are made again.
     pub fn restore(&mut self, shards: &mut [Shard]) -> Result<()> {
         (self.now, self.is_last) = (Doing::Nothing { steps: self.rng.u64(..PAUSE_MAX) }, false);
-        match self.rng.bool() {
-            true => self.disk.crash(),
-            false => self.disk.kill(),
+        match self.rng.u32(..3) {
+            // The process has gone, and the host has not.
+            0 => self.disk.kill(),
+            _ => self.disk.crash(),
         }
         let found = self.store.newest(|_| Ok(()))?;
         let complete = self.kept.as_ref().map(|(epoch, _)| *epoch);
