@@ -10,7 +10,8 @@ use millstream::error::CheckpointError;
 use millstream::io::Files;
 use millstream::sim::SimDisk;
 
-use super::{any, each_seed, newest, taken, whole};
+use super::seeds::each_seed;
+use super::{any, newest, taken, whole};
 
 /// What a savepoint holds: its epoch.
 fn held_by(store: &mut Store<SimDisk>, name: &str) -> u64 {

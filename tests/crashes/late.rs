@@ -11,8 +11,8 @@ use millstream::window::triggers::{event_time, purging};
 use millstream::{Pipeline, Stage, Stream, Tumbling, Windowed, ns};
 
 use super::support::world::{at, disordered, memory};
-use super::support::{Row, World};
-use super::{DISORDER, each_seed, inputs};
+use super::support::{Row, World, each_seed};
+use super::{DISORDER, inputs};
 
 const SIZE: i64 = 50;
 
