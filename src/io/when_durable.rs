@@ -260,6 +260,7 @@ impl<T: Clone + Stored, K: Sink<T>> Sink<T> for WhenDurable<T, K> {
     fn save(&self, out: &mut Saved) {
         let gate = self.gate.borrow();
         out.put("when durable", &gate.held.iter().cloned().collect::<Vec<Held<T>>>());
+        out.put("when durable", &gate.ended);
         gate.sink.save(out);
     }
 
@@ -268,6 +269,8 @@ impl<T: Clone + Stored, K: Sink<T>> Sink<T> for WhenDurable<T, K> {
         let gate = &mut *self.gate.borrow_mut();
         let mut held = Vec::<Held<T>>::new();
         from.take("when durable", &mut held);
+        // It does not end a second time, and the sink behind, which is another now, must know.
+        from.take("when durable", &mut gate.ended);
         gate.restored = held.len();
         gate.held.extend(held);
         gate.sink.load(from);
