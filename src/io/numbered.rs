@@ -115,3 +115,46 @@ impl<S: Source> Source for Numbered<S> {
         self.source.load(from);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing but ever more nothing, without positions.
+    struct Blanks;
+
+    impl Source for Blanks {
+        type Out = ();
+
+        fn poll(
+            &mut self,
+            _partition: usize,
+            now: Timestamp,
+            budget: usize,
+            emit: &mut impl FnMut(Record<()>),
+        ) -> Result<Polled, IoError> {
+            (0..budget).for_each(|_| emit(Record::new(now, ())));
+            Ok(Polled::open())
+        }
+
+        fn save(&self, _out: &mut Saved) {}
+    }
+
+    #[test]
+    fn numbers_go_on_from_a_snapshot() {
+        let mut numbers = Vec::new();
+        let mut poll = |source: &mut Numbered<Blanks>| {
+            let mut take = |it: Record<(Origin, ())>| numbers.push(it.value.0.sequence);
+            source.poll(0, Timestamp(0), 2, &mut take).unwrap();
+        };
+        let mut source = Numbered::new(Blanks, 1);
+        poll(&mut source);
+        let mut saved = Saved::new();
+        source.save(&mut saved);
+        poll(&mut source);
+        let mut source = Numbered::new(Blanks, 1);
+        source.load(&mut saved);
+        poll(&mut source);
+        assert_eq!(numbers, [0, 1, 2, 3, 2, 3]);
+    }
+}

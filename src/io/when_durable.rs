@@ -294,3 +294,73 @@ impl<T: 'static, K: Sink<T>> Driven for Opens<T, K> {
         gate.told && gate.beside.as_ref().is_none_or(|beside| beside.is_done())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::MemorySink;
+    use crate::io::journal::Sequence;
+
+    type Numbers = WhenDurable<u64, MemorySink<u64>>;
+
+    fn gate(journals: &[Durable]) -> (Numbers, Box<dyn Driven>, MemorySink<u64>) {
+        let (all, shown) = (Journals::new(), MemorySink::new());
+        for (shard, durable) in journals.iter().enumerate() {
+            all.watch(shard, "numbers", Durable::default());
+            all.watch(shard, "numbers", durable.clone());
+        }
+        let mut gate = all.gate(shown.clone(), 3);
+        let driven = gate.driven().unwrap();
+        (gate, driven, shown)
+    }
+
+    fn accept(gate: &mut Numbers, values: &[u64]) {
+        values.iter().for_each(|n| gate.accept(Record::new(Timestamp(0), *n)).unwrap());
+        gate.end_of_batch().unwrap();
+    }
+
+    fn take(shown: &MemorySink<u64>) -> Vec<u64> {
+        shown.take().into_iter().map(|record| record.value).collect()
+    }
+
+    #[test]
+    fn each_batch_waits_for_what_every_journal_had_taken_then() {
+        let journals = [Durable::default(), Durable::default()];
+        let (mut gate, mut driven, shown) = gate(&journals);
+        journals[0].take(Sequence(1));
+        accept(&mut gate, &[1]);
+        journals[1].take(Sequence(5));
+        accept(&mut gate, &[2, 3]);
+        assert!(!gate.is_open());
+        gate.end_of_stream().unwrap();
+        let mut drive = |set: usize, to: u64| {
+            journals[set].set(Sequence(to));
+            let done = driven.drive(Timestamp(0)).unwrap();
+            let values = take(&shown);
+            assert_eq!(values.len() as u64, done);
+            (values, driven.is_done())
+        };
+        assert_eq!(drive(1, 4), (vec![], false));
+        assert_eq!(drive(0, 1), (vec![1], false));
+        assert_eq!(drive(1, 5), (vec![2, 3], true));
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn what_a_snapshot_holds_is_shown_by_the_next() {
+        let durable = Durable::default();
+        durable.take(Sequence(1));
+        let (mut before, _, shown) = gate(&[durable.clone()]);
+        accept(&mut before, &[1, 2]);
+        before.end_of_stream().unwrap();
+        let mut saved = Saved::new();
+        before.save(&mut saved);
+        assert!(take(&shown).is_empty());
+        let (mut after, mut driven, shown) = gate(&[durable]);
+        after.load(&mut saved);
+        saved.finish().unwrap();
+        driven.drive(Timestamp(0)).unwrap();
+        assert_eq!(take(&shown), [1, 2]);
+        assert!(driven.is_done());
+    }
+}

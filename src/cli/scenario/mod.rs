@@ -34,6 +34,7 @@ mod asof;
 pub(super) mod bars;
 mod closing;
 mod fifo;
+mod gate;
 mod growth;
 mod hop;
 mod hotkey;

@@ -84,12 +84,12 @@ impl Durable {
         Sequence(self.0.taken.load(Ordering::Acquire))
     }
 
-    pub(super) fn set(&self, sequence: Sequence) {
+    pub(in crate::io) fn set(&self, sequence: Sequence) {
         self.0.durable.store(sequence.0, Ordering::Release);
     }
 
     #[inline(always)]
-    pub(super) fn take(&self, next: Sequence) {
+    pub(in crate::io) fn take(&self, next: Sequence) {
         self.0.taken.store(next.0, Ordering::Release);
     }
 }
