@@ -1,5 +1,8 @@
 //! Checkpoints on a simulated disk that loses power, fills up and rots, and in a real directory.
 
+#[cfg(feature = "object-store")]
+#[path = "checkpoint/objects.rs"]
+mod objects;
 #[path = "checkpoint/savepoints.rs"]
 mod savepoints;
 #[path = "support/seeds.rs"]

@@ -55,6 +55,11 @@ impl<F: Files> Store<F> {
         Self { files, keep: keep.max(1), notices: Vec::new(), _lock: None }
     }
 
+    /// The files by themselves.
+    pub fn into_files(self) -> F {
+        self.files
+    }
+
     pub(super) fn locked(files: F, keep: usize, lock: File) -> Self {
         Self { _lock: Some(lock), ..Self::new(files, keep) }
     }
