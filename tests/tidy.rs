@@ -37,8 +37,8 @@ const FLOORS: &[(u32, &[&str])] = &[
 const HOT: u32 = 50;
 
 /// Each dependency, and the files that may name it. `io/mod.rs` is there because its `csv` is ours,
-/// `lookup/mod.rs` because of its `redis`, and `checkpoint/mod.rs` because it shows `object_store` to
-/// whoever makes one.
+/// `lookup/mod.rs` because of its `redis`, and `checkpoint/mod.rs` because it shows `object_store`
+/// to whoever makes one.
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("glommio", &["runtime/", "disk/"]),
     ("io_uring", &["net/", "disk/"]),

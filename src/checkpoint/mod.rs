@@ -1,5 +1,5 @@
-//! Where checkpoints are kept: a directory of plain files, or an object store, in which one is there
-//! as a whole or not at all.
+//! Where checkpoints are kept: a directory of plain files, or an object store, in which one is
+//! there as a whole or not at all.
 //!
 //! # The files
 //!
@@ -16,8 +16,8 @@
 //!
 //! # The manifest
 //!
-//! One JSON object, a line break, and a last line `crc32c XXXXXXXX`: the CRC-32C of all bytes before
-//! that line, in hexadecimal.
+//! One JSON object, a line break, and a last line `crc32c XXXXXXXX`: the CRC-32C of all bytes
+//! before that line, in hexadecimal.
 //!
 //! | field | what it says |
 //! |---|---|
@@ -31,7 +31,7 @@
 //! | `shards[].plan` | the pipeline as the shard had built it; another one is refused |
 //! | `shards[].now` | the time of its step |
 //! | `shards[].stages[].bytes` | how much of the file is of this stage; they follow each other |
-//! | `shards[].stages[].parts[]` | what that is: `operator`, `type`, and `end`, where its bytes end |
+//! | `shards[].stages[].parts[]` | what that is: `operator`, `type`, and the `end` of its bytes |
 //!
 //! The bytes of a part are its value as serde and postcard write it.
 //!
@@ -50,8 +50,8 @@
 //! | state files that no manifest names are removed | it, and files that nobody names |
 //!
 //! Between the renaming and the sync behind it a checkpoint is in doubt. An error there makes
-//! [`Store::keep`] fail, and the engine holds it for incomplete: nothing that waits for it is shown,
-//! and the pipeline begins again, by its strategy, from whatever [`Store::newest`] finds.
+//! [`Store::keep`] fail, and the engine holds it for incomplete: nothing that waits for it is
+//! shown, and the pipeline begins again, by its strategy, from whatever [`Store::newest`] finds.
 //! [`Store::newest`] syncs the directory before it looks, so what was gone on from once is there
 //! after any later power cut. Either way each result is shown once.
 //!
@@ -61,14 +61,14 @@
 //!
 //! The newest is gone on from or nothing is: one that is damaged or of something else is refused
 //! with the reason, and with the newest that would do. Removing its manifest, by hand, is to decide
-//! that results since the one before may be shown again. A manifest that cannot be read is as new as
-//! its name says, and a savepoint's as the names of its state files say; where nothing says it, a
-//! [`Notice`] does. It takes no place among those that are kept, its files stay, and each time that
-//! one is kept a [`Notice`] tells of it.
+//! that results since the one before may be shown again. A manifest that cannot be read is as new
+//! as its name says, and a savepoint's as the names of its state files say; where nothing says it,
+//! a [`Notice`] does. It takes no place among those that are kept, its files stay, and each time
+//! that one is kept a [`Notice`] tells of it.
 //!
-//! A savepoint stays until somebody removes it, its manifest first. A name that is taken is refused,
-//! never written over; the epoch in the names of the state files is for one that was removed a moment
-//! before its name was taken again, and comes back with a power cut.
+//! A savepoint stays until somebody removes it, its manifest first. A name that is taken is
+//! refused, never written over; the epoch in the names of the state files is for one that was
+//! removed a moment before its name was taken again, and comes back with a power cut.
 //!
 //! In an object store all of this holds without syncs: see `objects.rs`, behind the feature
 //! `object-store`. There is no lock there.

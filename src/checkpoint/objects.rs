@@ -19,8 +19,8 @@ const PART: usize = 16 << 20;
 /// thread of its own: whoever keeps checkpoints does so on the control thread, never on a shard.
 ///
 /// An object is there as a whole or not at all, and durable when the store says that it is written,
-/// so there is nothing to sync; a [`LocalFileSystem`] must be told to by `with_fsync(true)`. What is
-/// renamed is put once more under its last name, and only if nothing has that: a second writer
+/// so there is nothing to sync; a [`LocalFileSystem`] must be told to by `with_fsync(true)`. What
+/// is renamed is put once more under its last name, and only if nothing has that: a second writer
 /// under the same prefix, whom no lock keeps away here, is refused at its first checkpoint of an
 /// epoch that is there.
 ///
@@ -32,8 +32,8 @@ pub struct Objects {
     runtime: Runtime,
 }
 
-/// Opens a place in an object store for checkpoints, of which the newest `keep` are kept. There must
-/// be one writer at a time, which nothing locks out.
+/// Opens a place in an object store for checkpoints, of which the newest `keep` are kept. There
+/// must be one writer at a time, which nothing locks out.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -96,10 +96,11 @@ impl Simulation {
     }
 
     /// Takes checkpoints at random moments, and so many times lets all shards crash between two
-    /// steps, or while a checkpoint is being written: what they hold is gone, they are built anew and
-    /// go on from the newest checkpoint that is there. Those are files of a
-    /// [`SimDisk`](crate::sim::SimDisk), and most of the crashes are power cuts, which may take from
-    /// it whatever was not made durable. Pipelines, sources and sinks must be such as can be restored.
+    /// steps, or while a checkpoint is being written: what they hold is gone, they are built anew
+    /// and go on from the newest checkpoint that is there. Those are files of a
+    /// [`SimDisk`](crate::sim::SimDisk), and most of the crashes are power cuts, which may take
+    /// from it whatever was not made durable. Pipelines, sources and sinks must be such as can be
+    /// restored.
     pub fn crashing(mut self, times: u32) -> Self {
         self.crashes = Some(times);
         self
