@@ -350,7 +350,7 @@ mod tests {
     fn what_a_snapshot_holds_is_shown_by_the_next() {
         let durable = Durable::default();
         durable.take(Sequence(1));
-        let (mut before, _, shown) = gate(&[durable.clone()]);
+        let (mut before, _, shown) = gate(std::slice::from_ref(&durable));
         accept(&mut before, &[1, 2]);
         before.end_of_stream().unwrap();
         let mut saved = Saved::new();
