@@ -67,11 +67,11 @@ impl Journals {
             sink,
             journals: self.clone(),
             watched: None,
-            held: VecDeque::with_capacity(records_max),
+            held: VecDeque::with_capacity(records_max + SHOWN_MAX),
             restored: 0,
             unmarked: 0,
             marks: VecDeque::new(),
-            batches: VecDeque::new(),
+            batches: VecDeque::with_capacity(records_max + 2),
             beside: None,
             ended: false,
             told: false,
@@ -130,7 +130,11 @@ impl<T: 'static, K: Sink<T>> Gate<T, K> {
         if self.unmarked == 0 {
             return;
         }
-        let watched = self.watched.get_or_insert_with(|| self.journals.all());
+        let watched = self.watched.get_or_insert_with(|| {
+            let all = self.journals.all();
+            self.marks.reserve(all.len() * self.batches.capacity());
+            all
+        });
         self.marks.extend(watched.iter().map(|journal| journal.taken().0));
         self.batches.push_back(std::mem::take(&mut self.unmarked));
     }
