@@ -290,6 +290,12 @@ pub enum CheckpointError {
     /// A savepoint cannot have this name.
     #[error("`{0}` is no name for a savepoint: letters, digits, `-`, `_` and `.`")]
     Name(String),
+    /// It is there already, and what is there is never written over.
+    #[error("{file}: there is one of that name already; remove it, or choose another name")]
+    Exists {
+        /// The file of its manifest.
+        file: String,
+    },
     /// A file is not the one that was written.
     #[error("{file}: {reason}")]
     Damaged {

@@ -1,7 +1,14 @@
 //! Checkpoints on a simulated disk that loses power, fills up and rots, and in a real directory.
 
+#[cfg(feature = "object-store")]
+#[path = "checkpoint/objects.rs"]
+mod objects;
+#[path = "checkpoint/savepoints.rs"]
+mod savepoints;
+#[path = "support/seeds.rs"]
+mod seeds;
+
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use fastrand::Rng;
 use millstream::checkpoint::{self, Manifest, ShardState, Store, Taken};
@@ -11,20 +18,7 @@ use millstream::io::{Directory, Files};
 use millstream::sim::SimDisk;
 use millstream::{Config, Shard, Timestamp};
 
-/// Calls `check` with each seed; a failing one is named.
-fn each_seed(default: u64, check: impl Fn(u64)) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("MILLSTREAM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MILLSTREAM_SEEDS").unwrap_or(default),
-    };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
-            eprintln!("MILLSTREAM_SEED={seed} replays this failure");
-            resume_unwind(panic);
-        }
-    }
-}
+use seeds::each_seed;
 
 /// What an operator of a shard held at an epoch.
 fn held(epoch: u64, shard: usize) -> Vec<u64> {

@@ -5,11 +5,12 @@
 //! `MILLSTREAM_SEEDS=100000 cargo test --release --test crashes` looks harder, and
 //! `MILLSTREAM_SEED=17` replays the one seed that a failure names.
 
+#[path = "crashes/late.rs"]
+mod late;
 mod support;
 
 use std::cell::Cell;
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Once;
 
 use fastrand::Rng;
@@ -26,22 +27,7 @@ use millstream::{
 };
 
 use support::world::{at, disordered, memory};
-use support::{Row, World};
-
-/// Calls `check` with each seed; a failing one is named.
-fn each_seed(default: u64, check: impl Fn(u64)) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("MILLSTREAM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MILLSTREAM_SEEDS").unwrap_or(default),
-    };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
-            eprintln!("MILLSTREAM_SEED={seed} replays this failure");
-            resume_unwind(panic);
-        }
-    }
-}
+use support::{Row, World, each_seed};
 
 /// Records come at most so late.
 const DISORDER: i64 = 20;

@@ -22,6 +22,8 @@ mod real;
 mod real_full;
 #[path = "journal/real_source.rs"]
 mod real_source;
+#[path = "support/seeds.rs"]
+mod seeds;
 #[path = "journal/sources.rs"]
 mod sources;
 #[path = "journal/world.rs"]

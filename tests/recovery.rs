@@ -6,10 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use millstream::aggregates::{count, sum};
-use millstream::io::{AtCheckpoint, IterSource, MemoryCommits, MemorySource};
-use millstream::runtime::{Checkpoints, InMemory, Restart, Summary};
+use millstream::checkpoint::{self, Manifest, Notice, Store};
+use millstream::dataflow::Epoch;
+use millstream::error::{CheckpointError, IoError};
+use millstream::io::{AtCheckpoint, Directory, IterSource, MemoryCommits, MemorySource};
+use millstream::runtime::{Checkpoints, InMemory, Keep, Kept, Restart, Summary};
 use millstream::{
-    Config, Engine, Error, Idle, Pipeline, Record, Result, Shards, Timestamp, Tumbling, ms, ns,
+    Config, Engine, Error, Idle, Pipeline, Record, Result, Shards, Snapshot, Timestamp, Tumbling,
+    ms, ns,
 };
 
 /// One engine at a time: there may be no more than two cores.
@@ -161,10 +165,57 @@ fn a_savepoint_is_taken_when_somebody_asks() {
         "checkpoint-000000000002-000.state",
         "checkpoint-000000000002.json",
         "checkpoint.lock",
-        "savepoint-before-lunch-000.state",
+        "savepoint-before-lunch-000000000001-000.state",
         "savepoint-before-lunch.json",
     ];
     assert_eq!(names, golden);
+    // Another run asks for the same name: it has its results all the same, and is told.
+    let checkpoints = Checkpoints::in_directory(&folder, Duration::from_secs(600)).unwrap();
+    let engine = Engine::new(config(1)).unwrap().checkpoints(checkpoints);
+    engine.monitor().savepoint("before-lunch").unwrap();
+    let (result, _) = sums(engine, 0);
+    let [Notice::NotNamed { reason }] = &result.unwrap().notices[..] else { panic!("not told") };
+    assert!(reason.starts_with("savepoint-before-lunch.json: there is one"), "{reason}");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Checkpoints of which some are kept and said not to be: their last name was not made durable.
+struct Doubtful(Store<Directory>, Arc<AtomicU32>);
+
+impl Keep for Doubtful {
+    fn keep(&mut self, kept: Kept) -> Result<()> {
+        let Kept { epoch, .. } = kept;
+        Keep::keep(&mut self.0, kept)?;
+        if epoch.0 % 3 == 2 {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let cause = std::io::Error::other("planted");
+            return Err(CheckpointError::from(IoError::new("sync", "names", cause)).into());
+        }
+        Ok(())
+    }
+
+    fn newest(
+        &mut self,
+        fits: &dyn Fn(&Manifest) -> Result<(), String>,
+    ) -> Result<Option<(Epoch, Vec<Snapshot>)>> {
+        Keep::newest(&mut self.0, fits)
+    }
+}
+
+/// The engine holds such a one for incomplete, begins again, and goes on from it if it is there.
+#[test]
+fn a_checkpoint_in_doubt_shows_nothing_twice() {
+    let _alone = alone();
+    let folder = std::env::temp_dir().join(format!("millstream-doubt-{}", std::process::id()));
+    let failed = Arc::new(AtomicU32::new(0));
+    let store = checkpoint::open(&folder, 3).unwrap();
+    let checkpoints = Checkpoints::every(ms(1), Doubtful(store, failed.clone()));
+    let engine = Engine::new(config(2)).unwrap().checkpoints(checkpoints);
+    let (result, all) = sums(engine.restart(Restart::fixed_delay(u32::MAX, ms(1))), 0);
+    let restarts = result.unwrap_or_else(|error| panic!("{error}")).restarts;
+    assert_eq!(restarts, failed.load(Ordering::Relaxed));
+    assert!(restarts > 0);
+    assert_eq!(all, want());
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -8,7 +8,6 @@ mod support;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -22,22 +21,7 @@ use support::model::{Value, disorder_of, grouped, sorted, windows};
 use support::world::{
     all, at, disordered, fired, memory, results, values, window_of, without_order,
 };
-use support::{Cut, Fired, Open, Row, Seen, World, watch};
-
-/// Calls `check` with each seed; a failing one is named.
-fn each_seed(default: u64, check: impl Fn(u64)) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("MILLSTREAM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MILLSTREAM_SEEDS").unwrap_or(default),
-    };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
-            eprintln!("MILLSTREAM_SEED={seed} replays this failure");
-            resume_unwind(panic);
-        }
-    }
-}
+use support::{Cut, Fired, Open, Row, Seen, World, each_seed, watch};
 
 /// Rows that come out of order, from few keys or many, with gaps and with ties.
 fn random_rows(rng: &mut Rng, most: usize) -> Vec<Row> {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 
+use crate::checkpoint::Notice;
 use crate::checkpoint::manifest::{FORMAT, Manifest, ShardFile};
+use crate::checkpoint::names::{MANIFEST, STATE, UNFINISHED, epoch_of, is_state_of, stem_to_be};
 use crate::checkpoint::state::ShardState;
 use crate::dataflow::Epoch;
 use crate::error::{CheckpointError, IoError};
@@ -30,39 +32,57 @@ pub struct Taken {
 pub struct Store<F> {
     files: F,
     keep: usize,
+    /// Of the last time that one was kept or looked for.
+    notices: Vec<Notice>,
     /// Held for as long as checkpoints are written here.
     _lock: Option<File>,
 }
-
-const STATE: &str = ".state";
-const MANIFEST: &str = ".json";
-const UNFINISHED: &str = ".unfinished";
 
 impl<F: Files> Store<F> {
     /// Checkpoints in these files, of which the newest `keep` are kept; at least one. Files that a
     /// crash has left half-written are removed when the next one is kept.
     pub fn new(files: F, keep: usize) -> Self {
-        Self { files, keep: keep.max(1), _lock: None }
+        Self { files, keep: keep.max(1), notices: Vec::new(), _lock: None }
+    }
+
+    /// The files by themselves.
+    pub fn into_files(self) -> F {
+        self.files
     }
 
     pub(super) fn locked(files: F, keep: usize, lock: File) -> Self {
         Self { _lock: Some(lock), ..Self::new(files, keep) }
     }
 
-    /// Keeps a checkpoint; it is complete when this returns. Then those that are too many are
-    /// removed.
+    /// Whether a savepoint can have this name: it is one, and there is none of that name here.
     ///
     /// # Errors
-    /// A disk that is full or fails; the checkpoint does not count then, and those before it do.
+    /// Why it cannot.
+    pub fn check_name(&mut self, name: &str) -> Result<(), CheckpointError> {
+        let names = self.names()?;
+        must_be_free(&names, &format!("{}{MANIFEST}", stem_to_be(Epoch(0), Some(name))?))
+    }
+
+    /// Keeps a checkpoint; it is complete when this returns. Then those that are too many are
+    /// removed; where that fails, [`notices`](Self::notices) has it.
+    ///
+    /// # Errors
+    /// A disk that is full or fails, or a name that is taken. Those before it count as they did. It
+    /// may count or not: the disk can fail when all is done but that the last name is durable. So
+    /// whoever has got an error holds it for incomplete, shows nothing that waits for it, and goes
+    /// on from what [`newest`](Self::newest) finds.
     pub fn keep(&mut self, taken: &Taken) -> Result<Manifest, CheckpointError> {
-        let stem = match &taken.name {
-            Some(name) if is_plain(name) => format!("savepoint-{name}"),
-            Some(name) => return Err(CheckpointError::Name(name.clone())),
-            None => format!("checkpoint-{:012}", taken.epoch.0),
+        let stem = stem_to_be(taken.epoch, taken.name.as_deref())?;
+        let name = format!("{stem}{MANIFEST}");
+        must_be_free(&self.names()?, &name)?;
+        let files = match taken.name {
+            // So that one that was removed a moment ago, and comes back with a crash, is whole.
+            Some(_) => format!("{stem}-{:012}", taken.epoch.0),
+            None => stem,
         };
         let mut shards = Vec::new();
         for (index, shard) in taken.shards.iter().enumerate() {
-            shards.push(self.write_shard(format!("{stem}-{index:03}{STATE}"), shard)?);
+            shards.push(self.write_shard(format!("{files}-{index:03}{STATE}"), shard)?);
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -72,9 +92,18 @@ impl<F: Files> Store<F> {
             hash_seed: taken.hash_seed,
             shards,
         };
-        self.write_manifest(&format!("{stem}{MANIFEST}"), &manifest)?;
-        self.retire()?;
+        self.write_manifest(&name, &manifest)?;
+        self.notices.clear();
+        if let Err(error) = self.retire() {
+            self.notices.push(Notice::not_removed(&error));
+        }
         Ok(manifest)
+    }
+
+    /// What is no error and nobody may miss, of the last time that a checkpoint was kept or the
+    /// newest was looked for.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     fn write_shard(
@@ -107,13 +136,15 @@ impl<F: Files> Store<F> {
     /// Copies a checkpoint from another store, under the names that it has there.
     ///
     /// # Errors
-    /// A file that cannot be read there or written here; it does not count here then.
+    /// A file that cannot be read there or written here; it does not count here then. A name that
+    /// is taken here.
     pub fn copy<G: Files>(
         &mut self,
         from: &mut Store<G>,
         name: &str,
         manifest: &Manifest,
     ) -> Result<(), CheckpointError> {
+        must_be_free(&self.names()?, name)?;
         for ShardFile { file, .. } in &manifest.shards {
             let bytes = from.read_file(file)?;
             let written = self.files.write(file, &bytes).and_then(|()| self.files.sync(file));
@@ -123,13 +154,43 @@ impl<F: Files> Store<F> {
     }
 
     /// Removes checkpoints beyond those that are kept, manifests first, and then whatever file no
-    /// manifest names.
+    /// manifest names. One that cannot be read is left to whoever looks into it, with all that it
+    /// may name.
     fn retire(&mut self) -> Result<(), CheckpointError> {
         let names = self.names()?;
-        let is_checkpoint =
-            |name: &&String| name.starts_with("checkpoint-") && name.ends_with(MANIFEST);
-        let manifests: Vec<&String> = names.iter().filter(is_checkpoint).collect();
-        let old = &manifests[..manifests.len().saturating_sub(self.keep)];
+        let (mut readable, mut unreadable) = (Vec::new(), Vec::new());
+        for name in names.iter().filter(|name| name.ends_with(MANIFEST)) {
+            match self.read_manifest(name) {
+                Ok(manifest) => readable.push((name, manifest)),
+                Err(error) => {
+                    self.notices.push(Notice::unreadable(name, error));
+                    unreadable.push(name);
+                }
+            }
+        }
+        let is_old = self.remove_old(&readable)?;
+        let kept = readable.iter().filter(|(name, _)| !is_old.contains(*name));
+        let named = kept.flat_map(|(_, manifest)| manifest.shards.iter().map(|shard| &shard.file));
+        let named: BTreeSet<&String> = named.collect();
+        let is_left_over = |name: &&String| {
+            let may_be_named = || unreadable.iter().any(|manifest| is_state_of(name, manifest));
+            let is_state = name.ends_with(STATE) && !named.contains(*name) && !may_be_named();
+            is_state || name.ends_with(UNFINISHED)
+        };
+        for name in names.iter().filter(is_left_over) {
+            self.files.remove(name).map_err(failed("remove", name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the manifests of checkpoints beyond those that are kept, and returns which.
+    fn remove_old(
+        &mut self,
+        readable: &[(&String, Manifest)],
+    ) -> Result<BTreeSet<String>, CheckpointError> {
+        let checkpoints = readable.iter().filter(|(_, manifest)| manifest.name.is_none());
+        let checkpoints: Vec<&String> = checkpoints.map(|(name, _)| *name).collect();
+        let old = &checkpoints[..checkpoints.len().saturating_sub(self.keep)];
         for name in old {
             self.files.remove(name).map_err(failed("remove", name))?;
         }
@@ -137,21 +198,7 @@ impl<F: Files> Store<F> {
             // Or a crash could bring a manifest back whose files are gone.
             self.files.sync_directory().map_err(failed("sync", "the directory"))?;
         }
-        let mut named = BTreeSet::new();
-        for name in names.iter().filter(|name| name.ends_with(MANIFEST) && !old.contains(name)) {
-            match self.read_manifest(name) {
-                Ok(manifest) => named.extend(manifest.shards.into_iter().map(|shard| shard.file)),
-                // It is left to whoever looks into it, with all that it may name.
-                Err(_) => return Ok(()),
-            }
-        }
-        let is_left_over = |name: &&String| {
-            name.ends_with(UNFINISHED) || (name.ends_with(STATE) && !named.contains(*name))
-        };
-        for name in names.iter().filter(is_left_over) {
-            self.files.remove(name).map_err(failed("remove", name))?;
-        }
-        Ok(())
+        Ok(old.iter().map(|name| (*name).clone()).collect())
     }
 
     /// All checkpoints and savepoints that are there, by the names of their manifests: what is in
@@ -167,7 +214,9 @@ impl<F: Files> Store<F> {
         Ok(manifests.into_iter().map(|name| (name.clone(), self.read_manifest(&name))).collect())
     }
 
-    /// The newest checkpoint or savepoint, if there is one, and what it holds.
+    /// The newest checkpoint or savepoint, if there is one, and what it holds. Its name is made
+    /// durable first, which that of one whose writer was killed may not be: a power cut must not
+    /// take from under somebody what they have gone on from.
     ///
     /// # Errors
     /// What is wrong with it, or why `fits` refuses it; with the newest one that would do. It is
@@ -176,12 +225,8 @@ impl<F: Files> Store<F> {
         &mut self,
         fits: impl Fn(&Manifest) -> Result<(), String>,
     ) -> Result<Option<(Manifest, Vec<ShardState>)>, CheckpointError> {
-        let mut all = self.list()?;
-        // One that cannot be read is as new as its name says; savepoints that cannot, are not seen.
-        all.sort_by_key(|(name, manifest)| match manifest {
-            Ok(manifest) => manifest.epoch.0,
-            Err(_) => epoch_named(name).unwrap_or(0),
-        });
+        self.files.sync_directory().map_err(failed("sync", "the directory"))?;
+        let mut all = self.by_age()?;
         let Some((name, newest)) = all.pop() else { return Ok(None) };
         let fitting = |store: &mut Self, manifest: Manifest| {
             fits(&manifest)
@@ -204,6 +249,28 @@ impl<F: Files> Store<F> {
             }
         }
         Err(CheckpointError::Refused { reason: Box::new(reason), would_do })
+    }
+
+    /// All that are there, the oldest first. One that cannot be read is as new as the names of its
+    /// files say.
+    fn by_age(
+        &mut self,
+    ) -> Result<Vec<(String, Result<Manifest, CheckpointError>)>, CheckpointError> {
+        let (names, all) = (self.names()?, self.list()?);
+        self.notices.clear();
+        let mut aged = Vec::new();
+        for (name, manifest) in all {
+            let epoch = match &manifest {
+                Ok(manifest) => Some(manifest.epoch),
+                Err(_) => names.iter().filter_map(|file| epoch_of(file, &name)).max(),
+            };
+            if epoch.is_none() {
+                self.notices.push(Notice::OfUnknownAge { file: name.clone() });
+            }
+            aged.push((epoch.unwrap_or(Epoch(0)), name, manifest));
+        }
+        aged.sort_by_key(|(epoch, ..)| *epoch);
+        Ok(aged.into_iter().map(|(_, name, manifest)| (name, manifest)).collect())
     }
 
     /// What a checkpoint holds, checked against its manifest.
@@ -262,12 +329,10 @@ fn failed(action: &'static str, name: &str) -> impl FnOnce(io::Error) -> Checkpo
     move |cause| IoError::new(action, name, cause).into()
 }
 
-/// Whether a name can be that of a file, on every system and in every shell.
-pub(super) fn is_plain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(plain)
-}
-
-fn epoch_named(name: &str) -> Option<u64> {
-    name.strip_prefix("checkpoint-")?.strip_suffix(MANIFEST)?.parse().ok()
+/// A name that is there is not written over: it may be all that somebody has.
+fn must_be_free(names: &[String], manifest: &str) -> Result<(), CheckpointError> {
+    match names.iter().any(|name| name == manifest) {
+        true => Err(CheckpointError::Exists { file: manifest.to_owned() }),
+        false => Ok(()),
+    }
 }

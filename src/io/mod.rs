@@ -3,6 +3,7 @@
 //! Pure code and plain files; sockets and io_uring live on a higher floor. Start with `source.rs`
 //! and `sink.rs`.
 
+mod at_once;
 mod codec;
 pub mod csv;
 mod directory;
@@ -13,12 +14,15 @@ mod iter;
 pub mod journal;
 mod legible;
 mod memory;
+mod numbered;
 mod option;
 mod replay;
 mod sink;
 mod source;
 mod storage;
+mod when_durable;
 
+pub use at_once::{AtOnce, Seen, Token};
 pub use codec::{Codec, CodecOf, codec};
 pub use directory::Directory;
 pub use framing::{Fixed, Framing, LengthPrefixed, Lines, Split};
@@ -27,7 +31,9 @@ pub use generator::Generator;
 pub use iter::IterSource;
 pub use legible::Legible;
 pub use memory::{Callback, MemorySink, MemorySource, callback};
+pub use numbered::{Numbered, Origin};
 pub use replay::{Pace, Replay};
 pub use sink::{Driven, Sink};
 pub use source::{Polled, Source};
 pub use storage::{Done, Files, Storage, Write, is_full};
+pub use when_durable::{Journals, WhenDurable};

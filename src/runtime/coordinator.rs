@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::{self, Manifest, Store, Taken};
+use crate::checkpoint::{self, Manifest, Notice, Store, Taken};
 use crate::config::Config;
 use crate::dataflow::{Epoch, Plan};
 use crate::error::Error;
@@ -30,7 +30,8 @@ pub struct Kept {
 
 /// Where complete checkpoints are kept. Asked on a thread of its own, which may block.
 pub trait Keep: Send {
-    /// Keeps a checkpoint. When it returns that is complete: it will be found after a crash.
+    /// Keeps a checkpoint. When it returns that is complete: it will be found after a crash. After
+    /// an error it may be found or not; the engine begins again from what is.
     fn keep(&mut self, kept: Kept) -> Result<(), Error>;
 
     /// The newest checkpoint that is complete. `fits` says what is wrong with one for
@@ -39,6 +40,16 @@ pub trait Keep: Send {
         &mut self,
         fits: &dyn Fn(&Manifest) -> Result<(), String>,
     ) -> Result<Option<(Epoch, Vec<Snapshot>)>, Error>;
+
+    /// Whether there can be a savepoint of this name.
+    fn check_name(&mut self, _name: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// What is no error, and nobody may miss, of the last call of one of the others.
+    fn notices(&self) -> Vec<Notice> {
+        Vec::new()
+    }
 }
 
 /// Keeps the last checkpoint in memory: enough to go on after an operator has panicked, and gone
@@ -79,6 +90,14 @@ impl<F: Files + Send> Keep for Store<F> {
             (manifest.epoch, states.into_iter().map(Into::into).collect())
         }))
     }
+
+    fn check_name(&mut self, name: &str) -> Result<(), Error> {
+        Ok(Self::check_name(self, name)?)
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        Self::notices(self).to_vec()
+    }
 }
 
 /// How often checkpoints are taken, and where they are kept.
@@ -104,7 +123,16 @@ impl Checkpoints {
 
     /// Keeps a checkpoint; it is complete when this returns.
     pub(super) fn keep(&self, kept: Kept) -> Result<(), Error> {
-        self.keep.lock().unwrap_or_else(PoisonError::into_inner).keep(kept)
+        self.store().keep(kept)
+    }
+
+    fn store(&self) -> MutexGuard<'_, dyn Keep + 'static> {
+        self.keep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What nobody may miss of the last call.
+    pub(super) fn notices(&self) -> Vec<Notice> {
+        self.store().notices()
     }
 
     /// The newest checkpoint that is complete, for this pipeline.
@@ -124,7 +152,7 @@ impl Checkpoints {
             let difference = shards.first().and_then(|first| plan.difference(&first.plan));
             difference.map_or(Ok(()), |it| Err(format!("it was taken of another pipeline: {it}")))
         };
-        self.keep.lock().unwrap_or_else(PoisonError::into_inner).newest(&fits)
+        self.store().newest(&fits)
     }
 }
 
@@ -190,7 +218,7 @@ impl Coordinator {
             }
             let is_last = self.told.done.load(Ordering::Acquire) == self.monitor.shards();
             // The last one is no savepoint: whoever goes on from the newest must find it.
-            let name = if is_last { None } else { self.monitor.savepoints().pop_front() };
+            let name = if is_last { None } else { self.savepoint() };
             match self.take(name) {
                 Ok(true) => {}
                 Ok(false) => return,
@@ -198,6 +226,19 @@ impl Coordinator {
             }
             if is_last {
                 return self.told.is_over.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// The name of a savepoint that was asked for, if it can have that.
+    fn savepoint(&self) -> Option<String> {
+        let name = self.monitor.savepoints().pop_front()?;
+        let checked = self.checkpoints.store().check_name(&name);
+        match checked {
+            Ok(()) => Some(name),
+            Err(refused) => {
+                self.monitor.tell(vec![Notice::NotNamed { reason: refused.to_string() }]);
+                None
             }
         }
     }
@@ -239,6 +280,7 @@ impl Coordinator {
         let shards = shards.into_iter().flatten().collect();
         let (epoch, hash_seed) = (Epoch(self.epoch), self.hash_seed);
         self.checkpoints.keep(Kept { epoch, name, hash_seed, shards })?;
+        self.monitor.tell(self.checkpoints.notices());
         self.told.complete.store(self.epoch, Ordering::Release);
         Ok(true)
     }

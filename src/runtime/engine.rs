@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::checkpoint::Notice;
 use crate::config::Config;
 use crate::dataflow::{Epoch, Fabric, Pipeline, Plan, build};
 use crate::error::{Error, ErrorKind, Result};
@@ -36,6 +37,8 @@ pub struct Summary {
     pub plan: Plan,
     /// How often the pipeline failed and began again.
     pub restarts: u32,
+    /// What was no error and nobody may miss of the checkpoints.
+    pub notices: Vec<Notice>,
 }
 
 /// A pipeline's host: shards pinned to cores, one glommio executor for each.
@@ -298,7 +301,11 @@ impl Engine {
     /// The newest checkpoint, and what each shard begins with.
     fn newest(&self, plan: &Plan) -> Result<(Option<Epoch>, Vec<Option<(Epoch, Snapshot)>>)> {
         let newest = match &self.checkpoints {
-            Some(checkpoints) => checkpoints.newest(&self.config, plan)?,
+            Some(checkpoints) => {
+                let newest = checkpoints.newest(&self.config, plan);
+                self.monitor.tell(checkpoints.notices());
+                newest?
+            }
             None => None,
         };
         let Some((epoch, shards)) = newest else { return Ok((None, vec![None; self.cpus.len()])) };
@@ -415,6 +422,7 @@ impl Engine {
             elapsed = elapsed.max(result.elapsed);
         }
         let counters = self.monitor.counters();
-        Summary { counters, latencies, worst_step, stage_work, elapsed, plan, restarts }
+        let notices = self.monitor.notices();
+        Summary { counters, latencies, worst_step, stage_work, elapsed, plan, restarts, notices }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Notice};
 use crate::error::{CheckpointError, Error};
 use crate::metrics::{Counters, ShardCounters};
 
@@ -25,7 +25,12 @@ struct Shared {
     failure: Mutex<Option<Error>>,
     /// Names of savepoints that were asked for.
     savepoints: Mutex<VecDeque<String>>,
+    /// Each once, the oldest first.
+    notices: Mutex<VecDeque<Notice>>,
 }
+
+/// So many notices are remembered.
+const NOTICES_MAX: usize = 64;
 
 impl Monitor {
     pub(super) fn new(shards: usize) -> Self {
@@ -37,6 +42,7 @@ impl Monitor {
             ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
             failure: Mutex::new(None),
             savepoints: Mutex::default(),
+            notices: Mutex::default(),
         }))
     }
 
@@ -85,10 +91,11 @@ impl Monitor {
 
     /// Asks for a savepoint: a checkpoint that keeps this name and stays until somebody removes it.
     /// It is taken as soon as no other checkpoint is under way; nothing comes of it in an engine
-    /// without checkpoints, or once all inputs have ended.
+    /// without checkpoints, or once all inputs have ended. Where there is one of that name already
+    /// it is left as it is, and [`notices`](Self::notices) says so.
     ///
     /// # Errors
-    /// If it cannot have this name.
+    /// If no savepoint can have this name.
     pub fn savepoint(&self, name: &str) -> Result<(), CheckpointError> {
         checkpoint::check_name(name)?;
         self.savepoints().push_back(name.to_owned());
@@ -98,6 +105,26 @@ impl Monitor {
     /// Names of savepoints that were asked for, the oldest first.
     pub(super) fn savepoints(&self) -> MutexGuard<'_, VecDeque<String>> {
         self.0.savepoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was no error and nobody may miss of the checkpoints so far: each once, the last 64.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.told().iter().cloned().collect()
+    }
+
+    fn told(&self) -> MutexGuard<'_, VecDeque<Notice>> {
+        self.0.notices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tell(&self, notices: Vec<Notice>) {
+        let mut told = self.told();
+        for notice in notices {
+            if !told.contains(&notice) {
+                told.push_back(notice);
+            }
+        }
+        let too_many = told.len().saturating_sub(NOTICES_MAX);
+        told.drain(..too_many);
     }
 
     /// Counters of all shards, summed. They are read while the shards run: each is right, and they

@@ -2,9 +2,11 @@
 
 use fastrand::Rng;
 
+use crate::checkpoint::{Store, Taken};
 use crate::dataflow::Epoch;
-use crate::error::Result;
+use crate::error::{CheckpointError, Result};
 use crate::shard::{Shard, Snapshot};
+use crate::sim::SimDisk;
 
 /// Steps between the end of a checkpoint and the beginning of the next one, at most.
 const PAUSE_MAX: u64 = 400;
@@ -12,11 +14,30 @@ const PAUSE_MAX: u64 = 400;
 /// One in so many steps is the last before a crash.
 const CRASH_EVERY: u64 = 500;
 
+/// One in so many checkpoints is being written when the host goes down.
+const CUT_EVERY: u32 = 4;
+
+/// So many operations of the disk are about what a checkpoint takes beside two for each shard.
+const OPERATIONS: usize = 10;
+
+/// One in so many checkpoints is a savepoint.
+const NAMED_EVERY: u32 = 5;
+
+/// How many checkpoints are kept at most.
+const KEEP_MAX: usize = 3;
+
 /// What survives a crash, and when the next one comes.
+///
+/// Checkpoints are written to a disk whose power goes with the host, and read from it again.
 pub struct Crashes {
     rng: Rng,
     left: u32,
+    hash_seed: u64,
+    disk: SimDisk,
+    store: Store<SimDisk>,
     epoch: Epoch,
+    /// How many checkpoints there were to be.
+    tried: u64,
     now: Doing,
     /// The last checkpoint that was complete.
     kept: Option<(Epoch, Vec<Snapshot>)>,
@@ -38,10 +59,24 @@ enum Doing {
 
 impl Crashes {
     /// So many crashes, at moments chosen by a seed.
-    pub fn new(times: u32, seed: u64) -> Self {
+    pub fn new(times: u32, seed: u64, hash_seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0xc7a5);
         let now = Doing::Nothing { steps: rng.u64(..PAUSE_MAX) };
-        Self { rng, left: times, epoch: Epoch(0), now, kept: None, completed: 0, is_last: false }
+        let disk = SimDisk::new(rng.u64(..));
+        let store = Store::new(disk.clone(), rng.usize(1..=KEEP_MAX));
+        Self {
+            rng,
+            left: times,
+            hash_seed,
+            disk,
+            store,
+            epoch: Epoch(0),
+            tried: 0,
+            now,
+            kept: None,
+            completed: 0,
+            is_last: false,
+        }
     }
 
     /// How many checkpoints were completed.
@@ -55,12 +90,41 @@ impl Crashes {
     }
 
     /// Goes on from this checkpoint, which somebody else has taken and completed.
-    pub fn keep(&mut self, kept: Option<(Epoch, Vec<Snapshot>)>) {
-        if let Some((epoch, _)) = &kept {
-            self.epoch = *epoch;
-            self.completed += 1;
-            self.kept = kept;
+    pub fn keep(&mut self, kept: Option<(Epoch, Vec<Snapshot>)>) -> Result<()> {
+        let Some((epoch, snapshots)) = kept else { return Ok(()) };
+        self.epoch = epoch;
+        self.write(snapshots, None)
+    }
+
+    /// Writes a checkpoint, whole or as far as the power lasts.
+    fn write(&mut self, snapshots: Vec<Snapshot>, name: Option<String>) -> Result<()> {
+        let (epoch, hash_seed) = (self.epoch, self.hash_seed);
+        let shards = snapshots.iter().cloned().map(Snapshot::into).collect();
+        let complete_at = snapshots.iter().map(Snapshot::now).max().unwrap_or_default();
+        self.store.keep(&Taken { epoch, name, hash_seed, complete_at, shards })?;
+        self.kept = Some((epoch, snapshots));
+        self.completed += 1;
+        Ok(())
+    }
+
+    /// Completes what all shards have brought. Returns whether the host has gone down over it.
+    fn complete(&mut self, snapshots: Vec<Snapshot>) -> Result<bool> {
+        self.tried += 1;
+        let is_named = self.rng.u32(..NAMED_EVERY) == 0 && !self.is_last;
+        let name = is_named.then(|| format!("try-{}", self.tried));
+        let shards = snapshots.len();
+        if self.left > 0 && self.rng.u32(..CUT_EVERY) == 0 {
+            self.disk.fail_after(self.rng.usize(..2 * shards + OPERATIONS) as u64);
         }
+        let written = self.write(snapshots, name);
+        if self.disk.is_down() {
+            self.left -= 1;
+            return Ok(true);
+        }
+        self.disk.fail_after(u64::MAX);
+        written?;
+        self.now = Doing::Telling { told: vec![false; shards] };
+        Ok(false)
     }
 
     /// The number of the next checkpoint.
@@ -84,9 +148,9 @@ impl Crashes {
                 }
                 if brought.iter().all(Option::is_some) {
                     let snapshots = brought.drain(..).flatten().collect();
-                    self.kept = Some((self.epoch, snapshots));
-                    self.completed += 1;
-                    self.now = Doing::Telling { told: vec![false; shards.len()] };
+                    if self.complete(snapshots)? {
+                        return Ok(true);
+                    }
                 }
             }
             Doing::Telling { told } => {
@@ -112,15 +176,30 @@ impl Crashes {
         self.now = Doing::Collecting(shards.iter().map(|_| None).collect());
     }
 
-    /// Lets shards that were just built go on from the last checkpoint. Its commits may not have
-    /// been made, so they are made again.
+    /// Lets shards that were just built go on from the newest checkpoint that the disk has. Its
+    /// commits may not have been made, so they are made again.
     pub fn restore(&mut self, shards: &mut [Shard]) -> Result<()> {
         (self.now, self.is_last) = (Doing::Nothing { steps: self.rng.u64(..PAUSE_MAX) }, false);
-        let Some((epoch, snapshots)) = &self.kept else { return Ok(()) };
-        for (shard, snapshot) in shards.iter_mut().zip(snapshots) {
-            shard.restore(snapshot)?;
-            shard.complete_checkpoint(*epoch);
+        match self.rng.u32(..3) {
+            // The process has gone, and the host has not.
+            0 => self.disk.kill(),
+            _ => self.disk.crash(),
         }
+        let found = self.store.newest(|_| Ok(()))?;
+        let complete = self.kept.as_ref().map(|(epoch, _)| *epoch);
+        if found.as_ref().map(|(manifest, _)| manifest.epoch) < complete {
+            let reason = "it was complete, and is gone".to_owned();
+            let file = format!("checkpoint {}", complete.unwrap_or_default().0);
+            return Err(CheckpointError::Damaged { file, reason }.into());
+        }
+        let Some((manifest, states)) = found else { return Ok(()) };
+        self.epoch = manifest.epoch;
+        let snapshots: Vec<Snapshot> = states.into_iter().map(Snapshot::from).collect();
+        for (shard, snapshot) in shards.iter_mut().zip(&snapshots) {
+            shard.restore(snapshot)?;
+            shard.complete_checkpoint(self.epoch);
+        }
+        self.kept = Some((self.epoch, snapshots));
         Ok(())
     }
 }

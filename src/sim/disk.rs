@@ -1,7 +1,7 @@
 //! A disk in memory that loses whatever a disk may lose.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
@@ -9,9 +9,7 @@ use fastrand::Rng;
 
 use crate::io::journal::{SegmentHeader, Settings, make_segment, remove_segment, segment_name};
 use crate::io::{Done, Files, Storage, Write};
-
-/// What is written as a whole or not at all.
-const SECTOR: usize = 512;
+use crate::sim::content::Content;
 
 /// A directory on a simulated disk, under a seed: clones are the same directory.
 ///
@@ -50,15 +48,6 @@ struct Faults {
     lies: bool,
 }
 
-/// A file: as a reader sees it, and as it is on the disk.
-#[derive(Debug, Default)]
-struct Content {
-    now: Vec<u8>,
-    durable: Vec<u8>,
-    /// Sectors that differ.
-    dirty: BTreeSet<usize>,
-}
-
 #[derive(Debug)]
 enum Naming {
     Set(String, u64),
@@ -71,49 +60,19 @@ struct Flying {
     bytes: Vec<u8>,
 }
 
-impl Content {
-    fn write(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset + bytes.len();
-        if self.now.len() < end {
-            self.now.resize(end, 0);
-        }
-        self.now[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(offset / SECTOR..end.div_ceil(SECTOR));
-    }
-
-    /// Makes a sector durable as it is now.
-    fn keep(&mut self, sector: usize) {
-        let start = sector * SECTOR;
-        let end = (start + SECTOR).min(self.now.len());
-        if start < end {
-            if self.durable.len() < end {
-                self.durable.resize(end, 0);
-            }
-            self.durable[start..end].copy_from_slice(&self.now[start..end]);
-        }
-    }
-
-    fn sync(&mut self) {
-        self.durable.clone_from(&self.now);
-        self.dirty.clear();
-    }
-
-    /// What a crash leaves: of each sector that was not durable what was before, or what came.
-    fn crash(&mut self, rng: &mut Rng) {
-        let odds = [0.0, 0.5, 0.9, 1.0][rng.usize(..4)];
-        for sector in std::mem::take(&mut self.dirty) {
-            if rng.f64() < odds {
-                self.keep(sector);
-            }
-        }
-        self.now.clone_from(&self.durable);
-    }
-}
-
 impl Platter {
     fn find(&mut self, name: &str) -> io::Result<&mut Content> {
         let number = self.names.get(name).copied().ok_or(ErrorKind::NotFound)?;
         self.contents.get_mut(&number).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    /// A new file without contents.
+    fn make(&mut self, name: &str) -> &mut Content {
+        self.contents_made += 1;
+        let number = self.contents_made;
+        self.names.insert(name.to_owned(), number);
+        self.pending.push(Naming::Set(name.to_owned(), number));
+        self.contents.entry(number).or_default()
     }
 
     /// Counts an operation; after the last before the crash there is none.
@@ -139,10 +98,7 @@ impl Platter {
         let offset = write.offset as usize;
         content.write(offset, bytes);
         if write.durable && !lies {
-            for sector in offset / SECTOR..(offset + bytes.len()).div_ceil(SECTOR) {
-                content.keep(sector);
-                content.dirty.remove(&sector);
-            }
+            content.settle(offset, bytes.len());
         }
     }
 
@@ -298,13 +254,13 @@ impl Files for SimDisk {
         if platter.used() + bytes.len() as u64 > platter.room {
             return Err(ErrorKind::StorageFull.into());
         }
-        platter.contents_made += 1;
-        let number = platter.contents_made;
-        let mut content = Content::default();
+        let content = match platter.names.contains_key(name) {
+            // The same file, as `open` with `O_TRUNC` has it.
+            true => platter.find(name)?,
+            false => platter.make(name),
+        };
+        content.truncate(0);
         content.write(0, bytes);
-        platter.contents.insert(number, content);
-        platter.names.insert(name.to_owned(), number);
-        platter.pending.push(Naming::Set(name.to_owned(), number));
         Ok(())
     }
 
@@ -325,9 +281,7 @@ impl Files for SimDisk {
     fn truncate(&mut self, name: &str, bytes: u64) -> io::Result<()> {
         let platter = &mut *self.0.borrow_mut();
         platter.operate()?;
-        let content = platter.find(name)?;
-        content.now.truncate(bytes as usize);
-        content.dirty.retain(|sector| sector * SECTOR < bytes as usize);
+        platter.find(name)?.truncate(bytes as usize);
         Ok(())
     }
 

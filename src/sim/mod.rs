@@ -4,6 +4,7 @@
 //! a time.
 
 mod aside;
+mod content;
 mod crashes;
 mod disk;
 mod rerun;

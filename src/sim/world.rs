@@ -96,8 +96,11 @@ impl Simulation {
     }
 
     /// Takes checkpoints at random moments, and so many times lets all shards crash between two
-    /// steps: what they hold is gone, they are built anew and go on from the last checkpoint that
-    /// was complete. Pipelines, sources and sinks must be such as can be restored.
+    /// steps, or while a checkpoint is being written: what they hold is gone, they are built anew
+    /// and go on from the newest checkpoint that is there. Those are files of a
+    /// [`SimDisk`](crate::sim::SimDisk), and most of the crashes are power cuts, which may take
+    /// from it whatever was not made durable. Pipelines, sources and sinks must be such as can be
+    /// restored.
     pub fn crashing(mut self, times: u32) -> Self {
         self.crashes = Some(times);
         self
@@ -118,7 +121,8 @@ impl Simulation {
         self.config.check()?;
         let clock = ManualClock::default();
         let mut shards = shards(&self.config, &clock, &build_pipeline)?;
-        let crashes = self.crashes.map(|times| Crashes::new(times, self.seed));
+        let hash_seed = self.config.hash_seed;
+        let crashes = self.crashes.map(|times| Crashes::new(times, self.seed, hash_seed));
         let mut fate = Fate { crashes, aside: Aside::default() };
         let steps = self.drive(&mut shards, &clock, &mut fate, &build_pipeline)?;
         let Fate { crashes, aside } = fate;
@@ -191,7 +195,7 @@ impl Simulation {
         let (kept, epoch) = (crashes.kept().clone(), crashes.next());
         let mut scene = Scene { config: &self.config, clock, now, kept, epoch, build };
         let kept = fate.aside.find(error, counts, &mut scene)?;
-        crashes.keep(kept);
+        crashes.keep(kept)?;
         Ok(scene.now)
     }
 

@@ -1,12 +1,16 @@
 //! Appending to a journal and polling it, however it is written, and over segments that come and
 //! go.
 
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::rc::Rc;
 
-use millstream::Timestamp;
 use millstream::disk::{self, Rung};
 use millstream::io::journal::{Journal, JournalSource, Journalled, Refused, Settings};
-use millstream::io::{Codec, Directory, Generator, Source, codec};
+use millstream::io::{
+    AtOnce, Codec, Directory, Generator, Journals, Numbered, Origin, Source, Token, callback, codec,
+};
+use millstream::{Config, Record, Shard, Timestamp, us};
 
 use super::CALLS;
 
@@ -82,6 +86,35 @@ fn journalled_records_and_their_replay_allocate_nothing_after_warm_up() {
         !again.poll(0, now, 64, &mut |_| *seen += 1).unwrap().ended
     });
     assert_eq!(calls, 0, "replayed");
+}
+
+/// Gates in front of a sink allocate nothing either, while they wait for the disk and while not.
+#[test]
+fn gates_allocate_nothing_after_warm_up() {
+    let path = fresh("allocation-gates");
+    let settings = Settings { segment_bytes: 16 << 20, bytes_max: None, ..settings() };
+    let shown = Rc::new(Cell::new(0));
+    let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
+        let (journal, _) = disk::open(&path, settings, Timestamp(0))?;
+        let live = Generator::flat_out(1e6, |index, _at| index)?.count(200_000);
+        let files = Directory::open(&path).unwrap();
+        let source = Journalled::new(live.share(0, 1), numbers(), journal, files)?;
+        let (journals, shown) = (Journals::new(), shown.clone());
+        journals.watch(p.shard(), "numbers", source.watch());
+        let sink = callback(move |_: Record<(Token, (Origin, u64))>| shown.set(shown.get() + 1));
+        let tokens = AtOnce::new(sink, p.shard(), |it: &(Origin, u64)| it.0);
+        p.source(Numbered::new(source, 0)).sink(journals.gate(tokens, 1_000));
+        Ok(())
+    })
+    .unwrap();
+    let mut now = Timestamp(0);
+    let calls = calls_after_half(200_000, |seen| {
+        now = now + us(5);
+        shard.step(now);
+        *seen = shown.get();
+        !shard.is_done()
+    });
+    assert_eq!((calls, shown.get()), (0, 200_000));
 }
 
 /// What is allocated from the half of the records on until the last has come.

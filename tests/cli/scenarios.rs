@@ -75,8 +75,12 @@ fn ttl() {
 fn journal() {
     let words = "bench journal --seconds 0.4 --shards 1 --json --quiet";
     let json = run(&folder("journal_bench"), words).json();
-    let names =
-        ["journal_records_vs_raw_writes", "journal_vs_raw_writes", "journal_wait_vs_raw_write"];
+    let names = [
+        "gate_adds_vs_raw_write",
+        "journal_records_vs_raw_writes",
+        "journal_vs_raw_writes",
+        "journal_wait_vs_raw_write",
+    ];
     let ratios = json["ratios"].as_object().unwrap();
     assert_eq!(ratios.keys().collect::<Vec<_>>(), names);
     assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");

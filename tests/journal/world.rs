@@ -1,7 +1,6 @@
 //! A journal on a simulated disk, and what it must hold.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
+pub use super::seeds::each_seed;
 use fastrand::Rng;
 use millstream::io::journal::{Journal, Reader, Recovered, Refused, Sequence, Settings, Sync};
 use millstream::sim::{SimDisk, SimStorage};
@@ -9,21 +8,6 @@ use millstream::{Result, Timestamp, ms, us};
 
 /// A record as the test knows it.
 pub type Known = (i64, Vec<u8>);
-
-/// Calls `check` with each seed; a failing one is named.
-pub fn each_seed(default: u64, check: impl Fn(u64)) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("MILLSTREAM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MILLSTREAM_SEEDS").unwrap_or(default),
-    };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(seed))) {
-            eprintln!("MILLSTREAM_SEED={seed} replays this failure");
-            resume_unwind(panic);
-        }
-    }
-}
 
 /// Small, so that every limit is met.
 pub fn small() -> Settings {

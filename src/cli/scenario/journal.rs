@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::gate::to_sink;
 use super::trial::{failed, interrupted, on_core};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -76,11 +77,14 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     progress.phase("one raw write in flight", None);
     let dsync = bench.raw(|raw, lasts| raw.one_at_a_time(true, lasts / 4))?;
     let sync = bench.raw(|raw, lasts| raw.one_at_a_time(false, lasts / 4))?;
+    progress.phase("one record through a gate", None);
+    let [gated, open] = [bench.to_sink("gated", true)?, bench.to_sink("open", false)?];
     if interrupt::is_seen() {
         return Err(interrupted());
     }
     report(&mut measured, &ingest, raw);
     waits(&mut measured, &alone, &dsync, &sync);
+    added(&mut measured, (&gated, &open), &dsync, &sync);
     measured.report.setup = format!("one thread on CPU {cpu}; {}", ingest.storage);
     measured.report.pace = "flat out, then closed loop".to_owned();
     measured.note(format!(
@@ -138,6 +142,24 @@ fn waits(measured: &mut Measured, alone: &Latency, dsync: &Latency, sync: &Laten
         us(dsync, 0.99),
         us(sync, 0.5),
         us(sync, 0.99)
+    ));
+}
+
+/// What a gate adds to the way of a record to its sink, in the median.
+fn added(
+    measured: &mut Measured,
+    (gated, open): (&Latency, &Latency),
+    dsync: &Latency,
+    sync: &Latency,
+) {
+    let raw = dsync.at(0.5).min(sync.at(0.5)).max(1);
+    let added = gated.at(0.5).saturating_sub(open.at(0.5));
+    measured.ratio("gate_adds_vs_raw_write", added as f64 / raw as f64, Some(Goal::AtMost(1.5)));
+    measured.note(format!(
+        "A sink sees a journalled record after {:.1} us, behind a gate that waits for the journal \
+         after {:.1} us (p50, one in flight).",
+        open.at(0.5) as f64 / 1e3,
+        gated.at(0.5) as f64 / 1e3
     ));
 }
 
@@ -231,6 +253,12 @@ impl Bench {
                 latency.record(now, now.since(start), 1);
             }
         })?
+    }
+
+    /// How long a record takes to a sink, with a gate or without.
+    fn to_sink(&self, name: &str, gated: bool) -> Result<Latency> {
+        let (path, lasts) = (self.path.join(name), self.lasts / 4);
+        on_core(self.cpu, move || to_sink(&path, settings(), gated, lasts))?
     }
 
     fn open(&self, name: &str, settings: Settings) -> Result<Journal<DiskStorage>> {

@@ -35,6 +35,7 @@ pub(super) mod bars;
 mod checkpoint;
 mod closing;
 mod fifo;
+mod gate;
 mod growth;
 mod hop;
 mod hotkey;

@@ -64,15 +64,32 @@ pub struct Stats {
 
 /// How far a journal has got, to be looked at from anywhere.
 #[derive(Clone, Debug, Default)]
-pub struct Durable(Arc<AtomicU64>);
+pub struct Durable(Arc<Far>);
+
+#[derive(Debug, Default)]
+struct Far {
+    taken: AtomicU64,
+    durable: AtomicU64,
+}
 
 impl Durable {
     /// What [`released`](super::Journal::released) said when the journal was last polled.
     pub fn get(&self) -> Sequence {
-        Sequence(self.0.load(Ordering::Acquire))
+        Sequence(self.0.durable.load(Ordering::Acquire))
     }
 
-    pub(super) fn set(&self, sequence: Sequence) {
-        self.0.store(sequence.0, Ordering::Release);
+    /// The sequence of the next record that the journal takes: whoever sees something that came of
+    /// a record sees this behind it.
+    pub fn taken(&self) -> Sequence {
+        Sequence(self.0.taken.load(Ordering::Acquire))
+    }
+
+    pub(in crate::io) fn set(&self, sequence: Sequence) {
+        self.0.durable.store(sequence.0, Ordering::Release);
+    }
+
+    #[inline(always)]
+    pub(in crate::io) fn take(&self, next: Sequence) {
+        self.0.taken.store(next.0, Ordering::Release);
     }
 }

@@ -81,6 +81,7 @@ impl<S: Storage> Journal<S> {
         let (id, next) = (recovered.journal.unwrap_or(nonce), recovered.next);
         let durable = Durable::default();
         durable.set(next);
+        durable.take(next);
         let mut journal = Self {
             places: Places::new(id, recovered.epoch + 1, &recovered.segments, &settings),
             flight: Flight::new(slots, next),
@@ -143,6 +144,7 @@ impl<S: Storage> Journal<S> {
         let sequence = self.next;
         group.push(self.storage.buffer(group.slot), sequence, at, bytes);
         self.next = sequence.plus(1);
+        self.durable.take(self.next);
         self.latest = self.latest.max(at);
         self.stats.records += 1;
         Ok(sequence)
@@ -177,6 +179,7 @@ impl<S: Storage> Journal<S> {
             OnFull::GoOn => {
                 let sequence = self.next;
                 self.next = sequence.plus(1);
+                self.durable.take(self.next);
                 self.skipped += 1;
                 self.stats.skipped += 1;
                 Some(Ok(sequence))
