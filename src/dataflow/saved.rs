@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::SnapshotError;
 use crate::memory::encoding::{decode, encode};
-use crate::state::{Bulk, Stored};
+use crate::state::{Bulk, Spare, Stored};
 
 /// What the steps of a shard hold, part by part, in the order in which they are asked.
 ///
@@ -160,19 +160,19 @@ impl Saved {
     }
 
     /// Freezes what may be large, before it is put in.
-    pub(crate) fn freeze(&mut self, bulk: &mut dyn Bulk) {
-        bulk.freeze(self.unfinished);
+    pub(crate) fn freeze(&mut self, bulk: &mut dyn Bulk, spare: &Spare) {
+        bulk.freeze(self.unfinished, spare);
         self.unfinished += 1;
     }
 
     /// Copies a slice of it, if there is something to copy.
-    pub(crate) fn copy(&mut self, bulk: &mut dyn Bulk, budget: &mut usize) {
+    pub(crate) fn copy(&mut self, bulk: &mut dyn Bulk, budget: &mut usize, spare: &Spare) {
         if *budget == 0 || bulk.frozen().is_none() {
             return;
         }
         let pieces = &mut self.pieces;
         let copied = bulk.slice(budget, &mut |of, bytes| {
-            pieces.push(Piece { of, bytes: bytes.into() });
+            pieces.push(Piece { of, bytes: spare.lend(bytes) });
         });
         match copied {
             Ok(done) => self.unfinished -= u32::from(done),

@@ -1,5 +1,7 @@
 //! State that may be large: saved behind a barrier, in slices, as it was when the barrier came.
 
+use crate::memory::Spare;
+
 /// Takes the pieces that a slice has finished: the number of the state they are of, and the bytes.
 pub type Pieces<'a> = dyn FnMut(u32, Vec<u8>) + 'a;
 
@@ -16,10 +18,11 @@ pub type EachBulk<'a> = dyn FnMut(&mut dyn Bulk) + 'a;
 /// Between [`freeze`](Self::freeze) and the first change after it, its `Serialize` writes only what
 /// it is, without what is in it; restored from that, it waits for [`fill`](Self::fill).
 pub trait Bulk {
-    /// From here on what changes is copied first. `id` tells it from the others of its stage.
+    /// From here on what changes is copied first, into pieces that come from `spare`. `id` tells it
+    /// from the others of its stage.
     ///
     /// Where it was frozen before, what was not yet copied for that checkpoint is given up.
-    fn freeze(&mut self, id: u32);
+    fn freeze(&mut self, id: u32, spare: &Spare);
 
     /// Whether it is frozen, and as what.
     fn frozen(&self) -> Option<u32>;

@@ -1,9 +1,7 @@
 //! How far the copy of something large has come.
 
 use crate::memory::bulk::Pieces;
-
-/// How many bytes are handed over together.
-const PIECE: usize = 256 << 10;
+use crate::memory::spare::{PIECE, Spare};
 
 /// What has been copied of something that is made of entries, and what of that has not been handed
 /// over yet.
@@ -19,17 +17,20 @@ pub struct Copying {
     bytes: Vec<u8>,
     /// Pieces that are long enough to be handed over.
     full: Vec<Vec<u8>>,
+    /// Where the next piece comes from.
+    spare: Spare,
     /// What went wrong first.
     wrong: Option<String>,
 }
 
 impl Copying {
     /// Nothing has been copied, of so many entries.
-    pub fn new(id: u32, entries: usize) -> Self {
+    pub fn new(id: u32, entries: usize, spare: &Spare) -> Self {
         // The last word may have bits of no entry, which are never set.
         let copied = vec![0; entries.div_ceil(64)];
         let (bytes, full) = (Vec::new(), Vec::new());
-        Self { id, copied, left: entries, next: 0, bytes, full, wrong: None }
+        let (left, spare) = (entries, spare.clone());
+        Self { id, copied, left, next: 0, bytes, full, spare, wrong: None }
     }
 
     /// What it is the copy of.
@@ -50,8 +51,7 @@ impl Copying {
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
     ) {
         if self.bytes.len() >= PIECE {
-            let next = Vec::with_capacity(PIECE + PIECE / 8);
-            self.full.push(std::mem::replace(&mut self.bytes, next));
+            self.full.push(std::mem::replace(&mut self.bytes, self.spare.take()));
         }
         if let Err(wrong) = write(&mut self.bytes) {
             self.wrong.get_or_insert(wrong);

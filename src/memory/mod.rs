@@ -8,8 +8,10 @@ mod bulk;
 pub(crate) mod copying;
 pub(crate) mod encoding;
 mod prefetch;
+mod spare;
 
 pub use bell::Bell;
 pub(crate) use blocks::Blocks;
 pub use bulk::{Bulk, EachBulk, Pieces};
 pub(crate) use prefetch::prefetch;
+pub use spare::Spare;

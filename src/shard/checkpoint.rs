@@ -5,12 +5,15 @@ use crate::dataflow::{Checkpoint, Context, Epoch, Saved, Work};
 use crate::error::Result;
 use crate::shard::step::Stage;
 use crate::shard::{Shard, Snapshot};
+use crate::state::Spare;
 
 /// A checkpoint that is being taken of one shard.
 pub(super) struct Taking {
     epoch: Epoch,
     /// What each stage holds, once the barrier has passed it.
     stages: Vec<Option<Saved>>,
+    /// Memory for what is copied.
+    spare: Spare,
 }
 
 impl Taking {
@@ -25,7 +28,7 @@ impl Taking {
             return stage.is_source;
         }
         let mut saved = Saved::new();
-        stage.runnable.bulk(&mut |bulk| saved.freeze(bulk));
+        stage.runnable.bulk(&mut |bulk| saved.freeze(bulk, &self.spare));
         stage.runnable.save(&mut saved);
         stage.runnable.on_checkpoint(Checkpoint::Barrier(self.epoch), cx);
         *place = Some(saved);
@@ -38,7 +41,7 @@ impl Taking {
         let mut budget = keys;
         for (stage, saved) in stages.iter_mut().zip(&mut self.stages) {
             let Some(saved) = saved.as_mut().filter(|saved| !saved.is_copied()) else { continue };
-            stage.runnable.bulk(&mut |bulk| saved.copy(bulk, &mut budget));
+            stage.runnable.bulk(&mut |bulk| saved.copy(bulk, &mut budget, &self.spare));
             if budget == 0 {
                 break;
             }
@@ -94,7 +97,7 @@ impl Shard {
     /// ```
     pub fn begin_checkpoint(&mut self, epoch: Epoch) {
         let stages = self.stages.iter().map(|_| None).collect();
-        self.taking = Some(Taking { epoch, stages });
+        self.taking = Some(Taking { epoch, stages, spare: self.spare.clone() });
     }
 
     /// What a checkpoint has brought, once, when its barrier has passed all stages of this shard.
@@ -102,7 +105,7 @@ impl Shard {
     /// # Errors
     /// Something of which there can be no snapshot.
     pub fn take_checkpoint(&mut self) -> Option<(Epoch, Result<Snapshot>)> {
-        let Taking { epoch, stages } = self.taking.take_if(|taking| taking.is_done())?;
+        let Taking { epoch, stages, .. } = self.taking.take_if(|taking| taking.is_done())?;
         let stages = stages.into_iter().flatten().map(Saved::checked).collect::<Result<_, _>>();
         let snapshot = stages.map(|stages| self.snapshot_of(stages));
         Some((epoch, snapshot.map_err(Into::into)))

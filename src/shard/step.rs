@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::metrics::{Counter, Latency, ShardCounters};
 use crate::shard::checkpoint::Taking;
 use crate::shard::worst::{StageWork, WorstStep};
+use crate::state::Spare;
 use crate::time::{Clock, ManualClock, Timestamp};
 
 /// One core's whole share of a pipeline: its sources, its operators, its state, its ends of the
@@ -21,6 +22,8 @@ pub struct Shard {
     pub(super) cx: Context,
     /// The checkpoint that is being taken.
     pub(super) taking: Option<Taking>,
+    /// Memory of checkpoints before it.
+    pub(super) spare: Spare,
     /// How many keys a step copies for it at most.
     pub(super) fire_max: usize,
     /// The clock that latency is measured by, if it shows the times given to `step`.
@@ -98,8 +101,8 @@ impl Shard {
         let cx = Context::new(clock, counters);
         let (last, worst) = Default::default();
         let Built { plan, fire_max, .. } = built;
-        let (taking, step_clock) = (None, None);
-        Self { stages, plan, cx, taking, fire_max, step_clock, last, worst, worst_ns: 0 }
+        let (taking, step_clock, spare) = (None, None, Spare::default());
+        Self { stages, plan, cx, taking, spare, fire_max, step_clock, last, worst, worst_ns: 0 }
     }
 
     /// A shard that measures latency by the times given to `step`.

@@ -14,7 +14,7 @@ mod text;
 mod ttl;
 mod value;
 
-pub use crate::memory::{Bulk, EachBulk, Pieces};
+pub use crate::memory::{Bulk, EachBulk, Pieces, Spare};
 pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
 pub use panes::{Pane, Panes};

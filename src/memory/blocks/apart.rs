@@ -9,6 +9,7 @@ use super::Blocks;
 use crate::memory::bulk::{Bulk, Pieces};
 use crate::memory::copying::Copying;
 use crate::memory::encoding::{decode, encode_all};
+use crate::memory::spare::Spare;
 
 /// What is copied at once, in bytes: some microseconds.
 const PAGE_BYTES: usize = 4 << 10;
@@ -108,9 +109,9 @@ impl<T> Blocks<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
-    fn freeze(&mut self, id: u32) {
+    fn freeze(&mut self, id: u32, spare: &Spare) {
         let len = self.len();
-        let copying = Copying::new(id, len.div_ceil(1 << Self::PAGE_BITS));
+        let copying = Copying::new(id, len.div_ceil(1 << Self::PAGE_BITS), spare);
         let write = |values: &[T], out: &mut Vec<u8>| {
             encode_all(values.iter(), size_of::<T>() * 5 / 4 + 2, out)
         };
@@ -235,7 +236,7 @@ mod tests {
             for id in 0..20 {
                 (0..rng.u32(..40)).for_each(|_| change(&mut rng, &mut blocks));
                 let at_once = written(&blocks);
-                blocks.freeze(id);
+                blocks.freeze(id, &Spare::default());
                 let (header, mut pieces) = (written(&blocks), Vec::new());
                 assert_eq!(read(&header).awaits(), Some(id));
                 loop {
@@ -259,7 +260,7 @@ mod tests {
     fn what_is_no_copy_is_an_error() {
         let mut blocks = Blocks::new();
         (0..5_000u64).for_each(|n| _ = blocks.push(n));
-        blocks.freeze(3);
+        blocks.freeze(3, &Spare::default());
         let (header, mut bytes) = (written(&blocks), Vec::new());
         blocks.slice(&mut usize::MAX.clone(), &mut |_, piece| bytes.extend(piece)).unwrap();
         let filled = |pieces: &[&[u8]]| read(&header).fill(pieces);

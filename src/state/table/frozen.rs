@@ -13,7 +13,7 @@ use super::batch::TOGETHER;
 use super::stored::{Header, write_chain};
 use super::sub::Sub;
 use crate::memory::copying::Copying;
-use crate::memory::{Bulk, Pieces};
+use crate::memory::{Bulk, Pieces, Spare};
 
 /// What keeps a table from being only what it holds.
 pub enum Apart {
@@ -84,8 +84,8 @@ impl<K: Key, V: State> Table<K, V> {
 }
 
 impl<K: Key, V: State> Bulk for Table<K, V> {
-    fn freeze(&mut self, id: u32) {
-        let copying = Copying::new(id, self.directory.len());
+    fn freeze(&mut self, id: u32, spare: &Spare) {
+        let copying = Copying::new(id, self.directory.len(), spare);
         let frozen = Frozen { header: self.header(Some(id)), shift: self.shift, copying };
         self.apart = Some(Box::new(Apart::Frozen(frozen)));
     }
@@ -188,11 +188,11 @@ mod tests {
             let at_once = written(&table);
             if random.u32(..9) == 0 {
                 // A checkpoint that was given up.
-                table.freeze(100);
+                table.freeze(100, &Spare::default());
                 (0..random.u32(..9)).for_each(|_| changed(&mut random, &mut table));
             }
             let at_once = if table.frozen().is_none() { at_once } else { continue };
-            table.freeze(id);
+            table.freeze(id, &Spare::default());
             let (header, mut pieces) = (written(&table), Vec::new());
             loop {
                 (0..random.u32(..4)).for_each(|_| changed(&mut random, &mut table));
@@ -228,7 +228,7 @@ mod tests {
         let mut table = Table::<u32, u64>::new(1);
         (0..100_000).for_each(|key| *table.entry(key) = 1);
         let (mut slices, mut done) = (0, false);
-        table.freeze(0);
+        table.freeze(0, &Spare::default());
         while !done {
             let mut budget = 250;
             done = table.slice(&mut budget, &mut |_, _| ()).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     fn pieces_that_are_not_all_there_are_an_error() {
         let mut table = Table::<u32, u64>::new(1);
         (0..9_000).for_each(|key| *table.entry(key) = 1);
-        table.freeze(7);
+        table.freeze(7, &Spare::default());
         let (header, mut bytes) = (written(&table), Vec::new());
         table.slice(&mut usize::MAX.clone(), &mut |_, piece| bytes.extend(piece)).unwrap();
         let filled = |pieces: &[&[u8]]| read::<u32>(&header).fill(pieces);
