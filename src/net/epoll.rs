@@ -42,6 +42,8 @@ pub struct Epoll {
     vacant: Vec<usize>,
     readable: VecDeque<usize>,
     events: VecDeque<Event>,
+    /// Ends of sends that nobody has been told.
+    sends: usize,
     listener: Option<TcpListener>,
 }
 
@@ -59,6 +61,7 @@ impl Epoll {
             vacant: (0..shape.slots).rev().collect(),
             readable: VecDeque::with_capacity(shape.slots),
             events: VecDeque::with_capacity(shape.slots + 3 * TURN),
+            sends: 0,
             listener: None,
         })
     }
@@ -124,6 +127,11 @@ impl Epoll {
         let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
         let result = send(stream.as_raw_fd(), bytes, flags).map_err(io::Error::from);
         self.events.push_back(Event::Sent { slot, result });
+        self.sends += 1;
+    }
+
+    pub fn sends(&self) -> usize {
+        self.sends
     }
 
     pub fn await_writable(&mut self, slot: usize) {
@@ -141,8 +149,8 @@ impl Epoll {
             let Some(event) = self.events.pop_front() else { break };
             match event {
                 Event::Received { slot: its, buffer, .. } if its == slot => self.free.push(buffer),
-                Event::Ended { slot: its, .. } | Event::Sent { slot: its, .. } if its == slot => {}
-                Event::Writable { slot: its } if its == slot => {}
+                Event::Sent { slot: its, .. } if its == slot => self.sends -= 1,
+                Event::Ended { slot: its, .. } | Event::Writable { slot: its } if its == slot => {}
                 other => self.events.push_back(other),
             }
         }
@@ -219,6 +227,8 @@ impl Epoll {
 
     #[inline]
     pub fn next(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        self.sends -= usize::from(matches!(event, Some(Event::Sent { .. })));
+        event
     }
 }

@@ -24,6 +24,7 @@
 
 mod counts;
 mod epoll;
+mod line;
 mod listener;
 mod log;
 mod outlet;

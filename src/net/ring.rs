@@ -58,6 +58,8 @@ pub struct Ring {
     vacant: Vec<usize>,
     /// Connections that were to be received from when there was no buffer.
     waiting: VecDeque<usize>,
+    /// Sends that are not over.
+    sends: usize,
     listener: Option<TcpListener>,
     accepting: bool,
     /// When accepting may begin again.
@@ -91,6 +93,7 @@ impl Ring {
             slots: (0..shape.slots).map(|_| Slot::default()).collect(),
             vacant: (0..shape.slots).rev().collect(),
             waiting: VecDeque::with_capacity(shape.slots),
+            sends: 0,
             listener: None,
             accepting: false,
             accept_at: Timestamp::MIN,
@@ -167,11 +170,16 @@ impl Ring {
         let Some(stream) = &it.stream else { return };
         debug_assert!(!it.sending, "one send at a time");
         it.sending = true;
+        self.sends += 1;
         let length = bytes.len().min(i32::MAX as usize) as u32;
         let entry = opcode::Send::new(Fd(stream.as_raw_fd()), bytes.as_ptr(), length)
             .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
             .build();
         self.put(&entry.user_data(SEND | slot as u64));
+    }
+
+    pub fn sends(&self) -> usize {
+        self.sends
     }
 
     pub fn await_writable(&mut self, slot: usize) {
@@ -314,6 +322,7 @@ impl Ring {
     fn on_sent(&mut self, slot: usize, result: i32) -> Option<Event> {
         let it = &mut self.slots[slot];
         it.sending = false;
+        self.sends -= 1;
         if it.closing {
             self.let_go(slot);
             return None;

@@ -9,8 +9,9 @@ use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
+use crate::net::line::{Line, Target};
 use crate::net::listener::{Listener, loopback_only};
-use crate::net::outlet::{Outlet, Target};
+use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
 use crate::time::Timestamp;
 
@@ -164,7 +165,7 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         // One that is closed may still be held by the kernel when the next one begins.
         let wire = wire(4, &sending).map_err(failed)?;
         let sending = Sending { slow: Slow::Block, ..sending };
-        Self::new(p, wire, Target::address(address), framing, codec, sending)
+        Self::new(p, wire, Target::Address(Line::to(address)), framing, codec, sending)
     }
 
     /// What becomes of records while the peer that it connects to is away or slow: without this,
@@ -229,13 +230,11 @@ impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
     }
 
     fn end_of_batch(&mut self) -> Result<(), IoError> {
-        self.outlet.borrow_mut().send();
-        Ok(())
+        self.outlet.borrow_mut().send().map(drop)
     }
 
     fn end_of_stream(&mut self) -> Result<(), IoError> {
-        self.outlet.borrow_mut().end();
-        Ok(())
+        self.outlet.borrow_mut().end()
     }
 
     fn driven(&mut self) -> Option<Box<dyn Driven>> {
@@ -248,7 +247,7 @@ struct Shared<F, C>(Rc<RefCell<Outlet<F, C>>>);
 
 impl<F: Framing, C: Codec> Driven for Shared<F, C> {
     fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {
-        Ok(self.0.borrow_mut().drive(now))
+        self.0.borrow_mut().drive(now)
     }
 
     fn is_done(&self) -> bool {

@@ -153,10 +153,20 @@ impl Wire {
     /// Sends what there is room for. One send of a connection at a time.
     ///
     /// # Safety
-    /// The bytes must stay where they are until [`Event::Sent`] comes or the wire is dropped.
+    /// The bytes must stay where they are until [`sends`](Self::sends) says that no send is under
+    /// way, or the wire is dropped.
     pub unsafe fn send(&mut self, slot: usize, bytes: &[u8]) {
         // SAFETY: the caller's promise is passed on.
         either!(self, kind => unsafe { kind.send(slot, bytes) });
+    }
+
+    /// How many sends there are whose end has not been heard of, those of closed connections among
+    /// them: the bytes of each are still read.
+    pub fn sends(&self) -> usize {
+        match &self.kind {
+            Kind::Ring(ring) => ring.sends(),
+            Kind::Epoll(epoll) => epoll.sends(),
+        }
     }
 
     /// Asks for [`Event::Writable`].
