@@ -3,9 +3,15 @@
 
 #[path = "net/bad_input.rs"]
 mod bad_input;
+#[path = "net/foreign.rs"]
+mod foreign;
+#[path = "net/gone.rs"]
+mod gone;
 #[path = "net/route.rs"]
 mod route;
 #[path = "net/rungs.rs"]
 mod rungs;
+#[path = "net/slow.rs"]
+mod slow;
 #[path = "net/world.rs"]
 mod world;

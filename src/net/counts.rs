@@ -38,9 +38,11 @@ pub enum Count {
     TooSlow,
     /// Attempts to connect that failed.
     NotConnected,
+    /// Calls to the system by which sockets were served.
+    Calls,
 }
 
-const COUNTS: usize = Count::NotConnected as usize + 1;
+const COUNTS: usize = Count::Calls as usize + 1;
 
 /// Counts that a source or sink adds to and anybody reads. Clones are the same counts.
 ///
@@ -59,8 +61,11 @@ impl Counts {
         self.0[count as usize].load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn add(&self, count: Count, more: u64) {
-        self.0[count as usize].fetch_add(more, Ordering::Relaxed);
+        if more > 0 {
+            self.0[count as usize].fetch_add(more, Ordering::Relaxed);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Epoll {
     events: VecDeque<Event>,
     /// Ends of sends that nobody has been told.
     sends: usize,
+    /// Calls to the system that nobody was told of.
+    calls: u64,
     listener: Option<TcpListener>,
 }
 
@@ -62,6 +64,7 @@ impl Epoll {
             readable: VecDeque::with_capacity(shape.slots),
             events: VecDeque::with_capacity(shape.slots + 3 * TURN),
             sends: 0,
+            calls: 0,
             listener: None,
         })
     }
@@ -126,8 +129,13 @@ impl Epoll {
         let Some(stream) = self.stream(slot) else { return };
         let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
         let result = send(stream.as_raw_fd(), bytes, flags).map_err(io::Error::from);
+        self.calls += 1;
         self.events.push_back(Event::Sent { slot, result });
         self.sends += 1;
+    }
+
+    pub fn take_calls(&mut self) -> u64 {
+        std::mem::take(&mut self.calls)
     }
 
     pub fn sends(&self) -> usize {
@@ -158,6 +166,7 @@ impl Epoll {
     }
 
     pub fn drive(&mut self, _now: Timestamp) {
+        self.calls += 1;
         let ready = self.epoll.wait(&mut self.ready, EpollTimeout::ZERO).unwrap_or(0);
         for at in 0..ready {
             let event = self.ready[at];
@@ -178,6 +187,7 @@ impl Epoll {
 
     fn accept(&mut self) {
         for _ in 0..TURN {
+            self.calls += 1;
             match self.listener.as_ref().map(TcpListener::accept) {
                 Some(Ok((stream, _))) => self.events.push_back(Event::Accepted(stream)),
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
@@ -204,6 +214,7 @@ impl Epoll {
         let it = &mut self.slots[slot];
         let (Some(stream), true, true) = (&mut it.stream, it.receives, it.readable) else { return };
         let Some(buffer) = self.free.pop() else { return };
+        self.calls += 1;
         // SAFETY: it was free.
         let result = stream.read(unsafe { self.pool.get_mut(buffer) });
         if !matches!(result, Ok(1..)) {

@@ -9,6 +9,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, conne
 
 use crate::net::log::Cursor;
 use crate::net::sink::Sending;
+use crate::net::wire::prepare;
 use crate::time::Timestamp;
 
 /// Who is sent to.
@@ -71,7 +72,7 @@ impl Line {
             Err(error) => return Err(error.into()),
         }
         let stream = TcpStream::from(socket);
-        stream.set_nodelay(true)?;
+        prepare(&stream);
         Ok(stream)
     }
 

@@ -67,7 +67,11 @@ impl Listener {
         let alone = TcpListener::bind(address).map_err(failed)?;
         let address = alone.local_addr().map_err(failed)?;
         let sockets = match shards {
-            0 | 1 => vec![alone],
+            0 | 1 => {
+                // More than the standard library asks for.
+                listen(&alone, backlog().map_err(failed)?).map_err(|e| failed(e.into()))?;
+                vec![alone]
+            }
             _ => {
                 drop(alone);
                 let shared = (0..shards).map(|_| listen_together(address));
@@ -117,6 +121,10 @@ fn listen_together(address: SocketAddr) -> std::io::Result<TcpListener> {
     setsockopt(&socket, ReuseAddr, &true)?;
     setsockopt(&socket, ReusePort, &true)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    listen(&socket, Backlog::new(BACKLOG)?)?;
+    listen(&socket, backlog()?)?;
     Ok(TcpListener::from(socket))
+}
+
+fn backlog() -> std::io::Result<Backlog> {
+    Ok(Backlog::new(BACKLOG)?)
 }

@@ -24,6 +24,7 @@
 
 mod counts;
 mod epoll;
+mod lent;
 mod line;
 mod listener;
 mod log;

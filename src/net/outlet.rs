@@ -3,15 +3,13 @@
 use std::io::ErrorKind;
 use std::net::TcpStream;
 
-use nix::sys::socket::{setsockopt, sockopt};
-
 use crate::error::IoError;
 use crate::io::{Codec, Framing};
 use crate::net::counts::{Count, Counts};
 use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
 use crate::net::sink::{Sending, Slow};
-use crate::net::wire::{Event, Wire};
+use crate::net::wire::{Event, Wire, prepare};
 use crate::time::Timestamp;
 
 /// What is sent in one turn, at most, in bytes; a little more when the last send is a long one.
@@ -216,6 +214,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             }
             self.settle()?;
         }
+        self.counts.add(Count::Calls, self.wire.take_calls());
         self.look();
         Ok(sends)
     }
@@ -285,8 +284,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     }
 
     fn on_accepted(&mut self, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+        prepare(&stream);
         match self.wire.adopt(stream) {
             Ok(slot) => {
                 self.counts.add(Count::Accepted, 1);
@@ -435,6 +433,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if done > 0 || self.more {
             done += self.send()?;
         }
+        self.counts.add(Count::Calls, self.wire.take_calls());
         Ok(done)
     }
 

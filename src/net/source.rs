@@ -5,15 +5,13 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt};
-
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Framing, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::listener::Listener;
 use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
-use crate::net::wire::{Event, Rung, Shape, Wire};
+use crate::net::wire::{Event, Rung, Shape, Wire, prepare};
 use crate::time::Timestamp;
 
 /// What happened to sockets, looked at in one step at most.
@@ -214,7 +212,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
 
     fn on_accepted(&mut self, stream: TcpStream, now: Timestamp) {
         let address = stream.peer_addr();
-        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+        prepare(&stream);
         let (Ok(address), false) = (address, self.stopping) else { return };
         match self.wire.adopt(stream) {
             Ok(slot) => {
@@ -294,19 +292,16 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         let Self { wire, framing, codec, peers, chunks, counts, on_problem, .. } = self;
         let (peer, mut left, mut rejected) = (&mut peers[slot], turn, 0);
         let address = peer.address;
-        let mut each = |decoded, offset| match decoded {
-            Ok(value) => emit(value),
-            Err(reason) => {
-                rejected += 1;
-                let count = Count::Malformed;
-                counts.add(count, 1);
-                if let Some(tell) = on_problem {
-                    tell(&Problem { peer: address, offset, count, reason });
-                }
+        let mut reject = |reason, offset| {
+            rejected += 1;
+            let count = Count::Malformed;
+            counts.add(count, 1);
+            if let Some(tell) = on_problem {
+                tell(&Problem { peer: address, offset, count, reason });
             }
         };
         let mut desk = Desk { wire, chunks, framing, codec };
-        match peer.decode(&mut desk, &mut left, &mut each) {
+        match peer.decode(&mut desk, &mut left, emit, &mut reject) {
             Decoded::Cut => self.queue(slot),
             Decoded::Lost(reason) => self.close(slot, Some(Count::Garbage), reason),
             Decoded::All => {
@@ -358,6 +353,7 @@ impl<F: Framing, C: Codec> Source for TcpSource<F, C> {
             let Some(event) = self.wire.next() else { break };
             self.on_event(event, now);
         }
+        self.counts.add(Count::Calls, self.wire.take_calls());
         self.look_for_silence(now);
         Ok(())
     }

@@ -4,9 +4,26 @@ use std::fmt;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::net::epoll::Epoll;
 use crate::net::ring::Ring;
 use crate::time::Timestamp;
+
+/// How long a peer may say nothing before the kernel asks whether he is there, how long it waits
+/// for an answer, in seconds, and how often it asks: after half a minute one who is gone is found.
+const KEEP_ALIVE: [u32; 3] = [15, 5, 3];
+
+/// Has the kernel find out when a peer is gone without a word, and send what is to be sent at once.
+/// A socket of another kind than TCP has none of that.
+pub fn prepare(stream: &TcpStream) {
+    let [idle, between, times] = KEEP_ALIVE;
+    let _ = stream.set_nodelay(true);
+    let _ = setsockopt(stream, sockopt::KeepAlive, &true);
+    let _ = setsockopt(stream, sockopt::TcpKeepIdle, &idle);
+    let _ = setsockopt(stream, sockopt::TcpKeepInterval, &between);
+    let _ = setsockopt(stream, sockopt::TcpKeepCount, &times);
+}
 
 /// A way to serve sockets, from the best down. Each works where the one before it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,6 +184,11 @@ impl Wire {
             Kind::Ring(ring) => ring.sends(),
             Kind::Epoll(epoll) => epoll.sends(),
         }
+    }
+
+    /// Calls to the system since this was last asked.
+    pub fn take_calls(&mut self) -> u64 {
+        either!(self, kind => kind.take_calls())
     }
 
     /// Asks for [`Event::Writable`].
