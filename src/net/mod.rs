@@ -22,6 +22,8 @@
 //!
 //! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
 
+#[cfg(feature = "cli")]
+pub(crate) mod bare;
 mod counts;
 mod epoll;
 mod lent;

@@ -49,6 +49,10 @@ const SCENARIOS: &[&str] = &[
     "asof",
     "tablejoin",
     "journal",
+    #[cfg(feature = "net")]
+    "wire",
+    #[cfg(feature = "net")]
+    "ingest",
 ];
 
 #[test]

@@ -32,11 +32,15 @@
 
 mod asof;
 pub(super) mod bars;
+#[cfg(feature = "net")]
+mod client;
 mod closing;
 mod fifo;
 mod growth;
 mod hop;
 mod hotkey;
+#[cfg(feature = "net")]
+mod ingest;
 mod join;
 mod journal;
 mod measured;
@@ -48,6 +52,8 @@ mod timers;
 mod trial;
 mod ttl;
 mod window;
+#[cfg(feature = "net")]
+mod wire;
 
 use super::args::BenchArgs;
 use super::failure::Result;
@@ -75,6 +81,10 @@ pub const ALL: &[Scenario] = &[
     fifo::SCENARIO,
     hotkey::SCENARIO,
     journal::SCENARIO,
+    #[cfg(feature = "net")]
+    wire::SCENARIO,
+    #[cfg(feature = "net")]
+    ingest::SCENARIO,
 ];
 
 /// Something that can be measured.
