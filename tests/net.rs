@@ -7,11 +7,16 @@ mod bad_input;
 mod foreign;
 #[path = "net/gone.rs"]
 mod gone;
+#[cfg(feature = "runtime")]
+#[path = "net/local.rs"]
+mod local;
 #[path = "net/route.rs"]
 mod route;
 #[path = "net/rungs.rs"]
 mod rungs;
 #[path = "net/slow.rs"]
 mod slow;
+#[path = "net/udp.rs"]
+mod udp;
 #[path = "net/world.rs"]
 mod world;

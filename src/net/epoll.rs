@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 
+use nix::errno::Errno;
 use nix::sys::epoll::{
     Epoll as Descriptor, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout,
 };
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, SockFlag, accept4, send};
 
 use crate::net::pool::Pool;
 use crate::net::wire::{Event, Shape};
@@ -188,11 +189,13 @@ impl Epoll {
     fn accept(&mut self) {
         for _ in 0..TURN {
             self.calls += 1;
-            match self.listener.as_ref().map(TcpListener::accept) {
-                Some(Ok((stream, _))) => self.events.push_back(Event::Accepted(stream)),
-                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
-                Some(Err(_)) => return self.events.push_back(Event::NotAccepted),
-                None => return,
+            let Some(listener) = &self.listener else { return };
+            let accepted = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC);
+            // SAFETY: a socket that the kernel has just made, and nobody else knows.
+            match accepted.map(|fd| unsafe { TcpStream::from_raw_fd(fd) }) {
+                Ok(stream) => self.events.push_back(Event::Accepted(stream)),
+                Err(Errno::EAGAIN) => return,
+                Err(_) => return self.events.push_back(Event::NotAccepted),
             }
         }
     }

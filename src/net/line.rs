@@ -2,10 +2,13 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, socket,
+};
 
 use crate::net::log::Cursor;
 use crate::net::sink::Sending;
@@ -38,9 +41,15 @@ impl Target {
     }
 }
 
+/// Where he listens.
+enum Address {
+    Net(AddressFamily, SockaddrStorage),
+    Path(UnixAddr),
+}
+
 /// The way to the one who is connected to.
 pub struct Line {
-    address: SocketAddr,
+    address: Address,
     /// The connection, made or in the making.
     slot: Option<usize>,
     /// Where the next one begins.
@@ -50,8 +59,22 @@ pub struct Line {
 }
 
 impl Line {
-    /// Nobody has been connected to yet.
+    /// To an address.
     pub fn to(address: SocketAddr) -> Self {
+        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        Self::new(Address::Net(family, address.into()))
+    }
+
+    /// To a Unix socket.
+    ///
+    /// # Errors
+    /// A path that is too long.
+    pub fn to_path(path: &Path) -> std::io::Result<Self> {
+        Ok(Self::new(Address::Path(UnixAddr::new(path)?)))
+    }
+
+    /// Nobody has been connected to yet.
+    fn new(address: Address) -> Self {
         let (retry_at, pause) = (Timestamp::MIN, Duration::ZERO);
         Self { address, slot: None, resume: Cursor::default(), retry_at, pause }
     }
@@ -63,11 +86,17 @@ impl Line {
 
     /// A socket that connects, or has.
     pub fn begin(&self) -> std::io::Result<TcpStream> {
-        let is_v4 = self.address.is_ipv4();
-        let family = if is_v4 { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let family = match &self.address {
+            Address::Net(family, _) => *family,
+            Address::Path(_) => AddressFamily::Unix,
+        };
         let socket = socket(family, SockType::Stream, flags, None)?;
-        match connect(socket.as_raw_fd(), &SockaddrStorage::from(self.address)) {
+        let begun = match &self.address {
+            Address::Net(_, address) => connect(socket.as_raw_fd(), address),
+            Address::Path(path) => connect(socket.as_raw_fd(), path),
+        };
+        match begun {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(error.into()),
         }

@@ -34,7 +34,7 @@ const BACKLOG: i32 = 1024;
 pub struct Listener {
     sockets: Arc<Vec<TcpListener>>,
     address: SocketAddr,
-    pub(super) state: Arc<State>,
+    state: Arc<State>,
 }
 
 /// What all shards know of it.
@@ -91,15 +91,39 @@ impl Listener {
     pub fn stop(&self) {
         self.state.stopped.store(true, Ordering::Release);
     }
+}
+
+/// What sources and sinks accept from.
+pub trait Listens {
+    /// Where that is, in words.
+    fn place(&self) -> String;
 
     /// The socket of one shard.
-    pub(super) fn socket(&self, shard: usize) -> Result<TcpListener> {
+    ///
+    /// # Errors
+    /// There is none for it.
+    fn socket(&self, shard: usize) -> Result<TcpListener>;
+
+    /// What all shards know of it.
+    fn state(&self) -> &Arc<State>;
+}
+
+impl Listens for Listener {
+    fn place(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn socket(&self, shard: usize) -> Result<TcpListener> {
         let failed = |cause| IoError::new("listen at", self.address.to_string(), cause);
         let Some(socket) = self.sockets.get(shard) else {
             let reason = format!("it was made for {}", self.sockets.len());
             return Err(ConfigError::setting("shard of a listener", shard, reason).into());
         };
         Ok(socket.try_clone().map_err(failed)?)
+    }
+
+    fn state(&self) -> &Arc<State> {
+        &self.state
     }
 }
 

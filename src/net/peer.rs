@@ -1,10 +1,10 @@
 //! One connection of a source: what has come and is not yet decoded.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::io::{Codec, Framing, Split};
 use crate::net::counts::Count;
+use crate::net::local::Remote;
 use crate::net::wire::Wire;
 use crate::time::Timestamp;
 
@@ -23,7 +23,7 @@ pub struct Chunk {
 
 /// One connection.
 pub struct Peer {
-    pub address: SocketAddr,
+    pub address: Remote,
     pub open: bool,
     /// The first and the last buffer of what is not decoded.
     chunks: Option<(u16, u16)>,
@@ -62,7 +62,7 @@ pub struct Desk<'a, F, C> {
 impl Peer {
     pub fn new() -> Self {
         Self {
-            address: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            address: Remote::Process(0),
             open: false,
             chunks: None,
             queued: false,
@@ -75,7 +75,7 @@ impl Peer {
     }
 
     /// Somebody new has this place.
-    pub fn begin(&mut self, address: SocketAddr, now: Timestamp) {
+    pub fn begin(&mut self, address: Remote, now: Timestamp) {
         let (carry, queued) = (std::mem::take(&mut self.carry), self.queued);
         *self = Self { address, open: true, carry, queued, heard: now, ..Self::new() };
         self.carry.clear();

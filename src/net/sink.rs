@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
 use crate::net::line::{Line, Target};
-use crate::net::listener::{Listener, loopback_only};
+use crate::net::listener::{Listens, loopback_only};
 use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
 use crate::time::Timestamp;
@@ -123,12 +124,12 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     /// A setting that cannot be, or what the system said.
     pub fn serve(
         p: Pipeline<'_>,
-        listener: &Listener,
+        listener: &impl Listens,
         framing: F,
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        let failed = |cause| IoError::new("serve at", listener.address().to_string(), cause);
+        let failed = |cause| IoError::new("serve at", listener.place(), cause);
         let mut wire = wire(sending.subscribers_max, &sending).map_err(failed)?;
         wire.listen(listener.socket(p.shard())?).map_err(failed)?;
         Self::new(p, wire, Target::Subscribers, framing, codec, sending)
@@ -161,11 +162,38 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        let failed = |cause| IoError::new("connect to", address.to_string(), cause);
+        Self::call(p, Line::to(address), address.to_string(), framing, codec, sending)
+    }
+
+    /// Sends to whoever listens at a Unix socket.
+    ///
+    /// # Errors
+    /// A path that cannot be one, a setting that cannot be, or what the system said. That nobody
+    /// listens is none.
+    pub fn connect_local(
+        p: Pipeline<'_>,
+        path: impl AsRef<Path>,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let (path, name) = (path.as_ref(), path.as_ref().display().to_string());
+        let line = Line::to_path(path).map_err(|cause| IoError::new("connect to", &name, cause))?;
+        Self::call(p, line, name, framing, codec, sending)
+    }
+
+    fn call(
+        p: Pipeline<'_>,
+        line: Line,
+        name: String,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
         // One that is closed may still be held by the kernel when the next one begins.
-        let wire = wire(4, &sending).map_err(failed)?;
+        let wire = wire(4, &sending).map_err(|cause| IoError::new("connect to", name, cause))?;
         let sending = Sending { slow: Slow::Block, ..sending };
-        Self::new(p, wire, Target::Address(Line::to(address)), framing, codec, sending)
+        Self::new(p, wire, Target::Address(line), framing, codec, sending)
     }
 
     /// What becomes of records while the peer that it connects to is away or slow: without this,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Framing, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
-use crate::net::listener::Listener;
+use crate::net::listener::{Listens, State};
+use crate::net::local::Remote;
 use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
 use crate::net::wire::{Event, Rung, Shape, Wire, prepare};
 use crate::time::Timestamp;
@@ -39,7 +41,7 @@ pub struct Receiving {
     /// Closes a connection on which one record takes so long to come.
     pub record_max: Option<Duration>,
     /// Ends the source when so many connections have come and gone, over all shards. `None` never
-    /// does; [`Listener::stop`] ends it in any case.
+    /// does; [`Listener::stop`](crate::net::Listener::stop) ends it in any case.
     pub ends_after: Option<u64>,
     /// The best way to serve sockets that is tried.
     pub from: Rung,
@@ -71,7 +73,8 @@ impl Receiving {
     }
 }
 
-/// A source of what is sent by whoever connects to a [`Listener`].
+/// A source of what is sent by whoever connects to a [`Listener`](crate::net::Listener), or to a
+/// [`LocalListener`](crate::net::LocalListener).
 ///
 /// The records of one connection keep their order; those of several come as they come. A record's
 /// timestamp is when it was decoded: [`event_time`](crate::Stream::event_time) takes another. A
@@ -119,7 +122,7 @@ impl Receiving {
 /// ```
 pub struct TcpSource<F, C> {
     wire: Wire,
-    listener: Listener,
+    state: Arc<State>,
     framing: F,
     codec: C,
     limits: Receiving,
@@ -142,13 +145,13 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
     /// A limit that cannot be, or what the system said.
     pub fn new(
         p: Pipeline<'_>,
-        listener: &Listener,
+        listener: &impl Listens,
         framing: F,
         codec: C,
         limits: Receiving,
     ) -> Result<Self> {
         limits.check()?;
-        let failed = |cause| IoError::new("receive at", listener.address().to_string(), cause);
+        let failed = |cause| IoError::new("receive at", listener.place(), cause);
         let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
         let buffers = buffers.next_power_of_two();
         let mut wire = Wire::new(Shape { slots, buffers, buffer_bytes }, from).map_err(failed)?;
@@ -156,7 +159,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         p.reserve_bytes(usize::from(buffers) * buffer_bytes);
         Ok(Self {
             wire,
-            listener: listener.clone(),
+            state: listener.state().clone(),
             framing,
             codec,
             limits,
@@ -211,7 +214,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
     }
 
     fn on_accepted(&mut self, stream: TcpStream, now: Timestamp) {
-        let address = stream.peer_addr();
+        let address = Remote::of(&stream);
         prepare(&stream);
         let (Ok(address), false) = (address, self.stopping) else { return };
         match self.wire.adopt(stream) {
@@ -245,7 +248,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         self.wire.close(slot);
         self.open -= 1;
         self.counts.add(Count::Closed, 1);
-        self.listener.state.gone.fetch_add(1, Ordering::AcqRel);
+        self.state.gone.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Closes those on which nothing has come for too long.
@@ -271,7 +274,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
 
     /// Whether nothing more will come.
     fn is_over(&mut self) -> bool {
-        let state = &self.listener.state;
+        let state = &self.state;
         let enough =
             self.limits.ends_after.is_some_and(|most| state.gone.load(Ordering::Acquire) >= most);
         if !self.stopping && (enough || state.stopped.load(Ordering::Acquire)) {

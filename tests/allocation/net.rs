@@ -1,10 +1,15 @@
 //! Records by TCP, in and out, whole and in pieces, by every way to serve sockets.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
+use std::rc::Rc;
 
 use millstream::io::{Codec, LengthPrefixed, codec};
-use millstream::net::{Count, Counts, Listener, Receiving, Rung, Sending, TcpSink, TcpSource};
+use millstream::net::{
+    Count, Counts, Datagram, Datagrams, Listener, Receiving, Rung, Sending, TcpSink, TcpSource,
+    UdpSource,
+};
 use millstream::{Config, Shard, Timestamp};
 
 use super::calls;
@@ -86,5 +91,40 @@ fn records_by_tcp_do_not_allocate_after_warm_up() {
         rounds(100);
         assert_eq!(calls(|| rounds(100)), 0, "{rung}");
         assert_eq!(counts.get(Count::BytesOut), (200 * ROUND * FRAME) as u64);
+    }
+}
+
+#[test]
+fn records_by_udp_do_not_allocate_after_warm_up() {
+    for from in [Rung::Ring, Rung::Epoll] {
+        let datagrams = Datagrams::at("127.0.0.1:0".parse().unwrap()).unwrap();
+        let seen = Rc::new(Cell::new(0u64));
+        let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let (limits, framing) =
+                (Datagram { from, ..Datagram::default() }, LengthPrefixed::new(8));
+            let source = UdpSource::new(p, &datagrams, framing, numbers(), limits)?;
+            assert_eq!(source.rung(), from);
+            let seen = seen.clone();
+            p.source(source).for_each(move |_| seen.set(seen.get() + 1));
+            Ok(())
+        })
+        .unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let datagram = [8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(100);
+        let mut now = 0;
+        let mut rounds = |count: u64| {
+            for _ in 0..count {
+                let awaited = seen.get() + 100;
+                peer.send_to(&datagram, datagrams.address()).unwrap();
+                while seen.get() < awaited {
+                    now += 1_000;
+                    shard.step(Timestamp(now));
+                }
+            }
+        };
+        // More than there are buffers.
+        rounds(2_000);
+        assert_eq!(calls(|| rounds(2_000)), 0, "{from}");
+        assert!(shard.failure().is_none());
     }
 }

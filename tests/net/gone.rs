@@ -2,20 +2,31 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use millstream::io::{Fixed, Lines};
 use millstream::net::{Away, Count, Counts, Receiving, Rung, Sending, TcpSink};
 use millstream::{Config, Input, Shard, Timestamp};
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, setsockopt, socket, sockopt,
+};
 
 use super::world::{
     PATIENCE, Pair, RUNGS, connected, framed, hear, here, pairs, send, step, unfilled,
 };
 
 const FRAME: usize = 64;
+
+/// An address that is taken, and at which nobody listens.
+fn nobody() -> (OwnedFd, SocketAddr) {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let held = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+    bind(held.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+    let port = getsockname::<SockaddrIn>(held.as_raw_fd()).unwrap().port();
+    (held, ([127, 0, 0, 1], port).into())
+}
 
 /// A shard that connects out, in time that the test makes up.
 struct Caller {
@@ -27,6 +38,10 @@ struct Caller {
 }
 
 fn calling(address: SocketAddr, away: Away, from: Rung) -> Caller {
+    calling_with(FRAME, address, away, from)
+}
+
+fn calling_with(frame: usize, address: SocketAddr, away: Away, from: Rung) -> Caller {
     let counts = Counts::default();
     let sending = Sending {
         from,
@@ -36,7 +51,7 @@ fn calling(address: SocketAddr, away: Away, from: Rung) -> Caller {
         ..Sending::default()
     };
     let (shard, input) = Shard::embed(Config::embedded(), |p| {
-        let sink = TcpSink::connect(p, address, Fixed::new(FRAME), pairs(), sending)?;
+        let sink = TcpSink::connect(p, address, Fixed::new(frame), pairs(), sending)?;
         let (input, stream) = p.input();
         stream.sink(sink.while_away(away).counting_into(&counts));
         Ok(input)
@@ -69,7 +84,7 @@ impl Caller {
 #[test]
 fn who_is_away_is_tried_ever_more_seldom() {
     for rung in RUNGS {
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (_held, nobody) = nobody();
         let mut caller = calling(nobody, Away::Block, rung);
         let mut tried: Vec<i64> = Vec::new();
         for _ in 0..400 {
@@ -132,6 +147,44 @@ fn who_comes_back_gets_what_was_kept_from_the_beginning_of_a_record() {
 }
 
 #[test]
+fn who_dies_within_a_record_gets_it_whole_when_he_is_back() {
+    // Nothing that the kernel holds is a multiple of this.
+    const FRAME: usize = 1_021;
+    for rung in RUNGS {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut caller = calling_with(FRAME, address, Away::Block, rung);
+        caller.until(|it| it.counts.get(Count::Accepted) == 1);
+        let deaf = listener.accept().unwrap().0;
+        let (mut pushed, mut refused) = (0, 0);
+        while refused < 100 {
+            match caller.input.push(Timestamp(0), (1, pushed)) {
+                Ok(()) => (pushed, refused) = (pushed + 1, 0),
+                Err(_) => refused += 1,
+            }
+            caller.tick();
+        }
+        let sent = caller.counts.get(Count::BytesOut);
+        let whole = (sent / FRAME as u64) as u32;
+        assert!(!sent.is_multiple_of(FRAME as u64) && whole < pushed, "{sent}, {rung}");
+        drop(deaf);
+        caller.until(|it| it.counts.get(Count::Accepted) == 2);
+        let mut again = listener.accept().unwrap().0;
+        again.set_nonblocking(true).unwrap();
+        let mut bytes = vec![0; (pushed - whole) as usize * FRAME];
+        let (mut read, since) = (0, Instant::now());
+        while read < bytes.len() {
+            caller.tick();
+            read += again.read(&mut bytes[read..]).unwrap_or(0);
+            assert!(since.elapsed() < PATIENCE, "{read} of {}", bytes.len());
+        }
+        let want: Vec<Pair> = (whole..pushed).map(|n| (1, n)).collect();
+        assert!(unfilled(&bytes, FRAME) == want, "{rung}");
+        assert_eq!(caller.counts.get(Count::Dropped), 0);
+    }
+}
+
+#[test]
 fn what_is_not_kept_for_who_is_away_is_counted() {
     for rung in RUNGS {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -167,8 +220,8 @@ fn what_is_not_kept_for_who_is_away_is_counted() {
     }
 }
 
-/// Closes a socket so that the peer hears nothing of it, as when a host loses its power; false where
-/// that is not allowed.
+/// Closes a socket so that the peer hears nothing of it, as when a host loses its power; false
+/// where that is not allowed.
 fn vanish(stream: TcpStream) -> bool {
     const TCP_REPAIR: libc::c_int = 19;
     let on: libc::c_int = 1;
@@ -199,11 +252,8 @@ fn a_subscriber_who_vanished_is_found_when_he_is_sent_to() {
         sends.end();
         let mut bytes = Vec::new();
         { &other }.read_to_end(&mut bytes).unwrap();
-        assert_eq!(
-            unfilled(&bytes, FRAME),
-            (0..sent).map(|n| (1, n)).collect::<Vec<_>>(),
-            "{rung}"
-        );
+        let want: Vec<Pair> = (0..sent).map(|n| (1, n)).collect();
+        assert_eq!(unfilled(&bytes, FRAME), want, "{rung}");
     }
 }
 
@@ -234,8 +284,8 @@ fn a_connection_on_which_nothing_comes_is_closed_in_time_and_no_other() {
         assert_eq!(heard.counts.get(Count::Idle), 1, "{rung}");
         let problems = heard.problems.borrow();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        let (problem, peer) = (&problems[0], silent.local_addr().unwrap());
-        assert_eq!((problem.peer, problem.offset, problem.count), (peer, 12, Count::Idle));
+        assert_eq!(problems[0].peer, silent.local_addr().unwrap());
+        assert_eq!((problems[0].offset, problems[0].count), (12, Count::Idle));
     }
 }
 
@@ -313,7 +363,7 @@ fn more_connections_than_there_may_be_are_refused_until_some_are_gone() {
 
 #[test]
 fn a_sink_that_waits_for_nobody_ends_in_time() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, nobody) = nobody();
     let sending = Sending { linger: Duration::from_millis(50), ..Sending::default() };
     let (mut shard, mut input) = Shard::embed(Config::embedded(), |p| {
         let sink = TcpSink::connect(p, nobody, Fixed::new(FRAME), pairs(), sending)?;
