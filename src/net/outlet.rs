@@ -21,6 +21,9 @@ const CALL: usize = 1 << 10;
 /// What happened to sockets, looked at in one turn at most.
 const EVENTS_MAX: usize = 256;
 
+/// Peers who are looked at in one turn for whether they take anything.
+const LOOKS: usize = 4;
+
 /// How often the system is asked to take sends before that is an error. It takes them at once,
 /// unless it has no memory.
 const TRIES: usize = 1_000;
@@ -45,6 +48,8 @@ struct Peer {
     sending: usize,
     /// There was no room for more.
     blocked: bool,
+    /// When he took something last, or came.
+    took: Timestamp,
 }
 
 /// The log, and those it is sent to.
@@ -60,6 +65,8 @@ pub struct Outlet<F, C> {
     live: Vec<usize>,
     /// The one of them whose turn it is.
     turn: usize,
+    /// The one who is looked at next for whether he takes anything.
+    look: usize,
     settings: Sending,
     batch_max: usize,
     /// There may be something to be sent that has room.
@@ -91,6 +98,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             peers: (0..slots).map(|_| Peer::default()).collect(),
             live: Vec::with_capacity(slots),
             turn: 0,
+            look: 0,
             settings,
             batch_max,
             more: false,
@@ -236,7 +244,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     /// Begins the send of what comes next for one peer; returns how many bytes that is.
     fn begin(&mut self, slot: usize) -> usize {
-        let Peer { stage, cursor, spill, spilled, sending, blocked } = &mut self.peers[slot];
+        let Peer { stage, cursor, spill, spilled, sending, blocked, .. } = &mut self.peers[slot];
         if *stage != Stage::Up || *blocked || *sending > 0 {
             return 0;
         }
@@ -302,7 +310,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if self.settings.slow == Slow::DropOldest {
             spill.reserve(self.log.frame_max());
         }
-        self.peers[slot] = Peer { stage, cursor, spill, ..Peer::default() };
+        self.peers[slot] = Peer { stage, cursor, spill, took: self.now, ..Peer::default() };
         self.live.push(slot);
     }
 
@@ -324,6 +332,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             Err(_) => return self.on_broken(slot),
         };
         self.counts.add(Count::BytesOut, sent as u64);
+        if sent > 0 {
+            peer.took = self.now;
+        }
         match peer.spilled < peer.spill.len() {
             true => peer.spilled += sent,
             false => Log::advance(&mut peer.cursor, sent),
@@ -430,11 +441,29 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             self.on_event(event);
             done += 1;
         }
+        done += self.look_for_stalls();
         if done > 0 || self.more {
             done += self.send()?;
         }
         self.counts.add(Count::Calls, self.wire.take_calls());
         Ok(done)
+    }
+
+    /// Closes some of those who have taken nothing for too long; returns how many.
+    fn look_for_stalls(&mut self) -> u64 {
+        let Some(most) = self.settings.stalled_max else { return 0 };
+        let mut closed = 0;
+        for _ in 0..LOOKS {
+            self.look = if self.look + 1 < self.live.len() { self.look + 1 } else { 0 };
+            let Some(slot) = self.live.get(self.look).copied() else { break };
+            let (blocked, took) = (self.peers[slot].blocked, self.peers[slot].took);
+            if blocked && self.now.since(took) >= most.as_nanos() as u64 {
+                self.counts.add(Count::TooSlow, 1);
+                self.lose(slot);
+                closed += 1;
+            }
+        }
+        closed
     }
 
     /// Nothing more comes.

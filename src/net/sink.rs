@@ -46,6 +46,10 @@ pub struct Sending {
     pub buffer_bytes: usize,
     /// What becomes of one who is further behind.
     pub slow: Slow,
+    /// Closes one who takes nothing for so long although there is something for him, whatever the
+    /// policy: without it, one who is gone without a word can hold everybody up for a quarter of an
+    /// hour, which is when the kernel gives up.
+    pub stalled_max: Option<Duration>,
     /// How long the end of the stream waits for those who have not been sent everything.
     pub linger: Duration,
     /// The first pause after a failed attempt to connect; it doubles with each one more.
@@ -62,6 +66,7 @@ impl Default for Sending {
             subscribers_max: 64,
             buffer_bytes: 1 << 20,
             slow: Slow::Disconnect,
+            stalled_max: None,
             linger: Duration::from_secs(5),
             pause_min: Duration::from_millis(10),
             pause_max: Duration::from_secs(2),

@@ -1,10 +1,11 @@
 //! Subscribers who do not read, or not fast enough, and more of them than the ring has entries.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use millstream::net::{Count, Rung, Sending, Slow};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -31,7 +32,11 @@ fn reader(mut stream: TcpStream) -> (Arc<AtomicU64>, JoinHandle<Vec<u8>>) {
     let thread = thread::spawn(move || {
         let (mut all, mut piece) = (Vec::new(), vec![0; 64 << 10]);
         loop {
-            let bytes = stream.read(&mut piece).unwrap();
+            let bytes = match stream.read(&mut piece) {
+                // A debugger, or whoever stops and continues this process.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.unwrap(),
+            };
             all.extend(&piece[..bytes]);
             shown.store((all.len() / FRAME) as u64, Ordering::Release);
             if bytes == 0 {
@@ -131,6 +136,22 @@ fn who_does_not_read_holds_everybody_up_where_that_is_asked_for() {
             assert_eq!(unfilled(&one.join().unwrap(), FRAME), all(), "{rung}");
         }
         assert_eq!(counts.get(Count::Dropped) + counts.get(Count::TooSlow), 0);
+    }
+}
+
+#[test]
+fn who_takes_nothing_for_too_long_holds_nobody_up_any_more() {
+    for rung in RUNGS {
+        let stalled_max = Some(Duration::from_millis(300));
+        let mut sends = send(FRAME, Sending { stalled_max, ..sending(Slow::Block, rung) });
+        let (_, fast) = reader(connected(sends.address));
+        let slow = sleeper(sends.address);
+        sends.until(|it| it.counts.get(Count::Accepted) == 2);
+        sends.push_all(all());
+        let counts = sends.end();
+        assert_eq!(unfilled(&fast.join().unwrap(), FRAME), all(), "{rung}");
+        assert_eq!(counts.get(Count::TooSlow), 1, "{rung}");
+        drop(slow);
     }
 }
 
