@@ -40,6 +40,7 @@
 //! | 4 | [`checkpoint`] | where checkpoints are kept, and found again |
 //! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
+//! | 4 | [`net`] | records in and out by TCP, on io_uring or on epoll, without a thread |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
@@ -109,7 +110,8 @@
 //! - **A new aggregate**: `impl` [`Aggregate`], in the engine or in your own crate; copy
 //!   `window/aggregates/count.rs`, and let `laws.rs` beside it check the laws.
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
-//!   `io/memory.rs`. What needs a socket or io_uring gets a room of its own on floor 4.
+//!   `io/memory.rs`. What needs a socket goes into `net/`, over a `Wire`; other devices get a
+//!   room of their own on floor 4.
 //! - **A new place to look things up**: `impl` [`lookup::Lookup`] if it never blocks, as
 //!   `lookup/table.rs` does; or a [`lookup::Worker`] on a bridge if it does, as `lookup/redis.rs`.
 //! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator

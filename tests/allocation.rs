@@ -10,6 +10,9 @@ mod journal;
 mod kit;
 #[path = "allocation/lookup.rs"]
 mod lookup;
+#[cfg(feature = "net")]
+#[path = "allocation/net.rs"]
+mod net;
 #[path = "allocation/partitioning.rs"]
 mod partitioning;
 #[path = "allocation/process.rs"]

@@ -3,9 +3,20 @@
 
 #[path = "net/bad_input.rs"]
 mod bad_input;
+#[path = "net/foreign.rs"]
+mod foreign;
+#[path = "net/gone.rs"]
+mod gone;
+#[cfg(feature = "runtime")]
+#[path = "net/local.rs"]
+mod local;
 #[path = "net/route.rs"]
 mod route;
 #[path = "net/rungs.rs"]
 mod rungs;
+#[path = "net/slow.rs"]
+mod slow;
+#[path = "net/udp.rs"]
+mod udp;
 #[path = "net/world.rs"]
 mod world;

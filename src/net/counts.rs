@@ -1,9 +1,10 @@
 //! What happened on the wire, counted by reason.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::net::local::Remote;
 
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,15 @@ pub enum Count {
     TooSlow,
     /// Attempts to connect that failed.
     NotConnected,
+    /// Calls to the system by which sockets were served.
+    Calls,
+    /// Datagrams longer than they may be.
+    TooLong,
+    /// Datagrams that the kernel dropped because they were not taken in time.
+    Lost,
 }
 
-const COUNTS: usize = Count::NotConnected as usize + 1;
+const COUNTS: usize = Count::Lost as usize + 1;
 
 /// Counts that a source or sink adds to and anybody reads. Clones are the same counts.
 ///
@@ -59,8 +66,11 @@ impl Counts {
         self.0[count as usize].load(Ordering::Relaxed)
     }
 
+    #[inline]
     pub(super) fn add(&self, count: Count, more: u64) {
-        self.0[count as usize].fetch_add(more, Ordering::Relaxed);
+        if more > 0 {
+            self.0[count as usize].fetch_add(more, Ordering::Relaxed);
+        }
     }
 }
 
@@ -68,7 +78,7 @@ impl Counts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The other end.
-    pub peer: SocketAddr,
+    pub peer: Remote,
     /// The byte of the connection, from 0, at which the record begins that it is about.
     pub offset: u64,
     /// What it is counted as.

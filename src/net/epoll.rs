@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 
+use nix::errno::Errno;
 use nix::sys::epoll::{
     Epoll as Descriptor, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout,
 };
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, SockFlag, accept4, send};
 
 use crate::net::pool::Pool;
 use crate::net::wire::{Event, Shape};
@@ -42,6 +43,10 @@ pub struct Epoll {
     vacant: Vec<usize>,
     readable: VecDeque<usize>,
     events: VecDeque<Event>,
+    /// Ends of sends that nobody has been told.
+    sends: usize,
+    /// Calls to the system that nobody was told of.
+    calls: u64,
     listener: Option<TcpListener>,
 }
 
@@ -59,6 +64,8 @@ impl Epoll {
             vacant: (0..shape.slots).rev().collect(),
             readable: VecDeque::with_capacity(shape.slots),
             events: VecDeque::with_capacity(shape.slots + 3 * TURN),
+            sends: 0,
+            calls: 0,
             listener: None,
         })
     }
@@ -123,7 +130,17 @@ impl Epoll {
         let Some(stream) = self.stream(slot) else { return };
         let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
         let result = send(stream.as_raw_fd(), bytes, flags).map_err(io::Error::from);
+        self.calls += 1;
         self.events.push_back(Event::Sent { slot, result });
+        self.sends += 1;
+    }
+
+    pub fn take_calls(&mut self) -> u64 {
+        std::mem::take(&mut self.calls)
+    }
+
+    pub fn sends(&self) -> usize {
+        self.sends
     }
 
     pub fn await_writable(&mut self, slot: usize) {
@@ -141,8 +158,8 @@ impl Epoll {
             let Some(event) = self.events.pop_front() else { break };
             match event {
                 Event::Received { slot: its, buffer, .. } if its == slot => self.free.push(buffer),
-                Event::Ended { slot: its, .. } | Event::Sent { slot: its, .. } if its == slot => {}
-                Event::Writable { slot: its } if its == slot => {}
+                Event::Sent { slot: its, .. } if its == slot => self.sends -= 1,
+                Event::Ended { slot: its, .. } | Event::Writable { slot: its } if its == slot => {}
                 other => self.events.push_back(other),
             }
         }
@@ -150,6 +167,7 @@ impl Epoll {
     }
 
     pub fn drive(&mut self, _now: Timestamp) {
+        self.calls += 1;
         let ready = self.epoll.wait(&mut self.ready, EpollTimeout::ZERO).unwrap_or(0);
         for at in 0..ready {
             let event = self.ready[at];
@@ -170,11 +188,14 @@ impl Epoll {
 
     fn accept(&mut self) {
         for _ in 0..TURN {
-            match self.listener.as_ref().map(TcpListener::accept) {
-                Some(Ok((stream, _))) => self.events.push_back(Event::Accepted(stream)),
-                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return,
-                Some(Err(_)) => return self.events.push_back(Event::NotAccepted),
-                None => return,
+            self.calls += 1;
+            let Some(listener) = &self.listener else { return };
+            let accepted = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC);
+            // SAFETY: a socket that the kernel has just made, and nobody else knows.
+            match accepted.map(|fd| unsafe { TcpStream::from_raw_fd(fd) }) {
+                Ok(stream) => self.events.push_back(Event::Accepted(stream)),
+                Err(Errno::EAGAIN) => return,
+                Err(_) => return self.events.push_back(Event::NotAccepted),
             }
         }
     }
@@ -196,6 +217,7 @@ impl Epoll {
         let it = &mut self.slots[slot];
         let (Some(stream), true, true) = (&mut it.stream, it.receives, it.readable) else { return };
         let Some(buffer) = self.free.pop() else { return };
+        self.calls += 1;
         // SAFETY: it was free.
         let result = stream.read(unsafe { self.pool.get_mut(buffer) });
         if !matches!(result, Ok(1..)) {
@@ -219,6 +241,8 @@ impl Epoll {
 
     #[inline]
     pub fn next(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        self.sends -= usize::from(matches!(event, Some(Event::Sent { .. })));
+        event
     }
 }

@@ -34,7 +34,7 @@ const BACKLOG: i32 = 1024;
 pub struct Listener {
     sockets: Arc<Vec<TcpListener>>,
     address: SocketAddr,
-    pub(super) state: Arc<State>,
+    state: Arc<State>,
 }
 
 /// What all shards know of it.
@@ -67,7 +67,11 @@ impl Listener {
         let alone = TcpListener::bind(address).map_err(failed)?;
         let address = alone.local_addr().map_err(failed)?;
         let sockets = match shards {
-            0 | 1 => vec![alone],
+            0 | 1 => {
+                // More than the standard library asks for.
+                listen(&alone, backlog().map_err(failed)?).map_err(|e| failed(e.into()))?;
+                vec![alone]
+            }
             _ => {
                 drop(alone);
                 let shared = (0..shards).map(|_| listen_together(address));
@@ -87,15 +91,39 @@ impl Listener {
     pub fn stop(&self) {
         self.state.stopped.store(true, Ordering::Release);
     }
+}
+
+/// What sources and sinks accept from.
+pub trait Listens {
+    /// Where that is, in words.
+    fn place(&self) -> String;
 
     /// The socket of one shard.
-    pub(super) fn socket(&self, shard: usize) -> Result<TcpListener> {
+    ///
+    /// # Errors
+    /// There is none for it.
+    fn socket(&self, shard: usize) -> Result<TcpListener>;
+
+    /// What all shards know of it.
+    fn state(&self) -> &Arc<State>;
+}
+
+impl Listens for Listener {
+    fn place(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn socket(&self, shard: usize) -> Result<TcpListener> {
         let failed = |cause| IoError::new("listen at", self.address.to_string(), cause);
         let Some(socket) = self.sockets.get(shard) else {
             let reason = format!("it was made for {}", self.sockets.len());
             return Err(ConfigError::setting("shard of a listener", shard, reason).into());
         };
         Ok(socket.try_clone().map_err(failed)?)
+    }
+
+    fn state(&self) -> &Arc<State> {
+        &self.state
     }
 }
 
@@ -117,6 +145,10 @@ fn listen_together(address: SocketAddr) -> std::io::Result<TcpListener> {
     setsockopt(&socket, ReuseAddr, &true)?;
     setsockopt(&socket, ReusePort, &true)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    listen(&socket, Backlog::new(BACKLOG)?)?;
+    listen(&socket, backlog()?)?;
     Ok(TcpListener::from(socket))
+}
+
+fn backlog() -> std::io::Result<Backlog> {
+    Ok(Backlog::new(BACKLOG)?)
 }

@@ -36,6 +36,11 @@ impl Log {
         Self { blocks, first: 0, last: 0, block_bytes, frame_max }
     }
 
+    /// The longest that a frame may be.
+    pub fn frame_max(&self) -> usize {
+        self.frame_max
+    }
+
     /// The memory it takes.
     pub fn bytes(&self) -> usize {
         self.blocks.len() * self.block_bytes

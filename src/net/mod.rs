@@ -1,4 +1,4 @@
-//! The wire: records in and out by TCP, without a thread beside the shard.
+//! The wire: records in and out by TCP, Unix sockets and UDP, without a thread beside the shard.
 //!
 //! A [`Listener`] is made before the engine starts, so that an address that cannot be had is an
 //! error there. On each shard a [`TcpSource`] reads what connects, and a [`TcpSink`] serves
@@ -18,13 +18,21 @@
 //! received, and the peer's window closes: backpressure takes no memory.
 //!
 //! There is no authentication yet, so all this is for the host itself: an address beyond it is
-//! refused unless that is asked for by name.
+//! refused unless that is asked for by name. A [`LocalListener`] lets in programs of the same user.
+//!
+//! Datagrams come by [`UdpSource`], from an address or a multicast group, and go by [`UdpSink`].
 //!
 //! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
 
+#[cfg(feature = "cli")]
+pub(crate) mod bare;
 mod counts;
+mod datagrams;
 mod epoll;
+mod lent;
+mod line;
 mod listener;
+mod local;
 mod log;
 mod outlet;
 mod peer;
@@ -32,10 +40,16 @@ mod pool;
 mod ring;
 mod sink;
 mod source;
+mod udp;
+mod udp_sink;
 mod wire;
 
 pub use counts::{Count, Counts, Problem};
+pub use datagrams::Datagrams;
 pub use listener::Listener;
+pub use local::{LocalListener, Remote};
 pub use sink::{Away, Sending, Slow, TcpSink};
 pub use source::{Receiving, TcpSource};
+pub use udp::{Datagram, UdpSource};
+pub use udp_sink::UdpSink;
 pub use wire::Rung;

@@ -1,52 +1,32 @@
 //! The peers of a sink, and how far each has been sent what is in the log.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
-use std::time::Duration;
-
-use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
-};
+use std::net::TcpStream;
 
 use crate::error::IoError;
 use crate::io::{Codec, Framing};
 use crate::net::counts::{Count, Counts};
+use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
 use crate::net::sink::{Sending, Slow};
-use crate::net::wire::{Event, Wire};
+use crate::net::wire::{Event, Wire, prepare};
 use crate::time::Timestamp;
 
-/// Sends of one peer in one turn, at most.
-const ROUNDS: usize = 4;
+/// What is sent in one turn, at most, in bytes; a little more when the last send is a long one.
+const TURN: usize = 256 << 10;
 
-/// Who is sent to.
-pub enum Target {
-    /// Everybody who connects.
-    Subscribers,
-    /// Who listens there.
-    Address(Line),
-}
+/// What a send costs beside its bytes, in bytes.
+const CALL: usize = 1 << 10;
 
-/// The way to the one who is connected to.
-pub struct Line {
-    address: SocketAddr,
-    /// The connection, made or in the making.
-    slot: Option<usize>,
-    /// Where the next one begins.
-    resume: Cursor,
-    retry_at: Timestamp,
-    pause: Duration,
-}
+/// What happened to sockets, looked at in one turn at most.
+const EVENTS_MAX: usize = 256;
 
-impl Target {
-    /// Nobody has been connected to yet.
-    pub fn address(address: SocketAddr) -> Self {
-        let (retry_at, pause) = (Timestamp::MIN, Duration::ZERO);
-        Self::Address(Line { address, slot: None, resume: Cursor::default(), retry_at, pause })
-    }
-}
+/// Peers who are looked at in one turn for whether they take anything.
+const LOOKS: usize = 4;
+
+/// How often the system is asked to take sends before that is an error. It takes them at once,
+/// unless it has no memory.
+const TRIES: usize = 1_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
@@ -68,6 +48,8 @@ struct Peer {
     sending: usize,
     /// There was no room for more.
     blocked: bool,
+    /// When he took something last, or came.
+    took: Timestamp,
 }
 
 /// The log, and those it is sent to.
@@ -79,10 +61,14 @@ pub struct Outlet<F, C> {
     codec: C,
     target: Target,
     peers: Vec<Peer>,
+    /// The slots of those who are there, or are connected to.
+    live: Vec<usize>,
+    /// The one of them whose turn it is.
+    turn: usize,
+    /// The one who is looked at next for whether he takes anything.
+    look: usize,
     settings: Sending,
     batch_max: usize,
-    /// Sends under way.
-    sending: usize,
     /// There may be something to be sent that has room.
     more: bool,
     open: bool,
@@ -110,9 +96,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             codec,
             target,
             peers: (0..slots).map(|_| Peer::default()).collect(),
+            live: Vec::with_capacity(slots),
+            turn: 0,
+            look: 0,
             settings,
             batch_max,
-            sending: 0,
             more: false,
             open: true,
             now: Timestamp::MIN,
@@ -164,11 +152,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     fn turn_over(&mut self) -> Result<(), IoError> {
         if self.log.forgets() {
             self.skip_while_away()?;
-            for slot in 0..self.peers.len() {
+            // From the last on: one who is lost on the way makes place for one who was looked at.
+            for at in (0..self.live.len()).rev() {
+                let slot = self.live[at];
                 self.bring_forward(slot);
-                if self.peers[slot].stage != Stage::Nobody
-                    && self.log.is_oldest(self.peers[slot].cursor)
-                {
+                if self.log.is_oldest(self.peers[slot].cursor) {
                     self.on_overtaken(slot)?;
                 }
             }
@@ -205,64 +193,90 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     }
 
     fn skip_while_away(&mut self) -> Result<(), IoError> {
-        let Target::Address(line) = &mut self.target else { return Ok(()) };
-        if line.slot.is_some() {
-            return Ok(());
-        }
-        self.log.rest(&mut line.resume);
-        if self.log.is_oldest(line.resume) {
+        let Some(resume) = self.target.resume() else { return Ok(()) };
+        self.log.rest(resume);
+        if self.log.is_oldest(*resume) {
             if self.settings.slow == Slow::Block {
                 return Err(longer_than_said());
             }
-            let (_, dropped) = self.log.overtake(&mut line.resume);
+            let (_, dropped) = self.log.overtake(resume);
             self.counts.add(Count::Dropped, dropped);
         }
         Ok(())
     }
 
-    /// Sends to everybody what he has not been sent and has room for.
-    pub fn send(&mut self) {
+    /// Sends to everybody what he has not been sent and has room for, as far as that is not too
+    /// much for one turn; returns how many sends there were.
+    ///
+    /// # Errors
+    /// The system takes no sends.
+    pub fn send(&mut self) -> Result<u64, IoError> {
+        let (mut left, mut sends) = (TURN, 0);
         self.more = true;
-        for _ in 0..ROUNDS {
-            let begun = (0..self.peers.len()).filter(|slot| self.begin(*slot)).count();
-            if begun == 0 {
+        while left > 0 {
+            let before = sends;
+            self.begin_round(&mut left, &mut sends);
+            if sends == before {
                 self.more = false;
                 break;
             }
-            self.settle();
+            self.settle()?;
         }
+        self.counts.add(Count::Calls, self.wire.take_calls());
         self.look();
+        Ok(sends)
     }
 
-    /// Begins the send of what comes next for one peer; returns whether there is any.
-    fn begin(&mut self, slot: usize) -> bool {
-        let Peer { stage, cursor, spill, spilled, sending, blocked } = &mut self.peers[slot];
+    /// Begins one send for each who is there, from where the last round ended.
+    fn begin_round(&mut self, left: &mut usize, sends: &mut u64) {
+        for _ in 0..self.live.len() {
+            if *left == 0 {
+                break;
+            }
+            self.turn = if self.turn + 1 < self.live.len() { self.turn + 1 } else { 0 };
+            let bytes = self.begin(self.live[self.turn]);
+            if bytes > 0 {
+                *left = left.saturating_sub(bytes + CALL);
+                *sends += 1;
+            }
+        }
+    }
+
+    /// Begins the send of what comes next for one peer; returns how many bytes that is.
+    fn begin(&mut self, slot: usize) -> usize {
+        let Peer { stage, cursor, spill, spilled, sending, blocked, .. } = &mut self.peers[slot];
         if *stage != Stage::Up || *blocked || *sending > 0 {
-            return false;
+            return 0;
         }
         let bytes = match spill.get(*spilled..) {
             Some(left @ [_, ..]) => left,
             _ => self.log.rest(cursor),
         };
-        if bytes.is_empty() {
-            return false;
+        if !bytes.is_empty() {
+            *sending = bytes.len();
+            // SAFETY: nothing is added to the log, or to what was spilled, before `settle` has
+            // heard of it, or ever if it does not; and the wire goes first.
+            unsafe { self.wire.send(slot, bytes) };
         }
-        *sending = bytes.len();
-        self.sending += 1;
-        // SAFETY: nothing is added to the log, or to what was spilled, before `settle` has heard of
-        // it; and the wire goes first.
-        unsafe { self.wire.send(slot, bytes) };
-        true
+        bytes.len()
     }
 
-    /// Hears of every send that is under way. They do not wait, so neither does this.
-    fn settle(&mut self) {
-        while self.sending > 0 {
+    /// Hears of every send that is under way, also of those to peers who are lost meanwhile. They
+    /// do not wait, so neither does this.
+    fn settle(&mut self) -> Result<(), IoError> {
+        for _ in 0..TRIES {
             self.wire.flush();
-            while let Some(event) = self.wire.next() {
+            while self.wire.sends() > 0
+                && let Some(event) = self.wire.next()
+            {
                 self.on_event(event);
             }
+            if self.wire.sends() == 0 {
+                return Ok(());
+            }
         }
+        let cause = std::io::Error::from(ErrorKind::OutOfMemory);
+        Err(IoError::new("send to", "subscribers", cause))
     }
 
     fn on_event(&mut self, event: Event) {
@@ -270,17 +284,15 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             Event::Accepted(stream) => self.on_accepted(stream),
             Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
             Event::Received { buffer, .. } => self.wire.give_back(buffer),
-            // Who says no more may still listen.
-            Event::Ended { error: None, .. } => {}
             Event::Ended { slot, error: Some(_) } => self.on_broken(slot),
+            Event::Ended { slot, error: None } => self.on_last_word(slot),
             Event::Writable { slot } => self.on_writable(slot),
             Event::Sent { slot, result } => self.on_sent(slot, result),
         }
     }
 
     fn on_accepted(&mut self, stream: TcpStream) {
-        let _ = stream.set_nodelay(true);
-        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+        prepare(&stream);
         match self.wire.adopt(stream) {
             Ok(slot) => {
                 self.counts.add(Count::Accepted, 1);
@@ -295,13 +307,24 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     fn start(&mut self, slot: usize, stage: Stage, cursor: Cursor) {
         let mut spill = std::mem::take(&mut self.peers[slot].spill);
         spill.clear();
-        self.peers[slot] = Peer { stage, cursor, spill, ..Peer::default() };
+        if self.settings.slow == Slow::DropOldest {
+            spill.reserve(self.log.frame_max());
+        }
+        self.peers[slot] = Peer { stage, cursor, spill, took: self.now, ..Peer::default() };
+        self.live.push(slot);
+    }
+
+    /// A subscriber who says no more may still listen. One who is connected to is gone when he ends
+    /// his side: what is sent to him now would be lost.
+    fn on_last_word(&mut self, slot: usize) {
+        if let Target::Address(_) = self.target {
+            self.lose(slot);
+        }
     }
 
     fn on_sent(&mut self, slot: usize, result: std::io::Result<usize>) {
         let peer = &mut self.peers[slot];
         let asked = std::mem::take(&mut peer.sending);
-        self.sending = self.sending.saturating_sub(1);
         let sent = match result {
             Ok(sent) => sent,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
@@ -309,6 +332,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             Err(_) => return self.on_broken(slot),
         };
         self.counts.add(Count::BytesOut, sent as u64);
+        if sent > 0 {
+            peer.took = self.now;
+        }
         match peer.spilled < peer.spill.len() {
             true => peer.spilled += sent,
             false => Log::advance(&mut peer.cursor, sent),
@@ -330,7 +356,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         self.peers[slot].stage = Stage::Up;
         self.wire.receive(slot);
         if let Target::Address(line) = &mut self.target {
-            line.pause = Duration::ZERO;
+            line.on_connected();
         }
     }
 
@@ -349,51 +375,51 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if std::mem::take(&mut peer.stage) == Stage::Nobody {
             return;
         }
-        if std::mem::take(&mut peer.sending) > 0 {
-            self.sending -= 1;
-        }
+        peer.sending = 0;
+        self.live.retain(|other| *other != slot);
         self.counts.add(Count::Closed, 1);
         self.wire.close(slot);
         if let Target::Address(line) = &mut self.target {
-            line.slot = None;
-            line.resume = self.peers[slot].cursor;
-            self.log.rewind(&mut line.resume);
-            let Sending { pause_min, pause_max, .. } = self.settings;
-            line.pause = (line.pause * 2).clamp(pause_min, pause_max.max(pause_min));
-            line.retry_at = self.now.offset(line.pause.as_nanos() as i64);
+            // What was spilled is not in the log any more.
+            self.counts.add(Count::Dropped, u64::from(peer.spilled < peer.spill.len()));
+            let mut resume = peer.cursor;
+            self.log.rewind(&mut resume);
+            line.on_lost(resume, self.now, &self.settings);
         }
     }
 
     /// Connects to who is away, if it is time.
     fn connect(&mut self) {
         let Target::Address(line) = &mut self.target else { return };
-        if line.slot.is_some() || self.now < line.retry_at {
+        if !line.is_due(self.now) {
             return;
         }
-        let adopted = begin_to_connect(line.address).and_then(|stream| self.wire.adopt(stream));
-        if let Ok(slot) = adopted {
-            line.slot = Some(slot);
-            let resume = line.resume;
-            self.start(slot, Stage::Connecting, resume);
-            self.wire.await_writable(slot);
-        } else {
-            self.counts.add(Count::NotConnected, 1);
-            line.retry_at = self.now.offset(self.settings.pause_max.as_nanos() as i64);
+        match line.begin().and_then(|stream| self.wire.adopt(stream)) {
+            Ok(slot) => {
+                let resume = line.on_begun(slot);
+                self.start(slot, Stage::Connecting, resume);
+                self.wire.await_writable(slot);
+            }
+            Err(_) => {
+                self.counts.add(Count::NotConnected, 1);
+                line.pause(self.now, &self.settings);
+            }
         }
     }
 
-    /// Whether a batch can be taken.
+    /// Whether a batch can be taken. Not if one who has room would lose what he was not sent: he is
+    /// not slow, it was not his turn.
     fn look(&mut self) {
-        if self.settings.slow != Slow::Block {
-            self.open = true;
-            return;
-        }
+        let blocks = self.settings.slow == Slow::Block;
         let mut room = usize::MAX;
-        for peer in self.peers.iter_mut().filter(|peer| peer.stage != Stage::Nobody) {
-            self.log.rest(&mut peer.cursor);
-            room = room.min(self.log.room(peer.cursor));
+        for slot in &self.live {
+            let peer = &mut self.peers[*slot];
+            if blocks || (peer.stage == Stage::Up && !peer.blocked) {
+                self.log.rest(&mut peer.cursor);
+                room = room.min(self.log.room(peer.cursor));
+            }
         }
-        if let Target::Address(Line { slot: None, resume, .. }) = &mut self.target {
+        if blocks && let Some(resume) = self.target.resume() {
             self.log.rest(resume);
             room = room.min(self.log.room(*resume));
         }
@@ -401,25 +427,52 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     }
 
     /// Looks after everything that goes on without records; returns how much there was.
-    pub fn drive(&mut self, now: Timestamp) -> u64 {
+    ///
+    /// # Errors
+    /// The system takes no sends.
+    pub fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {
         self.now = now;
         self.connect();
         self.wire.drive(now);
         let mut done = 0;
-        while let Some(event) = self.wire.next() {
+        while done < EVENTS_MAX as u64
+            && let Some(event) = self.wire.next()
+        {
             self.on_event(event);
             done += 1;
         }
+        done += self.look_for_stalls();
         if done > 0 || self.more {
-            self.send();
+            done += self.send()?;
         }
-        done
+        self.counts.add(Count::Calls, self.wire.take_calls());
+        Ok(done)
+    }
+
+    /// Closes some of those who have taken nothing for too long; returns how many.
+    fn look_for_stalls(&mut self) -> u64 {
+        let Some(most) = self.settings.stalled_max else { return 0 };
+        let mut closed = 0;
+        for _ in 0..LOOKS {
+            self.look = if self.look + 1 < self.live.len() { self.look + 1 } else { 0 };
+            let Some(slot) = self.live.get(self.look).copied() else { break };
+            let (blocked, took) = (self.peers[slot].blocked, self.peers[slot].took);
+            if blocked && self.now.since(took) >= most.as_nanos() as u64 {
+                self.counts.add(Count::TooSlow, 1);
+                self.lose(slot);
+                closed += 1;
+            }
+        }
+        closed
     }
 
     /// Nothing more comes.
-    pub fn end(&mut self) {
-        self.send();
+    ///
+    /// # Errors
+    /// The system takes no sends.
+    pub fn end(&mut self) -> Result<(), IoError> {
         self.ends_by = Some(self.now.offset(self.settings.linger.as_nanos() as i64));
+        self.send().map(drop)
     }
 
     /// Whether the stream is over, and everybody has been sent all of it or took too long.
@@ -427,34 +480,14 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         let Some(ends_by) = self.ends_by else { return false };
         let end = self.log.end();
         let has_all = |peer: &Peer| {
-            peer.stage == Stage::Nobody
-                || (peer.stage == Stage::Up
-                    && peer.cursor == end
-                    && peer.spilled == peer.spill.len())
+            peer.stage == Stage::Up && peer.cursor == end && peer.spilled == peer.spill.len()
         };
-        let is_away = match &self.target {
-            Target::Address(Line { slot: None, resume, .. }) => *resume != end,
-            _ => false,
-        };
-        self.now >= ends_by || (self.peers.iter().all(has_all) && !is_away)
+        let is_sent = self.live.iter().all(|slot| has_all(&self.peers[*slot]));
+        self.now >= ends_by || (is_sent && self.target.is_at(end))
     }
 }
 
 fn longer_than_said() -> IoError {
     let cause = std::io::Error::other("a batch has more records than `batch_max`");
     IoError::new("send to", "subscribers", cause)
-}
-
-/// A socket that connects, or has.
-fn begin_to_connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let socket = socket(family, SockType::Stream, flags, None)?;
-    match connect(socket.as_raw_fd(), &SockaddrStorage::from(address)) {
-        Ok(()) | Err(Errno::EINPROGRESS) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -1,10 +1,10 @@
 //! One connection of a source: what has come and is not yet decoded.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::io::{Codec, Framing, Split};
 use crate::net::counts::Count;
+use crate::net::local::Remote;
 use crate::net::wire::Wire;
 use crate::time::Timestamp;
 
@@ -23,7 +23,7 @@ pub struct Chunk {
 
 /// One connection.
 pub struct Peer {
-    pub address: SocketAddr,
+    pub address: Remote,
     pub open: bool,
     /// The first and the last buffer of what is not decoded.
     chunks: Option<(u16, u16)>,
@@ -62,7 +62,7 @@ pub struct Desk<'a, F, C> {
 impl Peer {
     pub fn new() -> Self {
         Self {
-            address: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            address: Remote::Process(0),
             open: false,
             chunks: None,
             queued: false,
@@ -75,7 +75,7 @@ impl Peer {
     }
 
     /// Somebody new has this place.
-    pub fn begin(&mut self, address: SocketAddr, now: Timestamp) {
+    pub fn begin(&mut self, address: Remote, now: Timestamp) {
         let (carry, queued) = (std::mem::take(&mut self.carry), self.queued);
         *self = Self { address, open: true, carry, queued, heard: now, ..Self::new() };
         self.carry.clear();
@@ -121,12 +121,14 @@ impl Peer {
         (self.open, self.ended, self.began) = (false, None, None);
     }
 
-    /// Decodes at most `left` records; `each` is told of every one, with where it begins.
+    /// Decodes at most `left` records. Of one that does not decode, `reject` is told why, and where
+    /// it begins.
     pub fn decode<F: Framing, C: Codec>(
         &mut self,
         desk: &mut Desk<'_, F, C>,
         left: &mut usize,
-        each: &mut impl FnMut(Result<C::Value, String>, u64),
+        emit: &mut impl FnMut(C::Value),
+        reject: &mut dyn FnMut(String, u64),
     ) -> Decoded {
         while let Some((buffer, _)) = self.chunks {
             let Chunk { start, end, at, .. } = desk.chunks[usize::from(buffer)];
@@ -138,11 +140,7 @@ impl Peer {
             if *left == 0 {
                 return Decoded::Cut;
             }
-            let split = match self.carry.is_empty() {
-                true => self.in_place(bytes, at, desk.framing, desk.codec, left, each),
-                false => self.in_carry(bytes, desk.framing, desk.codec, left, each),
-            };
-            match split {
+            match self.decode_some(bytes, at, desk.framing, desk.codec, left, emit, reject) {
                 Ok(used) => desk.chunks[usize::from(buffer)].start += used,
                 Err(reason) => return Decoded::Lost(reason),
             }
@@ -152,44 +150,65 @@ impl Peer {
 
     /// Decodes what is whole where it is, and carries the rest; returns how much that is.
     #[inline]
-    fn in_place<F: Framing, C: Codec>(
+    #[allow(clippy::too_many_arguments)]
+    fn decode_some<F: Framing, C: Codec>(
         &mut self,
         bytes: &[u8],
         at: Timestamp,
         framing: &mut F,
         codec: &mut C,
         left: &mut usize,
-        each: &mut impl FnMut(Result<C::Value, String>, u64),
+        emit: &mut impl FnMut(C::Value),
+        reject: &mut dyn FnMut(String, u64),
     ) -> Result<usize, String> {
-        let mut used = 0;
-        while *left > 0 && used < bytes.len() {
-            let rest = &bytes[used..];
-            match framing.split(rest, 0)? {
-                Split::Frame { start, end, total } => {
-                    each(codec.decode(&rest[start..end]), self.offset);
-                    used += total;
-                    self.offset += total as u64;
-                    *left -= 1;
-                }
-                Split::More(_) => {
-                    self.carry.extend_from_slice(rest);
-                    self.began = Some(at);
-                    return Ok(bytes.len());
-                }
-            }
+        let (mut used, mut finished) = (0, None);
+        if !self.carry.is_empty() {
+            (used, finished) = self.finish(bytes, framing, codec)?;
         }
-        Ok(used)
+        let (mut turn, mut offset) = (*left, self.offset);
+        let outcome = loop {
+            // Only one place emits, so that what becomes of a record is inlined there.
+            let (decoded, total) = match finished.take() {
+                Some(finished) => finished,
+                None => {
+                    let rest = &bytes[used..];
+                    if turn == 0 || rest.is_empty() {
+                        break Ok(used);
+                    }
+                    match framing.split(rest, 0) {
+                        Ok(Split::Frame { start, end, total }) => {
+                            used += total;
+                            (codec.decode(&rest[start..end]), total)
+                        }
+                        Ok(Split::More(_)) => {
+                            self.carry.extend_from_slice(rest);
+                            self.began = Some(at);
+                            break Ok(bytes.len());
+                        }
+                        Err(reason) => break Err(reason),
+                    }
+                }
+            };
+            match decoded {
+                Ok(value) => emit(value),
+                Err(reason) => reject(reason, offset),
+            }
+            offset += total as u64;
+            turn -= 1;
+        };
+        (*left, self.offset) = (turn, offset);
+        outcome
     }
 
-    /// Goes on with the record that has begun; returns how much of these bytes it took.
-    fn in_carry<F: Framing, C: Codec>(
+    /// Goes on with the record that has begun; returns how many of these bytes it took, and the
+    /// record with its length if that made it whole. Once for each buffer at most.
+    #[inline(never)]
+    fn finish<F: Framing, C: Codec>(
         &mut self,
         bytes: &[u8],
         framing: &mut F,
         codec: &mut C,
-        left: &mut usize,
-        each: &mut impl FnMut(Result<C::Value, String>, u64),
-    ) -> Result<usize, String> {
+    ) -> Result<(usize, Option<(Result<C::Value, String>, usize)>), String> {
         let (before, mut used) = (self.carry.len(), 0);
         let mut wanted = CARRY;
         loop {
@@ -199,13 +218,12 @@ impl Peer {
             used += more.len();
             match framing.split(&self.carry, seen)? {
                 Split::Frame { start, end, total } => {
-                    each(codec.decode(&self.carry[start..end]), self.offset);
+                    let decoded = codec.decode(&self.carry[start..end]);
                     self.carry.clear();
-                    (self.began, self.offset) = (None, self.offset + total as u64);
-                    *left -= 1;
-                    return Ok(total - before);
+                    self.began = None;
+                    return Ok((total - before, Some((decoded, total))));
                 }
-                Split::More(_) if used == bytes.len() => return Ok(used),
+                Split::More(_) if used == bytes.len() => return Ok((used, None)),
                 Split::More(more) => wanted = more.max(CARRY),
             }
         }

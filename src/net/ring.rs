@@ -5,19 +5,15 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::sync::atomic::{AtomicU16, Ordering};
 
-use io_uring::types::{BufRingEntry, CancelBuilder, Fd};
+use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use nix::libc;
 use nix::sys::socket::shutdown;
 
-use crate::net::pool::{Pages, Pool};
+use crate::net::lent::{GROUP, Lent};
 use crate::net::wire::{Event, Shape};
 use crate::time::Timestamp;
-
-/// The one group of buffers.
-const GROUP: u16 = 0;
 
 /// Entries that wait to be taken by the kernel, at most; more are taken earlier.
 const ENTRIES: u32 = 256;
@@ -48,16 +44,15 @@ struct Slot {
 /// The ring, and the buffers that the kernel fills. Belongs to the thread that made it.
 pub struct Ring {
     ring: IoUring,
-    pool: Pool,
-    /// What the kernel takes buffers from: entries, of which the tail is ours.
-    offered: Pages,
-    tail: u16,
-    /// How many buffers the kernel has.
-    free: u16,
+    lent: Lent,
     slots: Vec<Slot>,
     vacant: Vec<usize>,
     /// Connections that were to be received from when there was no buffer.
     waiting: VecDeque<usize>,
+    /// Sends that are not over.
+    sends: usize,
+    /// Times that the kernel was entered, and nobody was told of.
+    calls: u64,
     listener: Option<TcpListener>,
     accepting: bool,
     /// When accepting may begin again.
@@ -78,25 +73,20 @@ impl Ring {
             .setup_taskrun_flag()
             .setup_cqsize(completions.clamp(2 * ENTRIES, 1 << 16))
             .build(ENTRIES)?;
-        let offered = Pages::new(usize::from(buffers) * size_of::<BufRingEntry>());
-        let address = offered.pointer() as u64;
-        // SAFETY: the memory lives until the ring is gone: see `drop`.
-        unsafe { ring.submitter().register_buf_ring_with_flags(address, buffers, GROUP, 0)? };
-        let mut ring = Self {
+        // SAFETY: they live until the ring has nothing under way: see `drop`.
+        let lent = unsafe { Lent::to(&ring, buffers, shape.buffer_bytes)? };
+        Ok(Self {
             ring,
-            pool: Pool::new(buffers, shape.buffer_bytes),
-            offered,
-            tail: 0,
-            free: 0,
+            lent,
             slots: (0..shape.slots).map(|_| Slot::default()).collect(),
             vacant: (0..shape.slots).rev().collect(),
             waiting: VecDeque::with_capacity(shape.slots),
+            sends: 0,
+            calls: 0,
             listener: None,
             accepting: false,
             accept_at: Timestamp::MIN,
-        };
-        (0..buffers).for_each(|buffer| ring.give_back(buffer));
-        Ok(ring)
+        })
     }
 
     pub fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
@@ -127,7 +117,7 @@ impl Ring {
         if it.receiving || it.closing || it.waits {
             return;
         }
-        if self.free == 0 {
+        if self.lent.is_empty() {
             it.waits = true;
             self.waiting.push_back(slot);
             return;
@@ -140,24 +130,11 @@ impl Ring {
 
     #[inline]
     pub fn received(&self, buffer: u16, bytes: usize) -> &[u8] {
-        // SAFETY: the kernel has filled it and does not have it until it is given back.
-        unsafe { self.pool.get(buffer, bytes) }
+        self.lent.get(buffer, bytes)
     }
 
     pub fn give_back(&mut self, buffer: u16) {
-        let at = self.tail & (self.pool.count() - 1);
-        let first: *mut BufRingEntry = self.offered.pointer().cast();
-        // SAFETY: there is an entry for each buffer, and this one is behind the tail: ours.
-        let entry = unsafe { &mut *first.add(usize::from(at)) };
-        entry.set_addr(self.pool.pointer(buffer) as u64);
-        entry.set_len(self.pool.each() as u32);
-        entry.set_bid(buffer);
-        self.tail = self.tail.wrapping_add(1);
-        self.free += 1;
-        // SAFETY: the tail is within the first entry, aligned, and both sides know it for an
-        // atomic.
-        let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(first).cast_mut()) };
-        tail.store(self.tail, Ordering::Release);
+        self.lent.give_back(buffer);
     }
 
     /// # Safety
@@ -167,11 +144,20 @@ impl Ring {
         let Some(stream) = &it.stream else { return };
         debug_assert!(!it.sending, "one send at a time");
         it.sending = true;
+        self.sends += 1;
         let length = bytes.len().min(i32::MAX as usize) as u32;
         let entry = opcode::Send::new(Fd(stream.as_raw_fd()), bytes.as_ptr(), length)
             .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
             .build();
         self.put(&entry.user_data(SEND | slot as u64));
+    }
+
+    pub fn take_calls(&mut self) -> u64 {
+        std::mem::take(&mut self.calls)
+    }
+
+    pub fn sends(&self) -> usize {
+        self.sends
     }
 
     pub fn await_writable(&mut self, slot: usize) {
@@ -206,6 +192,7 @@ impl Ring {
     fn put(&mut self, entry: &squeue::Entry) {
         // SAFETY: what it points to stays where it is: the caller of `send` promised.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
+            self.calls += 1;
             if self.ring.submit().is_err() {
                 std::thread::yield_now();
             }
@@ -218,6 +205,7 @@ impl Ring {
         let pending = !submission.is_empty() || submission.taskrun() || submission.cq_overflow();
         drop(submission);
         if pending {
+            self.calls += 1;
             // What it does not take now it is offered again at the next turn.
             let _ = self.ring.submit();
         }
@@ -238,7 +226,7 @@ impl Ring {
             self.put(&entry.user_data(ACCEPT));
         }
         // Not for a single buffer: a connection that is begun anew for each gains nothing.
-        if self.free > self.pool.count() / 4 {
+        if self.lent.is_plenty() {
             for _ in 0..self.waiting.len() {
                 let Some(slot) = self.waiting.pop_front() else { break };
                 self.slots[slot].waits = false;
@@ -281,12 +269,11 @@ impl Ring {
         let it = &mut self.slots[slot];
         it.receiving = cqueue::more(entry.flags());
         let (goes_on, closing) = (it.receiving, it.closing);
-        let buffer = cqueue::buffer_select(entry.flags());
-        if let Some(buffer) = buffer {
-            self.free -= 1;
-            if closing || entry.result() <= 0 {
-                self.give_back(buffer);
-            }
+        let buffer = self.lent.take(entry);
+        if let Some(buffer) = buffer
+            && (closing || entry.result() <= 0)
+        {
+            self.give_back(buffer);
         }
         if closing {
             self.let_go(slot);
@@ -314,6 +301,7 @@ impl Ring {
     fn on_sent(&mut self, slot: usize, result: i32) -> Option<Event> {
         let it = &mut self.slots[slot];
         it.sending = false;
+        self.sends -= 1;
         if it.closing {
             self.let_go(slot);
             return None;
@@ -342,6 +330,6 @@ impl Drop for Ring {
         let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
         self.flush();
         while self.next().is_some() {}
-        let _ = self.ring.submitter().unregister_buf_ring(GROUP);
+        self.lent.take_back(&self.ring);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
-use crate::net::listener::{Listener, loopback_only};
-use crate::net::outlet::{Outlet, Target};
+use crate::net::line::{Line, Target};
+use crate::net::listener::{Listens, loopback_only};
+use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
 use crate::time::Timestamp;
 
@@ -44,6 +46,10 @@ pub struct Sending {
     pub buffer_bytes: usize,
     /// What becomes of one who is further behind.
     pub slow: Slow,
+    /// Closes one who takes nothing for so long although there is something for him, whatever the
+    /// policy: without it, one who is gone without a word can hold everybody up for a quarter of an
+    /// hour, which is when the kernel gives up.
+    pub stalled_max: Option<Duration>,
     /// How long the end of the stream waits for those who have not been sent everything.
     pub linger: Duration,
     /// The first pause after a failed attempt to connect; it doubles with each one more.
@@ -60,6 +66,7 @@ impl Default for Sending {
             subscribers_max: 64,
             buffer_bytes: 1 << 20,
             slow: Slow::Disconnect,
+            stalled_max: None,
             linger: Duration::from_secs(5),
             pause_min: Duration::from_millis(10),
             pause_max: Duration::from_secs(2),
@@ -122,12 +129,12 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     /// A setting that cannot be, or what the system said.
     pub fn serve(
         p: Pipeline<'_>,
-        listener: &Listener,
+        listener: &impl Listens,
         framing: F,
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        let failed = |cause| IoError::new("serve at", listener.address().to_string(), cause);
+        let failed = |cause| IoError::new("serve at", listener.place(), cause);
         let mut wire = wire(sending.subscribers_max, &sending).map_err(failed)?;
         wire.listen(listener.socket(p.shard())?).map_err(failed)?;
         Self::new(p, wire, Target::Subscribers, framing, codec, sending)
@@ -160,11 +167,38 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        let failed = |cause| IoError::new("connect to", address.to_string(), cause);
+        Self::call(p, Line::to(address), address.to_string(), framing, codec, sending)
+    }
+
+    /// Sends to whoever listens at a Unix socket.
+    ///
+    /// # Errors
+    /// A path that cannot be one, a setting that cannot be, or what the system said. That nobody
+    /// listens is none.
+    pub fn connect_local(
+        p: Pipeline<'_>,
+        path: impl AsRef<Path>,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let (path, name) = (path.as_ref(), path.as_ref().display().to_string());
+        let line = Line::to_path(path).map_err(|cause| IoError::new("connect to", &name, cause))?;
+        Self::call(p, line, name, framing, codec, sending)
+    }
+
+    fn call(
+        p: Pipeline<'_>,
+        line: Line,
+        name: String,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
         // One that is closed may still be held by the kernel when the next one begins.
-        let wire = wire(4, &sending).map_err(failed)?;
+        let wire = wire(4, &sending).map_err(|cause| IoError::new("connect to", name, cause))?;
         let sending = Sending { slow: Slow::Block, ..sending };
-        Self::new(p, wire, Target::address(address), framing, codec, sending)
+        Self::new(p, wire, Target::Address(line), framing, codec, sending)
     }
 
     /// What becomes of records while the peer that it connects to is away or slow: without this,
@@ -229,13 +263,11 @@ impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
     }
 
     fn end_of_batch(&mut self) -> Result<(), IoError> {
-        self.outlet.borrow_mut().send();
-        Ok(())
+        self.outlet.borrow_mut().send().map(drop)
     }
 
     fn end_of_stream(&mut self) -> Result<(), IoError> {
-        self.outlet.borrow_mut().end();
-        Ok(())
+        self.outlet.borrow_mut().end()
     }
 
     fn driven(&mut self) -> Option<Box<dyn Driven>> {
@@ -248,7 +280,7 @@ struct Shared<F, C>(Rc<RefCell<Outlet<F, C>>>);
 
 impl<F: Framing, C: Codec> Driven for Shared<F, C> {
     fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {
-        Ok(self.0.borrow_mut().drive(now))
+        self.0.borrow_mut().drive(now)
     }
 
     fn is_done(&self) -> bool {

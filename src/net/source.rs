@@ -2,18 +2,18 @@
 
 use std::collections::VecDeque;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Framing, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
-use crate::net::listener::Listener;
+use crate::net::listener::{Listens, State};
+use crate::net::local::Remote;
 use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
-use crate::net::wire::{Event, Rung, Shape, Wire};
+use crate::net::wire::{Event, Rung, Shape, Wire, prepare};
 use crate::time::Timestamp;
 
 /// What happened to sockets, looked at in one step at most.
@@ -41,7 +41,7 @@ pub struct Receiving {
     /// Closes a connection on which one record takes so long to come.
     pub record_max: Option<Duration>,
     /// Ends the source when so many connections have come and gone, over all shards. `None` never
-    /// does; [`Listener::stop`] ends it in any case.
+    /// does; [`Listener::stop`](crate::net::Listener::stop) ends it in any case.
     pub ends_after: Option<u64>,
     /// The best way to serve sockets that is tried.
     pub from: Rung,
@@ -73,7 +73,8 @@ impl Receiving {
     }
 }
 
-/// A source of what is sent by whoever connects to a [`Listener`].
+/// A source of what is sent by whoever connects to a [`Listener`](crate::net::Listener), or to a
+/// [`LocalListener`](crate::net::LocalListener).
 ///
 /// The records of one connection keep their order; those of several come as they come. A record's
 /// timestamp is when it was decoded: [`event_time`](crate::Stream::event_time) takes another. A
@@ -121,7 +122,7 @@ impl Receiving {
 /// ```
 pub struct TcpSource<F, C> {
     wire: Wire,
-    listener: Listener,
+    state: Arc<State>,
     framing: F,
     codec: C,
     limits: Receiving,
@@ -144,13 +145,13 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
     /// A limit that cannot be, or what the system said.
     pub fn new(
         p: Pipeline<'_>,
-        listener: &Listener,
+        listener: &impl Listens,
         framing: F,
         codec: C,
         limits: Receiving,
     ) -> Result<Self> {
         limits.check()?;
-        let failed = |cause| IoError::new("receive at", listener.address().to_string(), cause);
+        let failed = |cause| IoError::new("receive at", listener.place(), cause);
         let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
         let buffers = buffers.next_power_of_two();
         let mut wire = Wire::new(Shape { slots, buffers, buffer_bytes }, from).map_err(failed)?;
@@ -158,7 +159,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         p.reserve_bytes(usize::from(buffers) * buffer_bytes);
         Ok(Self {
             wire,
-            listener: listener.clone(),
+            state: listener.state().clone(),
             framing,
             codec,
             limits,
@@ -213,8 +214,8 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
     }
 
     fn on_accepted(&mut self, stream: TcpStream, now: Timestamp) {
-        let address = stream.peer_addr();
-        let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+        let address = Remote::of(&stream);
+        prepare(&stream);
         let (Ok(address), false) = (address, self.stopping) else { return };
         match self.wire.adopt(stream) {
             Ok(slot) => {
@@ -247,7 +248,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         self.wire.close(slot);
         self.open -= 1;
         self.counts.add(Count::Closed, 1);
-        self.listener.state.gone.fetch_add(1, Ordering::AcqRel);
+        self.state.gone.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Closes those on which nothing has come for too long.
@@ -273,7 +274,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
 
     /// Whether nothing more will come.
     fn is_over(&mut self) -> bool {
-        let state = &self.listener.state;
+        let state = &self.state;
         let enough =
             self.limits.ends_after.is_some_and(|most| state.gone.load(Ordering::Acquire) >= most);
         if !self.stopping && (enough || state.stopped.load(Ordering::Acquire)) {
@@ -294,19 +295,16 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         let Self { wire, framing, codec, peers, chunks, counts, on_problem, .. } = self;
         let (peer, mut left, mut rejected) = (&mut peers[slot], turn, 0);
         let address = peer.address;
-        let mut each = |decoded, offset| match decoded {
-            Ok(value) => emit(value),
-            Err(reason) => {
-                rejected += 1;
-                let count = Count::Malformed;
-                counts.add(count, 1);
-                if let Some(tell) = on_problem {
-                    tell(&Problem { peer: address, offset, count, reason });
-                }
+        let mut reject = |reason, offset| {
+            rejected += 1;
+            let count = Count::Malformed;
+            counts.add(count, 1);
+            if let Some(tell) = on_problem {
+                tell(&Problem { peer: address, offset, count, reason });
             }
         };
         let mut desk = Desk { wire, chunks, framing, codec };
-        match peer.decode(&mut desk, &mut left, &mut each) {
+        match peer.decode(&mut desk, &mut left, emit, &mut reject) {
             Decoded::Cut => self.queue(slot),
             Decoded::Lost(reason) => self.close(slot, Some(Count::Garbage), reason),
             Decoded::All => {
@@ -358,6 +356,7 @@ impl<F: Framing, C: Codec> Source for TcpSource<F, C> {
             let Some(event) = self.wire.next() else { break };
             self.on_event(event, now);
         }
+        self.counts.add(Count::Calls, self.wire.take_calls());
         self.look_for_silence(now);
         Ok(())
     }

@@ -4,9 +4,26 @@ use std::fmt;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::net::epoll::Epoll;
 use crate::net::ring::Ring;
 use crate::time::Timestamp;
+
+/// How long a peer may say nothing before the kernel asks whether he is there, how long it waits
+/// for an answer, in seconds, and how often it asks: after half a minute one who is gone is found.
+const KEEP_ALIVE: [u32; 3] = [15, 5, 3];
+
+/// Has the kernel find out when a peer is gone without a word, and send what is to be sent at once.
+/// A socket of another kind than TCP has none of that.
+pub fn prepare(stream: &TcpStream) {
+    let [idle, between, times] = KEEP_ALIVE;
+    let _ = stream.set_nodelay(true);
+    let _ = setsockopt(stream, sockopt::KeepAlive, &true);
+    let _ = setsockopt(stream, sockopt::TcpKeepIdle, &idle);
+    let _ = setsockopt(stream, sockopt::TcpKeepInterval, &between);
+    let _ = setsockopt(stream, sockopt::TcpKeepCount, &times);
+}
 
 /// A way to serve sockets, from the best down. Each works where the one before it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,10 +170,25 @@ impl Wire {
     /// Sends what there is room for. One send of a connection at a time.
     ///
     /// # Safety
-    /// The bytes must stay where they are until [`Event::Sent`] comes or the wire is dropped.
+    /// The bytes must stay where they are until [`sends`](Self::sends) says that no send is under
+    /// way, or the wire is dropped.
     pub unsafe fn send(&mut self, slot: usize, bytes: &[u8]) {
         // SAFETY: the caller's promise is passed on.
         either!(self, kind => unsafe { kind.send(slot, bytes) });
+    }
+
+    /// How many sends there are whose end has not been heard of, those of closed connections among
+    /// them: the bytes of each are still read.
+    pub fn sends(&self) -> usize {
+        match &self.kind {
+            Kind::Ring(ring) => ring.sends(),
+            Kind::Epoll(epoll) => epoll.sends(),
+        }
+    }
+
+    /// Calls to the system since this was last asked.
+    pub fn take_calls(&mut self) -> u64 {
+        either!(self, kind => kind.take_calls())
     }
 
     /// Asks for [`Event::Writable`].

@@ -50,6 +50,10 @@ const SCENARIOS: &[&str] = &[
     "tablejoin",
     "journal",
     "checkpoint",
+    #[cfg(feature = "net")]
+    "wire",
+    #[cfg(feature = "net")]
+    "ingest",
 ];
 
 #[test]

@@ -90,6 +90,52 @@ fn journal() {
     assert!(json["setup"].as_str().unwrap().contains("durable by"), "{json}");
 }
 
+/// One core is for the engine, one for who talks to it.
+#[cfg(feature = "net")]
+#[test]
+fn wire() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        let names = [
+            ("wire_calls_per_record", Some(("at_most", 0.05))),
+            ("wire_paced_p99_9_vs_echo", Some(("at_most", 1.5))),
+            ("wire_paced_p99_vs_echo", Some(("at_most", 1.5))),
+            ("wire_vs_echo", Some(("at_most", 1.3))),
+            ("wire_vs_echo_on_one", None),
+        ];
+        let json = on_sockets("wire", &names);
+        assert!(json["latency_ns"]["samples"].as_u64().unwrap() > 0, "{json}");
+    }
+}
+
+#[cfg(feature = "net")]
+#[test]
+fn ingest() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        let names = [
+            ("ingest_calls_per_record", Some(("at_most", 0.05))),
+            ("ingest_vs_bare_ring", Some(("at_least", 0.6))),
+        ];
+        on_sockets("ingest", &names);
+    }
+}
+
+#[cfg(feature = "net")]
+fn on_sockets(scenario: &str, names: &[(&str, Option<(&str, f64)>)]) -> Value {
+    let words = format!("bench {scenario} --seconds 1.5 --shards 2 --json --quiet");
+    let json = run(&folder(scenario), &words).json();
+    let ratios = json["ratios"].as_object().unwrap();
+    assert!(ratios.keys().eq(names.iter().map(|(name, _)| name)), "{ratios:?}");
+    assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");
+    for (name, goal) in names {
+        match goal {
+            Some((way, value)) => assert_eq!(json["goals"][name][way], *value, "{json}"),
+            None => assert!(json["goals"][name].is_null(), "{json}"),
+        }
+    }
+    assert!(json["records_per_s"].as_f64().unwrap() > 0.0, "{json}");
+    json
+}
+
 /// With one core there is nothing to split.
 #[test]
 fn hotkey() {

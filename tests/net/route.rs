@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use millstream::aggregates::count;
 use millstream::io::LengthPrefixed;
-use millstream::net::{Count, Counts, Receiving, Sending, Slow, TcpSink, TcpSource};
+use millstream::net::{Count, Counts, Listener, Receiving, Sending, Slow, TcpSink, TcpSource};
 use millstream::{Config, Engine, Shard, Shards, Timestamp, Tumbling, Watermarks, ns};
 
 use super::world::{
@@ -101,32 +101,32 @@ fn many_connections_keep_their_order_and_lose_nothing() {
 
 #[test]
 fn connections_are_spread_over_the_shards_of_an_engine() {
-    const PEERS: u32 = 40;
+    // So many that each shard gets some: the chance of none is one in eight million.
+    const PEERS: u32 = 24;
     let address = "127.0.0.1:0".parse().unwrap();
-    let inlet = millstream::net::Listener::on(address, 2).unwrap();
-    let outlet = millstream::net::Listener::on(address, 2).unwrap();
-    let counts = Counts::default();
+    let (inlet, outlet) = (Listener::on(address, 2).unwrap(), Listener::on(address, 2).unwrap());
+    let (came, subscribed): ([Counts; 2], [Counts; 2]) = Default::default();
     let config = Config { shards: Shards::Count(2), oversubscribe: true, ..Config::default() };
-    let (to, from, its) = (inlet.address(), outlet.address(), counts.clone());
+    let (to, from) = (inlet.address(), outlet.address());
+    let accepted = |counts: &[Counts; 2]| counts.clone().map(|its| its.get(Count::Accepted));
+    let its = subscribed.clone();
     let world = thread::spawn(move || {
-        let readers: Vec<_> = (0..8)
-            .map(|_| connected(from))
-            .map(|stream| thread::spawn(|| all_pairs(stream)))
-            .collect();
-        while its.get(Count::Accepted) < 8 {
+        let readers: Vec<_> = (0..PEERS).map(|_| connected(from)).collect();
+        while accepted(&its).iter().sum::<u64>() < u64::from(PEERS) {
             thread::yield_now();
         }
         for who in 0..PEERS {
             connected(to).write_all(&framed((0..100).map(|n| (who, n)))).unwrap();
         }
-        readers.into_iter().map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
+        readers.into_iter().map(all_pairs).collect::<Vec<_>>()
     });
+    let (into, out) = (came.clone(), subscribed.clone());
     let build = move |p: millstream::Pipeline<'_>| {
         let receiving = Receiving { ends_after: Some(PEERS.into()), ..Receiving::default() };
         let sending = Sending { slow: Slow::Block, ..Sending::default() };
         let source = TcpSource::new(p, &inlet, LengthPrefixed::new(8), pairs(), receiving)?;
         let sink = TcpSink::serve(p, &outlet, LengthPrefixed::new(8), pairs(), sending)?;
-        p.source(source)
+        p.source(source.counting_into(&into[p.shard()]))
             .event_time(
                 |pair: &Pair| Timestamp(pair.1.into()),
                 Watermarks::bounded_disorder(ns(100)),
@@ -135,22 +135,24 @@ fn connections_are_spread_over_the_shards_of_an_engine() {
             .window(Tumbling::of(ns(1000)))
             .aggregate(count())
             .map(|window| (window.key, window.value as u32))
-            .sink(sink.counting_into(&counts));
+            .sink(sink.counting_into(&out[p.shard()]));
         Ok(())
     };
     Engine::new(config).unwrap().run(build).unwrap();
-    // A subscriber gets what the shard has that it is connected to.
-    let got = world.join().unwrap();
-    let mut kinds: Vec<Vec<Pair>> = got
-        .into_iter()
-        .map(|mut pairs| {
-            pairs.sort_unstable();
-            pairs
-        })
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    let mut all: Vec<Pair> = kinds.concat();
+    let mut got = world.join().unwrap();
+    got.iter_mut().for_each(|pairs| pairs.sort_unstable());
+    got.sort();
+    // A subscriber gets what the shard has that it is connected to, so there are two kinds.
+    let shares: Vec<_> = got.chunk_by(|one, other| one == other).collect();
+    assert_eq!(shares.len(), 2, "{shares:?}");
+    let mut readers = [shares[0].len() as u64, shares[1].len() as u64];
+    let mut all = [&shares[0][0][..], &shares[1][0]].concat();
     all.sort_unstable();
-    assert!(kinds.len() == 1 || all == (0..PEERS).map(|who| (who, 100)).collect::<Vec<_>>());
+    assert_eq!(all, (0..PEERS).map(|who| (who, 100)).collect::<Vec<_>>());
+    let (came, mut subscribed) = (accepted(&came), accepted(&subscribed));
+    readers.sort_unstable();
+    subscribed.sort_unstable();
+    assert_eq!(subscribed, readers, "each was accepted where its records came from");
+    assert_eq!(came.iter().sum::<u64>(), u64::from(PEERS));
+    assert!(came.iter().all(|some| *some > 0), "{came:?}");
 }

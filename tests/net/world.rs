@@ -6,9 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use millstream::io::{Codec, Framing, LengthPrefixed, codec};
-use millstream::net::{Counts, Listener, Problem, Receiving, Rung, TcpSource};
-use millstream::{Config, Shard, Timestamp};
+use millstream::io::{Codec, Fixed, Framing, LengthPrefixed, codec};
+use millstream::net::{Counts, Listener, Problem, Receiving, Rung, Sending, TcpSink, TcpSource};
+use millstream::{Config, Input, Shard, Timestamp};
 
 pub const RUNGS: [Rung; 2] = [Rung::Ring, Rung::Epoll];
 
@@ -97,6 +97,77 @@ impl Heard {
     pub fn step(&mut self) {
         step(&mut self.shard, self.since);
     }
+}
+
+/// A shard that sends what is pushed into it to everybody who connects, each pair in a frame of so
+/// many bytes.
+#[allow(dead_code)]
+pub struct Sends {
+    pub shard: Shard,
+    pub input: Option<Input<Pair>>,
+    pub counts: Counts,
+    pub address: SocketAddr,
+    since: Instant,
+}
+
+pub fn send(frame: usize, sending: Sending) -> Sends {
+    let (listener, counts) = (here(), Counts::default());
+    let (shard, input) = Shard::embed(Config::embedded(), |p| {
+        let sink = TcpSink::serve(p, &listener, Fixed::new(frame), pairs(), sending)?;
+        assert_eq!(sink.rung(), sending.from);
+        let (input, stream) = p.input();
+        stream.sink(sink.counting_into(&counts));
+        Ok(input)
+    })
+    .unwrap();
+    let address = listener.address();
+    Sends { shard, input: Some(input), counts, address, since: Instant::now() }
+}
+
+impl Sends {
+    /// Takes a pair in, if there is room.
+    pub fn push(&mut self, pair: Pair) -> bool {
+        self.input.as_mut().is_some_and(|input| input.push(Timestamp(0), pair).is_ok())
+    }
+
+    /// Pushes these pairs, stepping where there is no room.
+    pub fn push_all(&mut self, pairs: impl IntoIterator<Item = Pair>) {
+        for pair in pairs {
+            while !self.push(pair) {
+                self.step();
+            }
+        }
+    }
+
+    /// Steps until something is so.
+    pub fn until(&mut self, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
+            self.step();
+        }
+    }
+
+    /// Ends the stream, steps until it is over, and closes every connection.
+    pub fn end(mut self) -> Counts {
+        self.input = None;
+        self.until(|it| it.shard.is_done());
+        self.counts
+    }
+
+    pub fn step(&mut self) {
+        step(&mut self.shard, self.since);
+    }
+}
+
+/// Pairs in frames of so many bytes, filled up with zeros; the last frame may be cut.
+pub fn unfilled(bytes: &[u8], frame: usize) -> Vec<Pair> {
+    let mut codec = pairs();
+    let frames = bytes.chunks_exact(frame);
+    frames
+        .map(|frame| {
+            assert!(frame[8..].iter().all(|byte| *byte == 0), "a frame that is not whole");
+            codec.decode(&frame[..8]).unwrap()
+        })
+        .collect()
 }
 
 /// One step; the test fails where it takes too long, or on an error.

@@ -10,6 +10,8 @@ pub mod ping_pong;
 pub mod process;
 pub mod sessions;
 pub mod sliding;
+#[cfg(feature = "net")]
+pub mod sockets;
 pub mod tables;
 pub mod window;
 

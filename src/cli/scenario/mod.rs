@@ -33,12 +33,16 @@
 mod asof;
 pub(super) mod bars;
 mod checkpoint;
+#[cfg(feature = "net")]
+mod client;
 mod closing;
 mod fifo;
 mod gate;
 mod growth;
 mod hop;
 mod hotkey;
+#[cfg(feature = "net")]
+mod ingest;
 mod join;
 mod journal;
 mod measured;
@@ -50,6 +54,8 @@ mod timers;
 mod trial;
 mod ttl;
 mod window;
+#[cfg(feature = "net")]
+mod wire;
 
 use super::args::BenchArgs;
 use super::failure::Result;
@@ -78,6 +84,10 @@ pub const ALL: &[Scenario] = &[
     hotkey::SCENARIO,
     journal::SCENARIO,
     checkpoint::SCENARIO,
+    #[cfg(feature = "net")]
+    wire::SCENARIO,
+    #[cfg(feature = "net")]
+    ingest::SCENARIO,
 ];
 
 /// Something that can be measured.

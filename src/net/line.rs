@@ -1,0 +1,131 @@
+//! Who a sink sends to, and the way to one who is connected to.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, socket,
+};
+
+use crate::net::log::Cursor;
+use crate::net::sink::Sending;
+use crate::net::wire::prepare;
+use crate::time::Timestamp;
+
+/// Who is sent to.
+pub enum Target {
+    /// Everybody who connects.
+    Subscribers,
+    /// Who listens there.
+    Address(Line),
+}
+
+impl Target {
+    /// Where one who is away goes on when he is back.
+    pub fn resume(&mut self) -> Option<&mut Cursor> {
+        match self {
+            Self::Address(Line { slot: None, resume, .. }) => Some(resume),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody is away who has not been sent everything before `end`.
+    pub fn is_at(&self, end: Cursor) -> bool {
+        match self {
+            Self::Address(Line { slot: None, resume, .. }) => *resume == end,
+            _ => true,
+        }
+    }
+}
+
+/// Where he listens.
+enum Address {
+    Net(AddressFamily, SockaddrStorage),
+    Path(UnixAddr),
+}
+
+/// The way to the one who is connected to.
+pub struct Line {
+    address: Address,
+    /// The connection, made or in the making.
+    slot: Option<usize>,
+    /// Where the next one begins.
+    resume: Cursor,
+    retry_at: Timestamp,
+    pause: Duration,
+}
+
+impl Line {
+    /// To an address.
+    pub fn to(address: SocketAddr) -> Self {
+        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        Self::new(Address::Net(family, address.into()))
+    }
+
+    /// To a Unix socket.
+    ///
+    /// # Errors
+    /// A path that is too long.
+    pub fn to_path(path: &Path) -> std::io::Result<Self> {
+        Ok(Self::new(Address::Path(UnixAddr::new(path)?)))
+    }
+
+    /// Nobody has been connected to yet.
+    fn new(address: Address) -> Self {
+        let (retry_at, pause) = (Timestamp::MIN, Duration::ZERO);
+        Self { address, slot: None, resume: Cursor::default(), retry_at, pause }
+    }
+
+    /// Whether it is time to connect.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.slot.is_none() && now >= self.retry_at
+    }
+
+    /// A socket that connects, or has.
+    pub fn begin(&self) -> std::io::Result<TcpStream> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let family = match &self.address {
+            Address::Net(family, _) => *family,
+            Address::Path(_) => AddressFamily::Unix,
+        };
+        let socket = socket(family, SockType::Stream, flags, None)?;
+        let begun = match &self.address {
+            Address::Net(_, address) => connect(socket.as_raw_fd(), address),
+            Address::Path(path) => connect(socket.as_raw_fd(), path),
+        };
+        match begun {
+            Ok(()) | Err(Errno::EINPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let stream = TcpStream::from(socket);
+        prepare(&stream);
+        Ok(stream)
+    }
+
+    /// It is being connected to; returns where sending goes on.
+    pub fn on_begun(&mut self, slot: usize) -> Cursor {
+        self.slot = Some(slot);
+        self.resume
+    }
+
+    /// It is there.
+    pub fn on_connected(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    /// It is not there any more, or was not to be had.
+    pub fn on_lost(&mut self, resume: Cursor, now: Timestamp, settings: &Sending) {
+        (self.slot, self.resume) = (None, resume);
+        self.pause(now, settings);
+    }
+
+    /// Waits before the next attempt, longer each time.
+    pub fn pause(&mut self, now: Timestamp, settings: &Sending) {
+        let Sending { pause_min, pause_max, .. } = *settings;
+        self.pause = (self.pause * 2).clamp(pause_min, pause_max.max(pause_min));
+        self.retry_at = now.offset(self.pause.as_nanos() as i64);
+    }
+}

@@ -1,0 +1,130 @@
+//! Records by TCP, in and out, whole and in pieces, by every way to serve sockets.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::rc::Rc;
+
+use millstream::io::{Codec, LengthPrefixed, codec};
+use millstream::net::{
+    Count, Counts, Datagram, Datagrams, Listener, Receiving, Rung, Sending, TcpSink, TcpSource,
+    UdpSource,
+};
+use millstream::{Config, Shard, Timestamp};
+
+use super::calls;
+
+/// A record and its length.
+const FRAME: usize = 12;
+
+/// Records of a round; they do not fit into one buffer.
+const ROUND: usize = 1_000;
+
+fn numbers() -> impl Codec<Value = u64> {
+    codec(
+        8,
+        |number: &u64, into: &mut Vec<u8>| into.extend(number.to_le_bytes()),
+        |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).map_err(|_| String::new()),
+    )
+}
+
+/// Sends a round in pieces that cut records, and steps until it has come back.
+fn play(
+    shard: &mut Shard,
+    now: &mut i64,
+    [mut to, mut from]: [&TcpStream; 2],
+    round: &[u8],
+    back: &mut [u8],
+) {
+    let (mut sent, mut read) = (0, 0);
+    while read < round.len() {
+        if sent < round.len() {
+            let piece = &round[sent..round.len().min(sent + 4_999)];
+            sent += to.write(piece).unwrap_or(0);
+        }
+        *now += 1_000;
+        shard.step(Timestamp(*now));
+        assert!(shard.failure().is_none());
+        read += from.read(&mut back[read..]).unwrap_or(0);
+    }
+}
+
+#[test]
+fn records_by_tcp_do_not_allocate_after_warm_up() {
+    for rung in [Rung::Ring, Rung::Epoll] {
+        let here = || Listener::on("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let (inlet, outlet, counts) = (here(), here(), Counts::default());
+        let (mut shard, rungs) = Shard::embed(Config::embedded(), |p| {
+            let receiving = Receiving { from: rung, buffer_bytes: 1 << 10, ..Receiving::default() };
+            let sending = Sending { from: rung, buffer_bytes: 256 << 10, ..Sending::default() };
+            let framing = LengthPrefixed::new(8);
+            let source = TcpSource::new(p, &inlet, framing, numbers(), receiving)?;
+            let sink = TcpSink::serve(p, &outlet, framing, numbers(), sending)?;
+            let rungs = [source.rung(), sink.rung()];
+            p.source(source.counting_into(&counts))
+                .key_by(|n: &u64| n % 10)
+                .reduce(|last, n| *last = n)
+                .map(|(_, last)| last)
+                .sink(sink.counting_into(&counts));
+            Ok(rungs)
+        })
+        .unwrap();
+        assert_eq!(rungs, [rung; 2]);
+        let [to, from] = [&inlet, &outlet].map(|it| TcpStream::connect(it.address()).unwrap());
+        let mut now = 0;
+        while counts.get(Count::Accepted) < 2 {
+            now += 1_000;
+            shard.step(Timestamp(now));
+        }
+        to.set_nonblocking(true).unwrap();
+        from.set_nonblocking(true).unwrap();
+        let numbers = (0..ROUND as u64).map(u64::to_le_bytes);
+        let round: Vec<u8> = numbers.flat_map(|n| [&[8, 0, 0, 0], &n[..]].concat()).collect();
+        assert_eq!(round.len(), ROUND * FRAME);
+        let mut back = vec![0; round.len()];
+        let mut rounds = |count| {
+            for _ in 0..count {
+                play(&mut shard, &mut now, [&to, &from], &round, &mut back);
+                assert_eq!(back, round, "{rung}");
+            }
+        };
+        rounds(100);
+        assert_eq!(calls(|| rounds(100)), 0, "{rung}");
+        assert_eq!(counts.get(Count::BytesOut), (200 * ROUND * FRAME) as u64);
+    }
+}
+
+#[test]
+fn records_by_udp_do_not_allocate_after_warm_up() {
+    for from in [Rung::Ring, Rung::Epoll] {
+        let datagrams = Datagrams::at("127.0.0.1:0".parse().unwrap()).unwrap();
+        let seen = Rc::new(Cell::new(0u64));
+        let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let (limits, framing) =
+                (Datagram { from, ..Datagram::default() }, LengthPrefixed::new(8));
+            let source = UdpSource::new(p, &datagrams, framing, numbers(), limits)?;
+            assert_eq!(source.rung(), from);
+            let seen = seen.clone();
+            p.source(source).for_each(move |_| seen.set(seen.get() + 1));
+            Ok(())
+        })
+        .unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let datagram = [8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(100);
+        let mut now = 0;
+        let mut rounds = |count: u64| {
+            for _ in 0..count {
+                let awaited = seen.get() + 100;
+                peer.send_to(&datagram, datagrams.address()).unwrap();
+                while seen.get() < awaited {
+                    now += 1_000;
+                    shard.step(Timestamp(now));
+                }
+            }
+        };
+        // More than there are buffers.
+        rounds(2_000);
+        assert_eq!(calls(|| rounds(2_000)), 0, "{from}");
+        assert!(shard.failure().is_none());
+    }
+}
