@@ -145,6 +145,26 @@ impl Crashing for Pairs {
     }
 }
 
+/// Records that meet others in windows, of which each has more than a small step can do, and as of
+/// their times. What comes of neither depends on which of two shards was first.
+struct Meetings;
+
+impl Crashing for Meetings {
+    type Out = (bool, i64, i64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        let (some, others) = rows.split(|row| row.key % 2 == 0);
+        let (ups, downs) = some.split(|row| row.value >= 0);
+        let join = ups.key_by(|row| row.key).window_join(downs.key_by(|row| row.key));
+        let met = join.window(Sliding::of(ns(60)).every(ns(6))).semi();
+        let (ups, downs) = others.split(|row| row.value >= 0);
+        let join = ups.key_by(|row| row.key).asof_join(downs.key_by(|row| row.key));
+        let join = join.nearest().tolerance(ns(9));
+        let seen = join.select_left(|up, down| (false, up.value, down.map_or(-1, |down| down.at)));
+        met.map(|up| (true, up.value, 0)).union(seen)
+    }
+}
+
 /// Sums up by key, and tells of keys that fall silent.
 struct Silences;
 
@@ -214,6 +234,11 @@ fn sessions() {
 #[test]
 fn joins() {
     crashes::<Pairs>(60);
+}
+
+#[test]
+fn joins_in_windows_and_as_of_times() {
+    crashes::<Meetings>(60);
 }
 
 #[test]

@@ -4,18 +4,22 @@
 
 use std::fmt::Debug;
 
+use millstream::join::{after, before};
 use millstream::testing::{Case, TestDriver};
 use millstream::window::triggers::{any as either, continuous, count, purging};
 use millstream::{
-    Config, KeyContext, Process, Session, Snapshot, Stage, Stream, Timer, Timestamp, Ttl, ns,
+    Config, KeyContext, Process, Session, Sliding, Snapshot, Stage, Stream, Timer, Timestamp, Ttl,
+    ns,
 };
 use proptest::prelude::*;
 
 use super::process::{life, marked_rows, ttl};
 use super::sliding::back;
+use super::support::joins::is_left;
 use super::support::machine::{Life, Machine, by_marks, is_record};
 use super::support::sessions::Gap;
 use super::support::sliding::Back;
+use super::support::tables::{names, upsert};
 use super::support::world::{all, at, disordered, invertible, window_of};
 use super::support::{Cut, Row};
 use super::{cases, cut, rows};
@@ -247,6 +251,46 @@ impl Case for Others {
     }
 }
 
+/// Joins of all kinds that keep something, all in one order.
+struct Joins {
+    disorder: i64,
+    lateness: i64,
+}
+
+impl Case for Joins {
+    type In = Row;
+    type Out = String;
+
+    fn build<'p, S: Stage<Out = Row>>(
+        &self,
+        stream: Stream<'p, S>,
+    ) -> Stream<'p, impl Stage<Out = String>> {
+        let (near, rest) =
+            stream.event_time(at, disordered(self.disorder)).split(|row| row.key % 4 == 0);
+        let (windows, rest) = rest.split(|row| row.key % 4 == 1);
+        let (asof, tables) = rest.split(|row| row.key % 4 == 2);
+        let lateness = ns(self.lateness as u64);
+        let key = |row: &Row| row.key;
+        let (left, right) = near.split(is_left);
+        let join = left.key_by(key).interval_join(right.key_by(key));
+        let join = join.between(before(ns(30)), after(ns(20))).allowed_lateness(lateness);
+        let near = join.select_full(|l, r| told(&(l, r)));
+        let (left, right) = windows.split(is_left);
+        let join = left.key_by(key).window_join(right.key_by(key));
+        let join = join.window(Sliding::of(ns(40)).every(ns(2))).allowed_lateness(lateness);
+        let windows = join.select_full(|l, r| told(&(l, r)));
+        let (left, right) = asof.split(is_left);
+        let join = left.key_by(key).asof_join(right.key_by(key)).nearest().tolerance(ns(50));
+        let asof = join.allowed_lateness(lateness).select_left(|l, r| told(&(l, r)));
+        let (left, right) = tables.split(is_left);
+        let left = left.key_by(key).table(upsert);
+        let join = left.join_foreign(right.key_by(key).table(upsert), |_, row| names(row));
+        let tables = join.select_left(|l, r| (*l, r.copied())).to_changes();
+        let results = near.union(windows).union(asof).union(tables.map(|change| told(&change)));
+        results.ordered(|told| std::cmp::Reverse(told.clone()))
+    }
+}
+
 proptest! {
     #![proptest_config(cases(150))]
 
@@ -299,5 +343,15 @@ proptest! {
         disorder in 0..60i64,
     ) {
         check(&Others { life, disorder }, &course, &rows)?;
+    }
+
+    #[test]
+    fn joins_go_on_as_if_nothing_had_been(
+        course in course(),
+        rows in rows(100),
+        disorder in 0..60i64,
+        lateness in prop_oneof![Just(0i64), 1..60i64],
+    ) {
+        check(&Joins { disorder, lateness }, &course, &rows)?;
     }
 }
