@@ -105,7 +105,7 @@ fn inputs(rng: &mut Rng, shards: usize) -> Vec<Vec<u64>> {
 #[test]
 fn what_is_shown_at_once_has_the_same_token_again() {
     let again = RefCell::new(0);
-    each_seed(100, |seed| {
+    each_seed(60, |seed| {
         let (world, mut rng) = (World::random(seed), Rng::with_seed(seed));
         let (inputs, receiver) = (inputs(&mut rng, world.shards), Receiver::default());
         let run = world.simulation().crashing(rng.u32(1..6)).run(|p| {
@@ -214,7 +214,7 @@ fn on_hosts(world: &World, rng: &mut Rng, receiver: &Receiver) -> Vec<Vec<u64>> 
 #[test]
 fn nothing_is_shown_of_a_record_that_is_not_durable() {
     let (lost, again) = (RefCell::new(0), RefCell::new(0));
-    each_seed(60, |seed| {
+    each_seed(25, |seed| {
         let (world, mut rng) = (World::random(seed), Rng::with_seed(seed));
         let (said, receiver) = (inputs(&mut rng.clone(), world.shards), Receiver::default());
         let journalled = on_hosts(&world, &mut rng, &receiver);

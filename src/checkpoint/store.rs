@@ -251,9 +251,12 @@ impl<F: Files> Store<F> {
         Err(CheckpointError::Refused { reason: Box::new(reason), would_do })
     }
 
-    /// All that are there, the oldest first. One that cannot be read is as new as the names of its
-    /// files say.
-    fn by_age(
+    /// What [`list`](Self::list) has, the oldest first. One that cannot be read is as new as the
+    /// names of its files say; where nothing says it, it comes first, and there is a notice.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn by_age(
         &mut self,
     ) -> Result<Vec<(String, Result<Manifest, CheckpointError>)>, CheckpointError> {
         let (names, all) = (self.names()?, self.list()?);

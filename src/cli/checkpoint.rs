@@ -70,13 +70,11 @@ fn open(directory: &Path) -> Result<(Store<Directory>, Listed)> {
     let place = directory.display().to_string();
     let failed = |cause| Failure::refused(IoError::new("open", place.as_str(), cause));
     let mut store = Store::new(Directory::open(directory).map_err(failed)?, 1);
-    let mut all = store.list().map_err(Error::from)?;
+    let all = store.by_age().map_err(Error::from)?;
     if all.is_empty() {
         let message = format!("{place}: no checkpoint");
         return Err(Failure { message, code: Failure::REFUSED });
     }
-    // Those that cannot be read come first, so that the last is the newest.
-    all.sort_by_key(|(_, manifest)| manifest.as_ref().map_or(0, |manifest| manifest.epoch.0));
     Ok((store, all))
 }
 

@@ -60,7 +60,8 @@ pub struct AtOnce<K, F> {
     origin: F,
     /// The last record of each source and partition that there were results of, and how many.
     ///
-    /// In no snapshot: a barrier is between two records, so whatever comes behind it is of others.
+    /// In the snapshot, though a barrier is between two records: a gate in front of this one may
+    /// hold some results of the last record back, and bring them behind the barrier.
     last: BTreeMap<(u32, u32), (u64, u32)>,
 }
 
@@ -134,10 +135,12 @@ where
     }
 
     fn save(&self, out: &mut Saved) {
+        out.put("at once", &self.last);
         self.sink.save(out);
     }
 
     fn load(&mut self, from: &mut Saved) {
+        from.take("at once", &mut self.last);
         self.sink.load(from);
     }
 }
@@ -186,6 +189,21 @@ mod tests {
         assert_eq!(indices.collect::<Vec<_>>(), [0, 0, 1, 1, 0, 2]);
         let back = gate.accept(Record::new(Timestamp(0), origin(0, 5))).unwrap_err();
         assert!(back.to_string().contains("record 5 of source 0 comes after one of 6"), "{back}");
+    }
+
+    #[test]
+    fn results_of_one_record_on_both_sides_of_a_snapshot_are_counted_on() {
+        let gate =
+            |shown: &MemorySink<(Token, Origin)>| AtOnce::new(shown.clone(), 1, |it: &Origin| *it);
+        let (shown, mut saved) = (MemorySink::new(), Saved::new());
+        let mut before = gate(&shown);
+        before.accept(Record::new(Timestamp(0), origin(0, 5))).unwrap();
+        before.save(&mut saved);
+        let mut after = gate(&shown);
+        after.load(&mut saved);
+        after.accept(Record::new(Timestamp(0), origin(0, 5))).unwrap();
+        after.end_of_batch().unwrap();
+        assert_eq!(shown.take()[0].value.0.index, 1);
     }
 
     #[test]

@@ -29,7 +29,8 @@ const SHOWN_MAX: usize = 1_024;
 /// let sink = shown.clone();
 /// Simulation::new(1, 7).run(move |p| {
 ///     let (mut disk, now) = (SimDisk::new(7), Timestamp(0));
-///     let (journal, _) = Journal::open(&mut disk, disk.storage(&settings), settings, 1, now)?;
+///     let storage = disk.storage(&settings);
+///     let (journal, _) = Journal::open(&mut disk, storage, settings, 1, now)?;
 ///     let digits = codec(
 ///         1,
 ///         |digit: &u8, into: &mut Vec<u8>| into.push(*digit),
