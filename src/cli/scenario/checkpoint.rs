@@ -114,7 +114,8 @@ fn report_pauses(measured: &mut Measured, small: &Pauses, large: &Pauses) {
         )
     };
     measured.note(format!(
-        "Steps that take in {} records of accounts at random, during checkpoints. Large: {}. \
+        "Steps that take in {} records of accounts at random, during checkpoints behind the \
+         first, whose memory they use again. Large: {}. \
          Small: {}.",
         pause::BATCH,
         line(large),
