@@ -29,7 +29,7 @@ pub struct Answer<K, R> {
 }
 
 /// Keeps each right row beside those who ask for it.
-pub struct Answering<F, K, R> {
+pub(super) struct Answering<F, K, R> {
     /// The numbers of questions, by who asks.
     askers: Sorted<K, u64>,
     askers_max: usize,

@@ -37,7 +37,7 @@ pub enum Names {
 }
 
 /// Numbers the questions of all left rows of a shard.
-pub struct Asking<K, L, F, N> {
+pub(super) struct Asking<K, L, F, N> {
     pub names: N,
     /// How many questions were asked so far: the number of the last.
     pub asked: u64,

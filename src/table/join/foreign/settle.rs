@@ -11,7 +11,7 @@ use crate::table::join::foreign::answer::Answer;
 use crate::table::join::foreign::ask::{Names, Told};
 
 /// Keeps the joined row of each key, and the two that it is to be made of.
-pub struct Settling<K, L, R, V, J> {
+pub(super) struct Settling<K, L, R, V, J> {
     pub select: J,
     /// The number of the last question of this shard that there was news of. An answer to a later
     /// one has overtaken that news.
