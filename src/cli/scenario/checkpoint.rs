@@ -1,5 +1,5 @@
-//! `checkpoint`: what checkpoints of a gigabyte of state cost those who go on meanwhile, and how
-//! long it takes to go on from one.
+//! `checkpoint`: what checkpoints of over a gigabyte of state cost those who go on meanwhile, and
+//! how long it takes to go on from one.
 //!
 //! `checkpoint/pause.rs` looks at the steps of one shard, `checkpoint/restore.rs` at reading back
 //! what it has brought, `checkpoint/live.rs` at an engine that takes a checkpoint every second.
@@ -25,15 +25,15 @@ use pause::Pauses;
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
     name: "checkpoint",
-    about: "checkpoints of 1 GB of state: pause, throughput, p99.9, and the restore",
+    about: "checkpoints of 26 000 000 keys: pause, throughput, p99.9, and the restore",
     takes_trades: false,
     plan,
     run,
 };
 
-/// Accounts whose sums take a gigabyte.
+/// Accounts whose sums take over a gigabyte of memory, and half of one as they are written.
 const KEYS: u32 = 26_000_000;
-/// How many times fewer take 10 MB.
+/// How many times fewer the small state has.
 const FEWER: u32 = 100;
 
 fn plan(args: &BenchArgs) -> Result<Plan> {

@@ -1,4 +1,4 @@
-//! An engine with a gigabyte of state, with a checkpoint every second and without.
+//! An engine with over a gigabyte of state, with a checkpoint every second and without.
 
 use std::time::Duration;
 
