@@ -260,6 +260,14 @@ pub enum SnapshotError {
         /// What is wrong with them.
         reason: String,
     },
+    /// It is of another number of shards, and an operator cannot go on from that.
+    #[error("`{operator}` cannot be restored onto another number of shards: {reason}")]
+    NotRescaled {
+        /// The operator that is to be restored.
+        operator: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// It was taken of another pipeline.
     #[error("a snapshot of another pipeline: {0}")]
     OtherPipeline(String),

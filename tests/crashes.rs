@@ -7,6 +7,8 @@
 
 #[path = "crashes/late.rs"]
 mod late;
+#[path = "crashes/rescaled.rs"]
+mod rescaled;
 mod support;
 
 use std::cell::Cell;

@@ -28,11 +28,14 @@ use crate::io::Commit;
 /// ```
 pub struct Elsewhere<T> {
     /// `None` once the thread has been told to end.
-    epochs: Option<Sender<(Epoch, Vec<Record<T>>)>>,
+    epochs: Option<Sender<Given<T>>>,
     results: Receiver<Result<(), IoError>>,
     under_way: usize,
     thread: Option<JoinHandle<()>>,
 }
+
+/// The records of an epoch, and the shard that there was and whose they are, if it is another.
+type Given<T> = (Option<usize>, Epoch, Vec<Record<T>>);
 
 impl<T: Send + 'static> Elsewhere<T> {
     /// Starts the thread, which makes the committer there. What goes wrong with that is the result
@@ -49,7 +52,7 @@ impl<T: Send + 'static> Elsewhere<T> {
 
 fn commit_all<T, C: Commit<T>>(
     make: impl FnOnce() -> Result<C, IoError>,
-    epochs: &Receiver<(Epoch, Vec<Record<T>>)>,
+    epochs: &Receiver<Given<T>>,
     answers: &Sender<Result<(), IoError>>,
 ) {
     let mut committer = match make() {
@@ -60,8 +63,11 @@ fn commit_all<T, C: Commit<T>>(
             return;
         }
     };
-    while let Ok((epoch, records)) = epochs.recv() {
-        let result = committer.commit(epoch, records);
+    while let Ok((other, epoch, records)) = epochs.recv() {
+        let result = match other {
+            Some(shard) => committer.commit_of(shard, epoch, records),
+            None => committer.commit(epoch, records),
+        };
         let failed = result.is_err();
         if answers.send(result).is_err() || failed {
             break;
@@ -74,9 +80,9 @@ fn gone() -> IoError {
     IoError::new("commit", "an epoch", reason)
 }
 
-impl<T: Send + 'static> Commit<T> for Elsewhere<T> {
-    fn commit(&mut self, epoch: Epoch, records: Vec<Record<T>>) -> Result<(), IoError> {
-        let sent = self.epochs.as_ref().is_some_and(|epochs| epochs.send((epoch, records)).is_ok());
+impl<T: Send + 'static> Elsewhere<T> {
+    fn give(&mut self, given: Given<T>) -> Result<(), IoError> {
+        let sent = self.epochs.as_ref().is_some_and(|epochs| epochs.send(given).is_ok());
         if sent {
             self.under_way += 1;
             return Ok(());
@@ -84,6 +90,21 @@ impl<T: Send + 'static> Commit<T> for Elsewhere<T> {
         // It may have said why.
         self.poll()?;
         Err(gone())
+    }
+}
+
+impl<T: Send + 'static> Commit<T> for Elsewhere<T> {
+    fn commit(&mut self, epoch: Epoch, records: Vec<Record<T>>) -> Result<(), IoError> {
+        self.give((None, epoch, records))
+    }
+
+    fn commit_of(
+        &mut self,
+        shard: usize,
+        epoch: Epoch,
+        records: Vec<Record<T>>,
+    ) -> Result<(), IoError> {
+        self.give((Some(shard), epoch, records))
     }
 
     fn poll(&mut self) -> Result<bool, IoError> {

@@ -124,10 +124,19 @@ struct PartsOf<F> {
 
 impl<T, F: FnMut(&Record<T>, &mut Vec<u8>) + 'static> Commit<T> for PartsOf<F> {
     fn commit(&mut self, epoch: Epoch, records: Vec<Record<T>>) -> Result<(), IoError> {
+        self.commit_of(self.shard, epoch, records)
+    }
+
+    fn commit_of(
+        &mut self,
+        shard: usize,
+        epoch: Epoch,
+        records: Vec<Record<T>>,
+    ) -> Result<(), IoError> {
         if records.is_empty() {
             return Ok(());
         }
-        let (path, mut bytes) = (self.parts.path(epoch, self.shard), Vec::new());
+        let (path, mut bytes) = (self.parts.path(epoch, shard), Vec::new());
         records.iter().for_each(|record| (self.encode)(record, &mut bytes));
         let written = self.parts.write(&path, &bytes);
         written.map_err(|error| IoError::new("write", path.display().to_string(), error))

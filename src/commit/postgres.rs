@@ -166,12 +166,22 @@ const REMEMBER: &str = "INSERT INTO millstream_epochs VALUES ($1, $2, $3) \
                         ON CONFLICT (sink, shard) DO UPDATE SET epoch = EXCLUDED.epoch";
 
 impl<T: 'static, F: Fn(&Record<T>) -> Vec<PostgresValue> + 'static> Commit<T> for RowsOf<F> {
-    fn commit(&mut self, Epoch(epoch): Epoch, records: Vec<Record<T>>) -> Result<(), IoError> {
+    fn commit(&mut self, epoch: Epoch, records: Vec<Record<T>>) -> Result<(), IoError> {
+        self.commit_of(self.shard as usize, epoch, records)
+    }
+
+    fn commit_of(
+        &mut self,
+        shard: usize,
+        Epoch(epoch): Epoch,
+        records: Vec<Record<T>>,
+    ) -> Result<(), IoError> {
+        let shard = shard as i32;
         let (mut client, epoch) = (self.connected()?, epoch as i64);
         let commit = async {
             let transaction = client.transaction().await?;
             let name = &*self.rows.name;
-            let known = transaction.query_opt(KNOWN, &[&name, &self.shard]).await?;
+            let known = transaction.query_opt(KNOWN, &[&name, &shard]).await?;
             let known = known.map(|row| row.try_get::<_, i64>(0)).transpose()?;
             if let Some(known) = known.filter(|known| *known >= epoch) {
                 transaction.rollback().await?;
@@ -185,7 +195,7 @@ impl<T: 'static, F: Fn(&Record<T>) -> Vec<PostgresValue> + 'static> Commit<T> fo
                     transaction.execute(&insert, &values.collect::<Vec<_>>()).await?;
                 }
             }
-            transaction.execute(REMEMBER, &[&name, &self.shard, &epoch]).await?;
+            transaction.execute(REMEMBER, &[&name, &shard, &epoch]).await?;
             transaction.commit().await?;
             Ok(None)
         };

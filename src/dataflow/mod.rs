@@ -4,6 +4,7 @@
 //! so this room never learns their names. May not know rings, sources or windows. Start with
 //! `operator.rs`, then `stage.rs`.
 
+mod before;
 mod change;
 mod checkpoint;
 mod context;
@@ -15,12 +16,14 @@ mod pipeline;
 mod plan;
 mod progress;
 mod record;
+mod rescale;
 mod saved;
 mod shown;
 mod stage;
 mod stream;
 mod two_input;
 
+pub use before::Placement;
 pub use change::Change;
 pub use checkpoint::{Checkpoint, Epoch};
 pub(crate) use context::GHOST;
@@ -31,8 +34,8 @@ pub(crate) use operator::pass_on;
 pub use operator::{Batch, Operator, Pressure};
 pub(crate) use pace::Pace;
 pub use pipeline::{Built, Pipeline, build};
-pub(crate) use plan::SINK;
 pub use plan::{NodeId, Plan};
+pub(crate) use plan::{SINK, SOURCE};
 pub(crate) use progress::{BETWEEN_LOOKS, Growth, MOVES, Progress};
 pub use record::Record;
 pub(crate) use saved::Piece;

@@ -59,6 +59,21 @@ impl Plan {
         })
     }
 
+    /// The same, where the other was built as one of another number of shards: how many partitions
+    /// of a source fall to one does not matter then.
+    pub(crate) fn difference_of_steps(&self, other: &Self) -> Option<String> {
+        let plain = |plan: &Self| {
+            let mut plan = plan.clone();
+            for Node { label, .. } in &mut plan.nodes {
+                if label.starts_with(SOURCE) {
+                    SOURCE.clone_into(label);
+                }
+            }
+            plan
+        };
+        plain(self).difference(&plain(other))
+    }
+
     /// Bytes that the bounded queues of one shard take.
     pub fn queue_bytes(&self) -> usize {
         self.queue_bytes
@@ -105,6 +120,9 @@ impl Plan {
         out
     }
 }
+
+/// How the label of a source begins, before how many partitions are read here.
+pub(crate) const SOURCE: &str = "source (";
 
 /// How the labels of sinks and outputs begin.
 pub(crate) const SINK: &str = "sink";

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::before::Before;
 use crate::error::SnapshotError;
 use crate::memory::encoding::{decode, encode};
 use crate::state::{Bulk, Spare, Stored};
@@ -52,6 +53,8 @@ pub struct Saved {
     unseen: Vec<String>,
     /// What was wrong first.
     wrong: Option<SnapshotError>,
+    /// What all shards held, where there is another number of them now; nothing else then.
+    pub(super) before: Option<Box<Before>>,
 }
 
 /// One thing that an operator holds.
@@ -125,17 +128,64 @@ impl Saved {
 
     /// Takes the next part out, in the place of `into`. If it is not of this operator and type,
     /// `into` stays as it is and the restore has failed.
+    ///
+    /// That restores onto as many shards as there were. What knows how it moves to another number
+    /// of them is taken out by [`rescale`](Self::rescale) and the others.
     pub fn take<V: Stored>(&mut self, operator: &'static str, into: &mut V) {
+        if self.before.is_some() {
+            return self.take_whole(operator, into);
+        }
+        if let Some(value) = self.take_next(operator) {
+            *into = value;
+        }
+    }
+
+    /// The next part.
+    pub(super) fn take_next<V: Stored>(&mut self, operator: &'static str) -> Option<V> {
         if self.wrong.is_some() {
-            return;
+            return None;
         }
         match self.read(operator) {
             Ok(value) => {
-                *into = value;
                 self.next += 1;
+                Some(value)
             }
-            Err(wrong) => self.note(wrong),
+            Err(wrong) => {
+                self.note(wrong);
+                None
+            }
         }
+    }
+
+    /// Passes over the next part, if it is of this operator.
+    pub(super) fn skip(&mut self, operator: &'static str) -> bool {
+        let is_next = self.parts.get(self.next).is_some_and(|part| part.operator == operator);
+        self.next += usize::from(is_next);
+        is_next
+    }
+
+    /// Puts all parts of another behind its own.
+    pub(super) fn append(&mut self, other: Self) {
+        let start = self.bytes.len();
+        Arc::make_mut(&mut self.bytes).extend_from_slice(&other.bytes);
+        self.parts
+            .extend(other.parts.into_iter().map(|part| Part { end: part.end + start, ..part }));
+        self.unseen.extend(other.unseen);
+        if let Some(wrong) = other.wrong {
+            self.note(wrong);
+        }
+    }
+
+    /// Cuts the next so many parts out.
+    pub(super) fn cut(&mut self, parts: usize) -> Self {
+        let (from, to) = (self.next, (self.next + parts).min(self.parts.len()));
+        let start = from.checked_sub(1).map_or(0, |before| self.parts[before].end);
+        let end = to.checked_sub(1).map_or(0, |last| self.parts[last].end).max(start);
+        let bytes = Arc::new(self.bytes[start..end].to_vec());
+        let cut = self.parts[from..to].iter();
+        let parts = cut.map(|part| Part { end: part.end - start, ..part.clone() }).collect();
+        self.next = to;
+        Self { bytes, parts, ..Self::default() }
     }
 
     fn read<V: Stored>(&self, operator: &'static str) -> Result<V, SnapshotError> {
@@ -200,6 +250,9 @@ impl Saved {
 
     /// Fills what waits for the pieces that were copied of it.
     pub(crate) fn fill(&mut self, bulk: &mut dyn Bulk) {
+        if self.before.is_some() {
+            return self.fill_whole(bulk);
+        }
         let Some(id) = bulk.awaits().filter(|_| self.wrong.is_none()) else { return };
         let of_it = self.pieces.iter().filter(|piece| piece.of == id);
         let of_it: Vec<&[u8]> = of_it.map(|piece| &piece.bytes[..]).collect();
@@ -263,7 +316,10 @@ impl Saved {
     /// # Errors
     /// What was wrong first; a part that is left over is wrong too.
     pub fn finish(self) -> Result<(), SnapshotError> {
-        let left = self.checked()?;
+        let mut left = self.checked()?;
+        if let Some(before) = left.before.take() {
+            return before.finish();
+        }
         match left.parts.get(left.next) {
             Some(Part { operator, type_name, .. }) => {
                 let what = format!("nothing takes the {type_name} of `{operator}`");
@@ -277,8 +333,21 @@ impl Saved {
         }
     }
 
+    /// The parts that nothing has taken out yet.
+    pub(super) fn rest(&self) -> &[Part] {
+        &self.parts[self.next..]
+    }
+
+    pub(super) fn is_wrong(&self) -> bool {
+        self.wrong.is_some()
+    }
+
+    pub(super) fn take_wrong(&mut self) -> Option<SnapshotError> {
+        self.wrong.take()
+    }
+
     #[cold]
-    fn note(&mut self, wrong: SnapshotError) {
+    pub(super) fn note(&mut self, wrong: SnapshotError) {
         self.wrong.get_or_insert(wrong);
     }
 }

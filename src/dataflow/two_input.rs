@@ -227,8 +227,9 @@ where
     fn load(&mut self, from: &mut Saved) {
         if self.input == LEFT {
             let joint = &mut *self.joint.borrow_mut();
-            from.take("two inputs", &mut joint.merged);
-            from.take("two inputs", &mut joint.reached);
+            // Behind edges all shards have come equally far.
+            from.rescale_by("two inputs", &mut joint.merged, |mut all, _| all.swap_remove(0));
+            from.rescale_by("two inputs", &mut joint.reached, |all, _| all[0]);
             joint.operator.load(from);
         }
     }

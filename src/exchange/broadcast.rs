@@ -1,6 +1,6 @@
 //! To every shard.
 
-use crate::dataflow::{Context, Record};
+use crate::dataflow::{Context, Placement, Record};
 use crate::exchange::partition::Route;
 use crate::exchange::ports::Ports;
 
@@ -15,5 +15,9 @@ impl<T: Clone + 'static> Route<T> for ToAll {
             ports.push(shard, record.clone());
         }
         ports.push(here, record);
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Everywhere
     }
 }

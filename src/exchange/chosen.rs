@@ -1,6 +1,6 @@
 //! To the shard that the pipeline's author chooses.
 
-use crate::dataflow::{Context, Record};
+use crate::dataflow::{Context, Placement, Record};
 use crate::error::Error;
 use crate::exchange::partition::Route;
 use crate::exchange::ports::Ports;
@@ -28,5 +28,9 @@ impl<T: 'static, F: Fn(&T, usize) -> usize + 'static> Route<T> for Chosen<F> {
         } else {
             cx.fail(Error::NoShard { step: self.step, shard, shards });
         }
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Chosen
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::dataflow::{Edge, Link, NodeId, Pipeline, Stage, Stream};
+use crate::dataflow::{Edge, Link, NodeId, Pipeline, Placement, Stage, Stream};
 use crate::error::ConfigError;
 use crate::exchange::inlet::{Inlet, Lane};
 use crate::exchange::outbox::Outbox;
@@ -26,18 +26,45 @@ pub fn behind<'p, T: 'static>(
     lanes: Vec<Lane<T>>,
     node: NodeId,
 ) -> Stream<'p, Edge<T>> {
+    placed(pipeline, lanes, node, Placement::Chosen)
+}
+
+/// The same, where it is known what decides on which shard things are kept.
+fn placed<'p, T: 'static>(
+    pipeline: Pipeline<'p>,
+    lanes: Vec<Lane<T>>,
+    node: NodeId,
+    placement: Placement,
+) -> Stream<'p, Edge<T>> {
     let batch_max = pipeline.config().batch_max;
-    let edge = Edge::new(move |operator| Box::new(Inlet::new(lanes, operator, batch_max)));
+    let edge =
+        Edge::new(move |operator| Box::new(Inlet::new(lanes, placement, operator, batch_max)));
     Stream::begin(pipeline, edge, node)
 }
 
 /// Ends a stage in an edge to a stage of the same shard.
 pub fn local<'p, S: Stage>(stream: Stream<'p, S>, label: &str) -> Stream<'p, Edge<S::Out>> {
+    local_of(stream, label, Placement::Chosen)
+}
+
+/// The same, where what is kept behind it may be on any shard.
+pub fn local_anywhere<'p, S: Stage>(
+    stream: Stream<'p, S>,
+    label: &str,
+) -> Stream<'p, Edge<S::Out>> {
+    local_of(stream, label, Placement::Anywhere)
+}
+
+fn local_of<'p, S: Stage>(
+    stream: Stream<'p, S>,
+    label: &str,
+    placement: Placement,
+) -> Stream<'p, Edge<S::Out>> {
     let pipeline = stream.pipeline;
     let node = pipeline.node(label, &[stream.node]);
     let (port, lane) = handover(pipeline);
     stream.end(Exchange::<_, To>::local(port));
-    behind(pipeline, vec![lane], node)
+    placed(pipeline, vec![lane], node, placement)
 }
 
 /// Ends a stage in an edge over which `route` sends each record to one of the shards, or to
@@ -49,7 +76,7 @@ pub fn exchange<'p, S: Stage<Out: Send>>(
 ) -> Stream<'p, Edge<S::Out>> {
     let pipeline = stream.pipeline;
     let node = pipeline.node(label, &[stream.node]);
-    let (mut ports, mut lanes) = (Vec::new(), Vec::new());
+    let (mut ports, mut lanes, placement) = (Vec::new(), Vec::new(), route.placement());
     match connect(pipeline, &mut ports, &mut lanes) {
         Ok(()) => {
             let ports = Ports::new(ports, pipeline.shard());
@@ -57,7 +84,7 @@ pub fn exchange<'p, S: Stage<Out: Send>>(
         }
         Err(error) => pipeline.reject(error),
     }
-    behind(pipeline, lanes, node)
+    placed(pipeline, lanes, node, placement)
 }
 
 /// One port to and one lane from every shard; this shard's own is a handover.

@@ -1,6 +1,6 @@
 //! To one shard after the other.
 
-use crate::dataflow::{Context, Record, Saved};
+use crate::dataflow::{Context, Placement, Record, Saved};
 use crate::exchange::partition::Route;
 use crate::exchange::ports::Ports;
 
@@ -29,6 +29,10 @@ impl<T: 'static> Route<T> for InTurn {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("in turn", &mut self.next);
+        from.take_unless_rescaled("in turn", &mut self.next);
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Anywhere
     }
 }

@@ -1,7 +1,7 @@
 //! The receiving side of an edge: the lanes that lead to it, merged into one operator.
 
 use crate::dataflow::{
-    Checkpoint, Context, Epoch, Operator, Pressure, Record, Runnable, Saved, Shown, Work,
+    Checkpoint, Context, Epoch, Operator, Placement, Pressure, Record, Runnable, Saved, Shown, Work,
 };
 use crate::exchange::outbox::Mark;
 use crate::exchange::port::Handover;
@@ -29,6 +29,8 @@ pub struct Inlet<T> {
     here: Vec<Here<T>>,
     there: Vec<There<T>>,
     merged: Merged,
+    /// What decides on which shard the operator keeps what.
+    placement: Placement,
     operator: Box<dyn Operator<T>>,
     batch_max: usize,
     started: bool,
@@ -55,7 +57,12 @@ struct There<T> {
 
 impl<T: 'static> Inlet<T> {
     /// An inlet from these lanes into `operator`.
-    pub fn new(lanes: Vec<Lane<T>>, operator: Box<dyn Operator<T>>, batch_max: usize) -> Self {
+    pub fn new(
+        lanes: Vec<Lane<T>>,
+        placement: Placement,
+        operator: Box<dyn Operator<T>>,
+        batch_max: usize,
+    ) -> Self {
         let merged = Merged::new(lanes.len());
         let (mut here, mut there) = (Vec::new(), Vec::new());
         for (path, lane) in lanes.into_iter().enumerate() {
@@ -67,7 +74,8 @@ impl<T: 'static> Inlet<T> {
                 }
             }
         }
-        Self { here, there, merged, operator, batch_max, started: false, settled: false }
+        let (started, settled) = (false, false);
+        Self { here, there, merged, placement, operator, batch_max, started, settled }
     }
 
     /// Bytes that the inboxes of this many lanes from other shards take.
@@ -279,9 +287,12 @@ impl<T: 'static> Runnable for Inlet<T> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("inlet", &mut self.merged);
-        from.take("inlet", &mut self.started);
-        from.take("inlet", &mut self.settled);
+        let lanes = self.here.len() + self.there.len();
+        from.rescale_by("inlet", &mut self.merged, |all, _| Merged::among(&all, lanes));
+        // The lanes are others, and begin anew: each says something first.
+        from.take_unless_rescaled("inlet", &mut self.started);
+        from.take_unless_rescaled("inlet", &mut self.settled);
+        from.placed(self.placement);
         self.operator.load(from);
     }
 

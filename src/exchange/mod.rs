@@ -28,12 +28,12 @@ mod two_choices;
 
 pub use broadcast::ToAll;
 pub use chosen::Chosen;
-pub(crate) use edge::{behind, exchange, handover, local};
+pub(crate) use edge::{behind, exchange, handover, local, local_anywhere};
 pub use in_turn::InTurn;
 pub use inlet::{Inlet, Lane};
 pub(crate) use late::{LateRecords, with_late};
 pub use outbox::{Mark, Outbox};
-pub use partition::{ByKey, KEY_GROUPS, Route, To, key_group, owner};
+pub use partition::{ByKey, Route, To};
 pub use pipe::{PipeReceiver, PipeSender, pipe, pipe_bytes};
 pub use port::{Handover, Port};
 pub use ports::{Exchange, Ports};

@@ -116,7 +116,8 @@ impl<T> Port<T> {
 
     /// Takes it from a snapshot.
     pub fn load(&mut self, from: &mut Saved) {
-        from.take("port", &mut self.told);
+        // Another shard, which has heard nothing yet.
+        from.take_unless_rescaled("port", &mut self.told);
     }
 
     /// How much waits that the other side has not taken yet, here and on the way. Looks at what the

@@ -85,8 +85,12 @@ impl<T> Ports<T> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("exchange", &mut self.watermark);
-        self.ports.iter_mut().for_each(|port| port.load(from));
+        from.rescale_by("exchange", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        // As many as there were shards.
+        match from.is_rescaled() {
+            true => from.skip_rest_of("port"),
+            false => self.ports.iter_mut().for_each(|port| port.load(from)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::dataflow::{Context, Record, Saved};
+use crate::dataflow::{Context, Placement, Record, Saved};
 use crate::exchange::partition::Route;
 use crate::exchange::ports::Ports;
 use crate::state::hash;
@@ -64,9 +64,13 @@ impl<T: 'static> Route<T> for Shuffle {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        let mut seed = 0u64;
-        from.take("shuffle", &mut seed);
+        let mut seed = self.random.get_seed();
+        from.take_unless_rescaled("shuffle", &mut seed);
         self.random = Rng::with_seed(seed);
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Anywhere
     }
 }
 
@@ -107,5 +111,9 @@ impl<T: 'static> Route<T> for LocalOrShuffle {
 
     fn load(&mut self, from: &mut Saved) {
         Route::<T>::load(&mut self.shuffle, from);
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Anywhere
     }
 }

@@ -52,7 +52,7 @@ impl<V> Side<V> {
 
     /// Takes it from a snapshot.
     pub fn load(&mut self, from: &mut Saved) {
-        from.take("side", &mut self.watermark);
+        from.rescale_by("side", &mut self.watermark, |all, _| Watermark::earliest(&all));
         self.port.load(from);
     }
 

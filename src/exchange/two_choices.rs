@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::dataflow::{Context, Record, Saved};
-use crate::exchange::partition::{Route, key_group, owner};
+use crate::dataflow::{Context, Placement, Record, Saved};
+use crate::exchange::partition::Route;
 use crate::exchange::ports::Ports;
-use crate::state::{Key, hash};
+use crate::state::{Key, hash, key_group, owner};
 
 /// Of the two shards that a key has, to the one that has been sent less so far.
 ///
@@ -51,6 +51,10 @@ impl<T, K: Key, F: Fn(&T) -> K + 'static> Route<T> for TwoChoices<F> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("two choices", &mut self.sent);
+        from.take_unless_rescaled("two choices", &mut self.sent);
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::Anywhere
     }
 }

@@ -21,6 +21,21 @@ pub trait Commit<T>: 'static {
     /// must do nothing if it has them: whatever shows them must remember their epoch with them.
     fn commit(&mut self, epoch: Epoch, records: Vec<Record<T>>) -> Result<(), IoError>;
 
+    /// The same for the records of another shard, which the pipeline has gone on without since it
+    /// runs on another number of them.
+    ///
+    /// # Errors
+    /// That it cannot, unless it says how.
+    fn commit_of(
+        &mut self,
+        shard: usize,
+        _epoch: Epoch,
+        _records: Vec<Record<T>>,
+    ) -> Result<(), IoError> {
+        let reason = format!("the results of shard {shard} can only be shown by that shard");
+        Err(IoError::new("commit", "an epoch", std::io::Error::other(reason)))
+    }
+
     /// Whether something is still under way.
     fn poll(&mut self) -> Result<bool, IoError> {
         Ok(false)
@@ -59,13 +74,16 @@ pub struct AtCheckpoint<T, C> {
     open: Vec<Record<T>>,
     /// What came before it, until its checkpoint is complete.
     waiting: Vec<Record<T>>,
+    /// The same, of shards that there were and whose place this one has taken.
+    of_others: Vec<(usize, Vec<Record<T>>)>,
 }
 
 impl<T, C: Commit<T>> AtCheckpoint<T, C> {
     /// Holds at most `records_max` records back; more between two checkpoints are an error, since
     /// whoever waited for room would keep the checkpoint from coming.
     pub fn new(commit: C, records_max: usize) -> Self {
-        Self { commit, records_max, open: Vec::new(), waiting: Vec::new() }
+        let (open, waiting, of_others) = (Vec::new(), Vec::new(), Vec::new());
+        Self { commit, records_max, open, waiting, of_others }
     }
 }
 
@@ -86,6 +104,9 @@ impl<T: Clone + Stored, C: Commit<T>> Sink<T> for AtCheckpoint<T, C> {
     }
 
     fn on_complete(&mut self, epoch: Epoch) -> Result<(), IoError> {
+        for (shard, records) in self.of_others.drain(..) {
+            self.commit.commit_of(shard, epoch, records)?;
+        }
         self.commit.commit(epoch, std::mem::take(&mut self.waiting))
     }
 
@@ -94,16 +115,29 @@ impl<T: Clone + Stored, C: Commit<T>> Sink<T> for AtCheckpoint<T, C> {
     }
 
     fn save(&self, out: &mut Saved) {
+        let is_at_rest = self.of_others.is_empty();
+        out.at_rest("at checkpoint", is_at_rest, "has not shown what it was restored with");
         out.put("at checkpoint", &self.waiting);
         out.put("at checkpoint", &self.open);
     }
 
-    /// All of it belongs to the checkpoint that it is read from, which is complete.
+    /// All of it belongs to the checkpoint that it is read from, which is complete. From another
+    /// number of shards, each of those that there were has its results shown under its own name.
     fn load(&mut self, from: &mut Saved) {
-        from.take("at checkpoint", &mut self.waiting);
-        let mut open = Vec::new();
-        from.take("at checkpoint", &mut open);
-        self.waiting.append(&mut open);
+        let mut all: Vec<Vec<Record<T>>> = from.take_all("at checkpoint");
+        let open: Vec<Vec<Record<T>>> = from.take_all("at checkpoint");
+        all.iter_mut().zip(open).for_each(|(waiting, mut open)| waiting.append(&mut open));
+        let Some(to) = from.to() else {
+            self.waiting = all.pop().unwrap_or_default();
+            return;
+        };
+        let of_it = all.into_iter().enumerate().filter(|(shard, _)| shard % to.shards == to.shard);
+        for (shard, records) in of_it {
+            match shard == to.shard {
+                true => self.waiting = records,
+                false => self.of_others.push((shard, records)),
+            }
+        }
     }
 }
 
@@ -166,8 +200,17 @@ impl<T> Default for MemoryCommits<T> {
 
 impl<T: 'static> Commit<T> for MemoryCommits<T> {
     fn commit(&mut self, epoch: Epoch, records: Vec<Record<T>>) -> Result<(), IoError> {
+        self.commit_of(self.shard, epoch, records)
+    }
+
+    fn commit_of(
+        &mut self,
+        shard: usize,
+        epoch: Epoch,
+        records: Vec<Record<T>>,
+    ) -> Result<(), IoError> {
         let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.entry((epoch, self.shard)).or_insert(records);
+        epochs.entry((epoch, shard)).or_insert(records);
         Ok(())
     }
 }

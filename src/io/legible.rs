@@ -78,6 +78,10 @@ impl<S: Source, F: FnMut(&S::Out, &mut Vec<u8>) + 'static> Source for Legible<S,
         self.source.position(partition)
     }
 
+    fn number(&self, partition: usize) -> Option<u32> {
+        self.source.number(partition)
+    }
+
     fn write_down(&mut self, value: &S::Out, into: &mut Vec<u8>) {
         (self.write)(value, into);
     }

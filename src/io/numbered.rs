@@ -101,6 +101,10 @@ impl<S: Source> Source for Numbered<S> {
         self.source.position(partition)
     }
 
+    fn number(&self, partition: usize) -> Option<u32> {
+        self.source.number(partition)
+    }
+
     fn write_down(&mut self, (_, value): &Self::Out, into: &mut Vec<u8>) {
         self.source.write_down(value, into);
     }

@@ -77,6 +77,13 @@ pub trait Source: 'static {
         None
     }
 
+    /// The number of a partition among those that all shards read, if it is the same partition
+    /// whichever shard reads it: then it goes on where it was when the number of shards changes.
+    /// See [`Partitioned`](crate::io::Partitioned).
+    fn number(&self, _partition: usize) -> Option<u32> {
+        None
+    }
+
     /// Writes down a record that it has just given, for whoever sorts out dead letters: the bytes
     /// that it was made of, if it has them. Nothing, unless it can; [`Legible`] says how for any
     /// source.

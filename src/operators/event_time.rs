@@ -65,6 +65,9 @@ where
     }
 }
 
+/// The shards and partitions that one goes on from.
+type Lanes = Vec<(usize, usize)>;
+
 /// One source partition.
 #[derive(Clone)]
 struct Lane<W> {
@@ -99,6 +102,23 @@ struct EventTime<F, W, N> {
 }
 
 impl<F, W, N> EventTime<F, W, N> {
+    /// Goes on from where the same partitions were.
+    fn go_on_from(&mut self, known: Vec<(Timestamp, Jumps)>) {
+        for (lane, (furthest, jumps)) in self.lanes.iter_mut().zip(known) {
+            (lane.furthest, lane.jumps) = (furthest, jumps);
+        }
+    }
+
+    /// Goes on from where the partitions of all shards were, each from the least of its own.
+    fn go_on_from_lanes(&mut self, known: &[Vec<(Timestamp, Jumps)>], lanes: &[Lanes]) {
+        for (lane, places) in self.lanes.iter_mut().zip(lanes) {
+            let places = places.iter().filter_map(|(shard, lane)| known.get(*shard)?.get(*lane));
+            if let Some((furthest, jumps)) = places.min_by_key(|(furthest, _)| *furthest) {
+                (lane.furthest, lane.jumps) = (*furthest, jumps.clone());
+            }
+        }
+    }
+
     /// A record that moves event time and is otherwise not there.
     #[cold]
     fn on_ghost<T>(&mut self, at: Timestamp, value: &T, cx: &mut Context)
@@ -175,12 +195,13 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        let mut known: Vec<(Timestamp, Jumps)> = Vec::new();
-        from.take("event_time", &mut known);
-        for (lane, (furthest, jumps)) in self.lanes.iter_mut().zip(known) {
-            (lane.furthest, lane.jumps) = (furthest, jumps);
+        let known: Vec<Vec<(Timestamp, Jumps)>> = from.take_all("event_time");
+        match from.is_rescaled() {
+            false => known.into_iter().for_each(|known| self.go_on_from(known)),
+            true => self.go_on_from_lanes(&known, from.lanes()),
         }
-        from.take("event_time", &mut self.merged);
+        let lanes = self.lanes.len();
+        from.rescale_by("event_time", &mut self.merged, |all, _| Merged::among(&all, lanes));
         self.next.load(from);
     }
 

@@ -124,7 +124,7 @@ where
     }
 
     fn local(self: Box<Self>) -> Stream<'p, Edge<S::Out>> {
-        exchange::local(self.stream, "key_by (here)")
+        exchange::local_anywhere(self.stream, "key_by (here)")
     }
 }
 

@@ -152,9 +152,9 @@ where
 
     fn load(&mut self, from: &mut Saved) {
         let Running { table, sweep, watermark, .. } = &mut self.running;
-        from.take("reduce", table);
-        from.take("reduce", sweep);
-        from.take("reduce", watermark);
+        from.rescale("reduce", table);
+        from.take_unless_rescaled("reduce", sweep);
+        from.rescale_by("reduce", watermark, |all, _| Watermark::earliest(&all));
         self.next.load(from);
     }
 

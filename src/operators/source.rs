@@ -14,14 +14,15 @@
 //! ```
 
 mod giver;
+mod moved;
 
 use std::hint::cold_path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{
-    Checkpoint, Context, Epoch, Given, Giver, Operator, Pipeline, Pressure, Runnable, Saved, Shown,
-    Stage, Stream, Work,
+    Checkpoint, Context, Epoch, Given, Giver, Operator, Pipeline, Pressure, Runnable, SOURCE,
+    Saved, Shown, Stage, Stream, Work,
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
@@ -35,7 +36,7 @@ impl<'p> Pipeline<'p> {
     /// be in order within a partition: a record behind the latest one is behind the watermark.
     pub fn source<S: Source>(self, source: S) -> Stream<'p, SourceHead<S>> {
         let partitions = source.partitions();
-        let node = self.node(format!("source ({partitions} here)"), &[]);
+        let node = self.node(format!("{SOURCE}{partitions} here)"), &[]);
         let batch_max = self.config().batch_max;
         let stream = Stream::begin(self, SourceHead { source, batch_max }, node);
         Stream { partitions, ..stream }
@@ -290,6 +291,7 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn save(&self, out: &mut Saved) {
         self.source.save(out);
+        out.put("source", &self.numbers());
         out.put("source", &self.partitions);
         out.put("source", &self.counts);
         out.put("source", &self.passes_over);
@@ -302,13 +304,23 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     fn load(&mut self, from: &mut Saved) {
         self.source.load(from);
-        from.take("source", &mut self.partitions);
-        from.take("source", &mut self.counts);
-        from.take("source", &mut self.passes_over);
-        from.take("source", &mut self.turn);
-        from.take("source", &mut self.merged);
-        from.take("source", &mut self.ended);
-        from.take("source", &mut self.settled);
+        let numbers = from.take_all("source");
+        match from.is_rescaled() {
+            true => from.set_lanes(&self.numbers(), &numbers),
+            false => self.check_numbers(&numbers, from),
+        }
+        let partitions = from.take_all("source");
+        let (counts, left_out) = (from.take_all("source"), from.take_all("source"));
+        match from.is_rescaled() {
+            true => self.go_on_from_lanes(&partitions, &counts, &left_out, from),
+            false => self.go_on_from(partitions, counts, left_out),
+        }
+        from.take_unless_rescaled("source", &mut self.turn);
+        let lanes = self.partitions.len();
+        from.rescale_by("source", &mut self.merged, |all, _| Merged::among(&all, lanes));
+        // It is asked again, and tells those that have not heard of it of its end.
+        from.take_unless_rescaled("source", &mut self.ended);
+        from.take_unless_rescaled("source", &mut self.settled);
         self.next.load(from);
     }
 

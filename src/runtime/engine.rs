@@ -14,10 +14,10 @@ use crate::runtime::monitor::Monitor;
 use crate::runtime::placement::place;
 use crate::runtime::poison::Poison;
 use crate::runtime::restart::Restart;
-use crate::runtime::seat::{Build, Finished, Seat, Thread, executor_error, spawn};
+use crate::runtime::seat::{Beginning, Build, Finished, Seat, Thread, executor_error, spawn};
 use crate::runtime::watchdog::Watchdog;
 use crate::shard::{
-    Counts, Ended, Latencies, Place, Search, Snapshot, StageWork, Trial, Verdict, WorstStep, beyond,
+    Counts, Ended, Latencies, Place, Search, StageWork, Trial, Verdict, WorstStep, beyond,
 };
 use crate::time::SystemClock;
 
@@ -271,10 +271,10 @@ impl Engine {
         trial: Option<Trial>,
     ) -> Result<Ended> {
         self.monitor.begin_again();
-        let (epoch, snapshots) = self.newest(&course.plan)?;
+        let (epoch, from) = self.newest(&course.plan)?;
         let desks = self.cpus.iter().map(|_| None).collect();
         let run = WithCare {
-            seats: self.seats(course, passes_over, desks, snapshots),
+            seats: self.seats(course, passes_over, desks, from),
             checkpoints: self.checkpoints.clone().map(|checkpoints| (epoch, checkpoints)),
             hash_seed: self.config.hash_seed,
             monitor: self.monitor.clone(),
@@ -299,7 +299,7 @@ impl Engine {
     }
 
     /// The newest checkpoint, and what each shard begins with.
-    fn newest(&self, plan: &Plan) -> Result<(Option<Epoch>, Vec<Option<(Epoch, Snapshot)>>)> {
+    fn newest(&self, plan: &Plan) -> Result<(Option<Epoch>, Option<Arc<Beginning>>)> {
         let newest = match &self.checkpoints {
             Some(checkpoints) => {
                 let newest = checkpoints.newest(&self.config, plan);
@@ -308,14 +308,14 @@ impl Engine {
             }
             None => None,
         };
-        let Some((epoch, shards)) = newest else { return Ok((None, vec![None; self.cpus.len()])) };
-        Ok((Some(epoch), shards.into_iter().map(|shard| Some((epoch, shard))).collect()))
+        let Some((epoch, snapshots)) = newest else { return Ok((None, None)) };
+        Ok((Some(epoch), Some(Arc::new(Beginning { epoch, snapshots }))))
     }
 
     /// Builds and runs all shards, from the newest checkpoint on, until they are done or one has
     /// failed.
     fn attempt(&self, course: &Course) -> Result<Vec<Finished>, Failed> {
-        let (epoch, snapshots) = self.newest(&course.plan)?;
+        let (epoch, from) = self.newest(&course.plan)?;
         let coordinator = self.checkpoints.clone().map(|checkpoints| {
             Coordinator::new(checkpoints, self.monitor.clone(), epoch, self.config.hash_seed)
         });
@@ -325,7 +325,7 @@ impl Engine {
             }
             None => (None, self.cpus.iter().map(|_| None).collect()),
         };
-        let threads = self.start(self.seats(course, &course.passes_over, desks, snapshots));
+        let threads = self.start(self.seats(course, &course.passes_over, desks, from));
         let control = coordinator.map(|it| std::thread::spawn(move || it.run()));
         let results = self.join(threads);
         if let Some(control) = control {
@@ -341,12 +341,12 @@ impl Engine {
         course: &Course,
         passes_over: &[Place],
         desks: Vec<Option<Desk>>,
-        snapshots: Vec<Option<(Epoch, Snapshot)>>,
+        from: Option<Arc<Beginning>>,
     ) -> Vec<Seat> {
         let fabric = Arc::new(Fabric::new(self.cpus.len()));
         let (clock, passes_over) = (SystemClock::new(), Arc::from(passes_over));
-        let all = desks.into_iter().zip(snapshots).enumerate();
-        let seat = |(index, (desk, from))| Seat {
+        let all = desks.into_iter().enumerate();
+        let seat = |(index, desk)| Seat {
             index,
             cpu: self.cpus[index],
             config: self.config.clone(),
@@ -356,7 +356,7 @@ impl Engine {
             warm_up: self.warm_up,
             build: course.build.clone(),
             desk,
-            from,
+            from: from.clone(),
             passes_over: Arc::clone(&passes_over),
         };
         all.map(seat).collect()

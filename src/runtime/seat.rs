@@ -36,6 +36,13 @@ pub struct Finished {
     pub counts: Vec<Vec<u64>>,
 }
 
+/// The checkpoint that all shards go on from.
+pub struct Beginning {
+    pub epoch: Epoch,
+    /// What each shard had, of as many as there were.
+    pub snapshots: Vec<Snapshot>,
+}
+
 /// Everything that one shard's thread is given.
 pub struct Seat {
     pub index: usize,
@@ -48,7 +55,7 @@ pub struct Seat {
     pub build: Build,
     pub desk: Option<Desk>,
     /// The checkpoint to go on from.
-    pub from: Option<(Epoch, Snapshot)>,
+    pub from: Option<Arc<Beginning>>,
     /// Records that go nowhere, on whatever shard.
     pub passes_over: Arc<[Place]>,
 }
@@ -144,9 +151,9 @@ impl Seat {
     pub fn shard(&self, counters: Arc<ShardCounters>) -> Result<Shard> {
         let (built, ()) = build(self.index, &self.config, &self.fabric, &*self.build)?;
         let mut shard = Shard::counting_into(built, Rc::new(self.clock.clone()), counters);
-        if let Some((epoch, snapshot)) = &self.from {
-            shard.restore(snapshot)?;
-            shard.complete_checkpoint(*epoch);
+        if let Some(from) = &self.from {
+            shard.go_on_from(&from.snapshots, self.index, &self.config)?;
+            shard.complete_checkpoint(from.epoch);
         }
         shard.pass_over(self.index, &self.passes_over);
         Ok(shard)

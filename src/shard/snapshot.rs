@@ -3,9 +3,11 @@
 use std::fmt;
 
 use crate::checkpoint::ShardState;
+use crate::config::Config;
 use crate::dataflow::{Plan, Saved};
 use crate::error::{Result, SnapshotError};
 use crate::shard::Shard;
+use crate::state::Rescale;
 use crate::time::Timestamp;
 
 /// All that the steps of a shard hold between two records, in memory, to go on from.
@@ -119,8 +121,78 @@ impl Shard {
         if let Some(difference) = self.plan().difference(&snapshot.plan) {
             return Err(SnapshotError::OtherPipeline(difference).into());
         }
-        for (stage, saved) in self.stages.iter_mut().zip(&snapshot.stages) {
-            let mut saved = saved.clone();
+        self.load(snapshot.stages.iter().cloned())
+    }
+
+    /// Takes its share of what the snapshots of another number of shards hold, which are those of
+    /// one checkpoint, in the order of the shards. It was built as one of as many as there are now,
+    /// and has not been stepped.
+    ///
+    /// Keys go to the shards that own them now, with their state, windows and timers. A partition
+    /// of a source goes on where it was if it is known by its number, as those of
+    /// [`Partitioned`](crate::io::Partitioned) are; a shared
+    /// [`Generator`](crate::io::Generator) gives the rest. What one shard had alone, such as
+    /// [`ordered`](crate::Stream::ordered), stays there.
+    ///
+    /// ```
+    /// use millstream::io::{MemoryCommits, AtCheckpoint, MemorySource, Partitioned};
+    /// use millstream::{Record, Simulation, Timestamp};
+    /// # fn main() -> millstream::Result<()> {
+    /// // Crashes, and after each of them another number of shards goes on.
+    /// let shown = MemoryCommits::new();
+    /// Simulation::new(2, 7).crashing(3).rescaling(4).run(|p| {
+    ///     let source = Partitioned::new(4, p.shard(), p.shards(), |partition| {
+    ///         let numbers = (0..50).map(|n| Record::new(Timestamp(n), (partition, n)));
+    ///         Ok::<_, millstream::Error>(MemorySource::new(numbers.collect::<Vec<_>>()))
+    ///     })?;
+    ///     p.source(source)
+    ///         .key_by(|(_, n)| n % 10)
+    ///         .reduce(|sum, next| sum.1 += next.1)
+    ///         .sink(AtCheckpoint::new(shown.of(p.shard()), 1_000));
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(shown.records().len(), 200, "none lost, none twice");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// That they are of another pipeline, or the name of an operator that cannot go on from another
+    /// number of shards, and why. The shard is of no use then, and stops.
+    pub fn restore_rescaled(&mut self, snapshots: &[Snapshot], to: Rescale) -> Result<()> {
+        for snapshot in snapshots {
+            if let Some(difference) = self.plan().difference_of_steps(&snapshot.plan) {
+                return Err(SnapshotError::OtherPipeline(difference).into());
+            }
+        }
+        let stages = 0..self.stages.len();
+        let of_all = |stage: usize| snapshots.iter().map(|it| it.stages[stage].clone()).collect();
+        let stages: Vec<Saved> = stages.map(|it| Saved::rescaling(of_all(it), to)).collect();
+        self.load(stages.into_iter())
+    }
+
+    /// Goes on from the snapshots of a checkpoint, as the shard `index` of so many.
+    pub(crate) fn go_on_from(
+        &mut self,
+        snapshots: &[Snapshot],
+        index: usize,
+        config: &Config,
+    ) -> Result<()> {
+        let (shards, before) = (config.shards.count(), snapshots.len());
+        match snapshots.get(index).filter(|_| shards == before) {
+            Some(snapshot) => self.restore(snapshot),
+            None => {
+                let hash_seed = config.hash_seed;
+                self.restore_rescaled(
+                    snapshots,
+                    Rescale { shard: index, shards, before, hash_seed },
+                )
+            }
+        }
+    }
+
+    fn load(&mut self, stages: impl Iterator<Item = Saved>) -> Result<()> {
+        for (stage, mut saved) in self.stages.iter_mut().zip(stages) {
             stage.runnable.load(&mut saved);
             stage.runnable.bulk(&mut |bulk| saved.fill(bulk));
             if let Err(error) = saved.finish() {

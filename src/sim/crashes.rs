@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use crate::checkpoint::{Store, Taken};
+use crate::config::Config;
 use crate::dataflow::Epoch;
 use crate::error::{CheckpointError, Result};
 use crate::shard::{Shard, Snapshot};
@@ -178,7 +179,7 @@ impl Crashes {
 
     /// Lets shards that were just built go on from the newest checkpoint that the disk has. Its
     /// commits may not have been made, so they are made again.
-    pub fn restore(&mut self, shards: &mut [Shard]) -> Result<()> {
+    pub fn restore(&mut self, shards: &mut [Shard], config: &Config) -> Result<()> {
         (self.now, self.is_last) = (Doing::Nothing { steps: self.rng.u64(..PAUSE_MAX) }, false);
         match self.rng.u32(..3) {
             // The process has gone, and the host has not.
@@ -195,8 +196,8 @@ impl Crashes {
         let Some((manifest, states)) = found else { return Ok(()) };
         self.epoch = manifest.epoch;
         let snapshots: Vec<Snapshot> = states.into_iter().map(Snapshot::from).collect();
-        for (shard, snapshot) in shards.iter_mut().zip(&snapshots) {
-            shard.restore(snapshot)?;
+        for (index, shard) in shards.iter_mut().enumerate() {
+            shard.go_on_from(&snapshots, index, config)?;
             shard.complete_checkpoint(self.epoch);
         }
         self.kept = Some((self.epoch, snapshots));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::config::Config;
+use crate::config::{Config, Shards};
 use crate::dataflow::{Fabric, Pipeline, Plan, build};
 use crate::error::{ConfigError, Error, Result};
 use crate::metrics::Counters;
@@ -41,6 +41,8 @@ pub struct Simulation {
     steps_max: u64,
     /// Crashes, if there are checkpoints to go on from.
     crashes: Option<u32>,
+    /// After each crash there are so many shards at most, instead of as many as before.
+    rescales: Option<usize>,
     sets_aside: bool,
 }
 
@@ -68,7 +70,8 @@ impl Simulation {
 
     /// A run with this config under this seed.
     pub fn with_config(config: Config, seed: u64) -> Self {
-        Self { config, seed, steps_max: 50_000_000, crashes: None, sets_aside: false }
+        let (steps_max, crashes, rescales) = (50_000_000, None, None);
+        Self { config, seed, steps_max, crashes, rescales, sets_aside: false }
     }
 
     /// Sets the capacity of every ring: 1 reaches corners that nothing else does.
@@ -103,6 +106,13 @@ impl Simulation {
     /// restored.
     pub fn crashing(mut self, times: u32) -> Self {
         self.crashes = Some(times);
+        self
+    }
+
+    /// Where [`crashing`](Self::crashing), goes on after each crash on another number of shards,
+    /// from one to `shards_max`, as it is to come from the seed.
+    pub fn rescaling(mut self, shards_max: usize) -> Self {
+        self.rescales = Some(shards_max.max(1));
         self
     }
 
@@ -141,7 +151,7 @@ impl Simulation {
     ) -> Result<u64> {
         let mut rng = Rng::with_seed(self.seed);
         let mut now = Timestamp::from_millis(1_000_000);
-        let mut steps = 0;
+        let (mut steps, mut config) = (0, self.config.clone());
         while !fate.is_over(shards) {
             let stalled = rng.usize(..shards.len() * 4);
             for _ in 0..rng.u32(1..40) {
@@ -155,13 +165,22 @@ impl Simulation {
                 let crashes = match self.step(index, shards, now) {
                     Ok(()) => fate.after_step(index, shards)?,
                     Err(error) => {
-                        now = self.set_aside(error, shards, fate, (clock, now), build_pipeline)?;
+                        now = self.set_aside(
+                            error,
+                            shards,
+                            fate,
+                            (&config, clock, now),
+                            build_pipeline,
+                        )?;
                         true
                     }
                 };
                 if crashes {
-                    *shards = self::shards(&self.config, clock, build_pipeline)?;
-                    fate.restore(shards)?;
+                    if let Some(most) = self.rescales {
+                        config.shards = Shards::Count(rng.usize(1..=most));
+                    }
+                    *shards = self::shards(&config, clock, build_pipeline)?;
+                    fate.restore(shards, &config)?;
                 }
             }
             if steps > self.steps_max {
@@ -185,7 +204,7 @@ impl Simulation {
         error: Error,
         shards: &mut [Shard],
         fate: &mut Fate,
-        (clock, now): (&ManualClock, Timestamp),
+        (config, clock, now): (&Config, &ManualClock, Timestamp),
         build: &impl Fn(Pipeline<'_>) -> Result<()>,
     ) -> Result<Timestamp> {
         let Some(crashes) = fate.crashes.as_mut().filter(|_| self.sets_aside) else {
@@ -193,7 +212,7 @@ impl Simulation {
         };
         let counts = shards.iter_mut().map(Shard::counts).collect();
         let (kept, epoch) = (crashes.kept().clone(), crashes.next());
-        let mut scene = Scene { config: &self.config, clock, now, kept, epoch, build };
+        let mut scene = Scene { config, clock, now, kept, epoch, build };
         let kept = fate.aside.find(error, counts, &mut scene)?;
         crashes.keep(kept)?;
         Ok(scene.now)
@@ -240,9 +259,9 @@ impl Fate {
         self.crashes.as_mut().map_or(Ok(false), |it| it.after_step(stepped, shards))
     }
 
-    fn restore(&mut self, shards: &mut [Shard]) -> Result<()> {
+    fn restore(&mut self, shards: &mut [Shard], config: &Config) -> Result<()> {
         if let Some(crashes) = &mut self.crashes {
-            crashes.restore(shards)?;
+            crashes.restore(shards, config)?;
         }
         let all = shards.iter_mut().enumerate();
         all.for_each(|(index, shard)| shard.pass_over(index, &self.aside.places));

@@ -5,7 +5,9 @@
 
 mod chunks;
 mod key;
+mod key_group;
 mod panes;
+mod rescale;
 mod slab;
 mod sorted;
 mod table;
@@ -17,7 +19,9 @@ mod value;
 pub use crate::memory::{Bulk, EachBulk, Pieces, Spare};
 pub use chunks::{Chunks, Place, Queue};
 pub use key::{Key, hash};
+pub use key_group::{KEY_GROUPS, key_group, owner};
 pub use panes::{Pane, Panes};
+pub use rescale::{Rescale, Rescaled};
 pub use slab::{NONE, Slab};
 pub use sorted::{Root, Sorted};
 pub use table::{Cursor, TOGETHER, Table};

@@ -1,11 +1,11 @@
 //! Window state: one table from key to accumulator for each slice of event time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Cursor, EachBulk, Key, State, Table};
+use crate::state::{Cursor, EachBulk, Key, Rescale, Rescaled, State, Table};
 
 /// The state of one slice of event time.
 #[derive(Serialize, Deserialize)]
@@ -203,8 +203,15 @@ impl<K: Key, V: State> Panes<K, V> {
         !self.spent.is_empty()
     }
 
+    /// How many keys the open panes hold together.
+    pub fn keys(&self) -> usize {
+        self.open.iter().map(|pane| pane.table.len()).sum()
+    }
+}
+
+impl<K: Key, V: State> Rescaled for Panes<K, V> {
     /// Shows each table that there is.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
         for pane in &mut self.open {
             each(&mut pane.table);
             if let Some(beside) = &mut pane.beside {
@@ -214,4 +221,32 @@ impl<K: Key, V: State> Panes<K, V> {
         self.spent.iter_mut().for_each(|(table, _)| each(table));
         self.clean.iter_mut().for_each(|table| each(table));
     }
+
+    /// The panes that any of them had open; spent tables stay behind.
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let seed = from.first().map_or(0, |first| first.seed);
+        let mut all = Self::new(seed);
+        let mut slices: BTreeMap<i64, Slices<K, V>> = BTreeMap::new();
+        for pane in from.into_iter().flat_map(|panes| panes.open) {
+            slices.entry(pane.start).or_default().push(pane);
+        }
+        for panes in slices.into_values() {
+            let [Pane { start, end, closes, expires, .. }, ..] = panes[..] else { continue };
+            let (mut tables, mut besides) = (Vec::new(), Vec::new());
+            for Pane { table, beside, .. } in panes {
+                tables.push(table);
+                besides.extend(beside);
+            }
+            let table = Table::rescaled(tables, to)?;
+            let beside = match besides.is_empty() {
+                true => None,
+                false => Some(Table::rescaled(besides, to)?),
+            };
+            all.open.push_back(Pane { start, end, closes, expires, table, beside });
+        }
+        Ok(all)
+    }
 }
+
+/// What several shards hold of one slice.
+type Slices<K, V> = Vec<Pane<K, V>>;

@@ -91,6 +91,11 @@ impl<K: Key, V: State> Table<K, V> {
         Self { directory, shift: 63, grown, splits, links, len, seed, arena, apart }
     }
 
+    /// One without keys, which has the seed of this one.
+    pub fn empty(&self) -> Self {
+        Self::with_mixed_seed(self.seed)
+    }
+
     /// How many keys it holds. O(1).
     pub fn len(&self) -> usize {
         self.len

@@ -33,6 +33,11 @@ impl Watermark {
     pub fn is_end(self) -> bool {
         self.at == Timestamp::MAX
     }
+
+    /// The least that all of these promise; nothing is known of none.
+    pub fn earliest(all: &[Self]) -> Self {
+        all.iter().map(|each| each.at).min().map_or(Self::START, Self::at)
+    }
 }
 
 /// How the watermark follows from the records of one source partition.
@@ -195,6 +200,13 @@ impl Merged {
     pub fn new(paths: usize) -> Self {
         let now = if paths == 0 { Watermark::END } else { Watermark::START };
         Self { paths: vec![Watermark::START; paths], now }
+    }
+
+    /// So many paths, which go on together from the least that others had come to.
+    pub fn among(others: &[Self], paths: usize) -> Self {
+        let others: Vec<Watermark> = others.iter().map(|other| other.now).collect();
+        let now = if paths == 0 { Watermark::END } else { Watermark::earliest(&others) };
+        Self { paths: vec![now; paths], now }
     }
 
     /// How far all paths together have come.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::{BETWEEN_LOOKS, Progress};
 use crate::dataflow::{Context, Operator, Pressure, Work};
 use crate::metrics::Counter;
-use crate::state::{Cursor, Key, Panes, State};
+use crate::state::{Cursor, EachBulk, Key, Panes, Rescale, Rescaled, State};
 use crate::window::operator::{Settings, WindowOperator, result};
 use crate::window::running::Running;
 use crate::window::{Aggregate, Windowed};
@@ -87,6 +87,24 @@ impl<K: Key, V: State> Firing<K, V> {
     }
 }
 
+impl<K: Key, V: State> Rescaled for Firing<K, V> {
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        self.running.bulk(each);
+    }
+
+    /// At rest, all shards have fired the same windows.
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let (mut first, mut running) = (None, Vec::new());
+        for Self { fired, progress, running: one, .. } in from {
+            first.get_or_insert((fired, progress));
+            running.push(one);
+        }
+        let (fired, progress) = first.ok_or("there was no shard")?;
+        let running = Running::rescaled(running, to)?;
+        Ok(Self { fired, progress, window: None, running, behind: false })
+    }
+}
+
 impl<K, T, A, N> WindowOperator<K, T, A, N>
 where
     K: Key,
@@ -94,6 +112,14 @@ where
     A: Aggregate<T>,
     N: Operator<Windowed<K, A::Out>>,
 {
+    /// After a move to another number of shards: each key has its turn now, since the shards it
+    /// comes from were not at the same one.
+    pub(super) fn turn_all(&mut self) {
+        let fired = self.watermark.at.0;
+        let window = self.panes.needed_after(fired)..self.panes.closed_by(fired);
+        self.firing.running.turn_all(&self.aggregate, &mut self.panes, window);
+    }
+
     /// Fires windows while there is room, some `budget` keys; then drops what is no longer needed
     /// and tells the watermark.
     pub(super) fn fire(&mut self, cx: &mut Context, budget: usize) -> Work {

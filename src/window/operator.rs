@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Pane, Panes};
+use crate::state::{Cursor, EachBulk, Key, Pane, Panes, Rescaled};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
 use crate::window::deferred::Deferred;
@@ -397,18 +397,22 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("window", &mut self.panes);
-        from.take("window", &mut self.held);
-        from.take("window", &mut self.watermark);
-        from.take("window", &mut self.firing);
-        from.take("window", &mut self.revisions);
+        from.rescale("window", &mut self.panes);
+        let keys = self.panes.keys();
+        from.rescale_by("window", &mut self.held, |_, _| keys);
+        from.rescale_by("window", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        from.rescale("window", &mut self.firing);
+        from.rescale("window", &mut self.revisions);
+        if from.is_rescaled() {
+            self.turn_all();
+        }
         self.late.load(from);
         self.next.load(from);
     }
 
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
         self.panes.bulk(each);
-        self.firing.running.bulk(each);
+        self.firing.bulk(each);
         self.revisions.bulk(each);
         self.next.bulk(each);
     }

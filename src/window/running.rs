@@ -27,7 +27,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Record;
-use crate::state::{Cursor, EachBulk, Key, Pane, Panes, State, Table, hash};
+use crate::state::{Cursor, EachBulk, Key, Pane, Panes, Rescale, Rescaled, State, Table, hash};
 use crate::window::Aggregate;
 
 /// Windows of which none drops a part of what it has in common with another: all their slices go
@@ -60,13 +60,26 @@ struct Held<V> {
     slices: u32,
 }
 
-impl<K: Key, V: State> Running<K, V> {
+impl<K: Key, V: State> Rescaled for Running<K, V> {
     /// Shows the running values.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(&mut self.whole);
         each(&mut self.since);
     }
 
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let (mut wholes, mut sinces, mut groups, mut due) = (Vec::new(), Vec::new(), 0, None);
+        for one in from {
+            wholes.push(one.whole);
+            sinces.push(one.since);
+            (groups, due) = (one.groups, due.or(Some(one.due)));
+        }
+        let (whole, since) = (Table::rescaled(wholes, to)?, Table::rescaled(sinces, to)?);
+        Ok(Self { whole, since, groups, turn: 0, due: due.unwrap_or_default() })
+    }
+}
+
+impl<K: Key, V: State> Running<K, V> {
     /// Nothing yet, over slices each of which is in at least `overlap` windows. At most `together`
     /// keys are emitted at a time.
     pub fn new(seed: u64, overlap: usize, together: usize) -> Self {
@@ -161,6 +174,20 @@ impl<K: Key, V: State> Running<K, V> {
         }
         self.due = due;
         looked_at
+    }
+
+    /// Gives a turn to every key.
+    pub fn turn_all<T, A: Aggregate<T, Acc = V>>(
+        &mut self,
+        aggregate: &A,
+        panes: &mut Panes<K, V>,
+        window: Range<usize>,
+    ) {
+        if self.turns::<T, A>() {
+            let mut keys = Vec::with_capacity(self.whole.len());
+            self.whole.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
+            keys.into_iter().for_each(|key| self.rebuild(aggregate, key, panes, window.clone()));
+        }
     }
 
     /// The next group has its turn in the next window.

@@ -9,7 +9,7 @@ use crate::dataflow::{
 use crate::error::Error;
 use crate::join::{FanOut, Inputs};
 use crate::metrics::Counter;
-use crate::state::{Cursor, EachBulk, Key, Panes, Stored};
+use crate::state::{Cursor, EachBulk, Key, Panes, Rescaled, Stored};
 use crate::time::{Timestamp, Watermark};
 use crate::window::Cuts;
 use crate::window_join::Kind;

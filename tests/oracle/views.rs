@@ -8,8 +8,7 @@ use std::rc::Rc;
 
 use fastrand::Rng;
 use millstream::error::QueryError;
-use millstream::exchange::{key_group, owner};
-use millstream::state::hash;
+use millstream::state::{hash, key_group, owner};
 use millstream::table::{Asked, Part, View};
 use proptest::prelude::*;
 

@@ -13,7 +13,7 @@ use crate::operators::process::context::{KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process};
-use crate::state::{Cursor, EachBulk, Sweep, TOGETHER, Table};
+use crate::state::{Cursor, EachBulk, Key, Rescaled, State, Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
 
 /// So many keys, or timers, do not fit into the caches of a core.
@@ -366,6 +366,15 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     }
 }
 
+/// After a move to another number of shards: no key knows by heart where its timer is.
+fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>) {
+    let mut keys = Vec::with_capacity(table.len());
+    table.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
+    for key in keys {
+        table.entry(key).pending.forget_place();
+    }
+}
+
 impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> {
     fn on_record(&mut self, record: Record<P::In>, cx: &mut Context) {
         self.on_batch(vec![record].drain(..), cx); // tidy: edges deliver batches; this is for tests only
@@ -467,14 +476,17 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn load(&mut self, from: &mut Saved) {
         let Shared { timers, watermark, told, .. } = &mut self.shared;
         self.process.load(from);
-        from.take(P::NAME, &mut self.table);
-        from.take(P::NAME, timers);
-        from.take(P::NAME, watermark);
+        from.rescale(P::NAME, &mut self.table);
+        from.rescale(P::NAME, timers);
+        if from.is_rescaled() {
+            forget_places(&mut self.table);
+        }
+        from.rescale_by(P::NAME, watermark, |all, _| Watermark::earliest(&all));
         *told = *watermark;
-        from.take(P::NAME, &mut self.sweep);
-        from.take(P::NAME, &mut self.early);
+        from.take_unless_rescaled(P::NAME, &mut self.sweep);
+        from.rescale(P::NAME, &mut self.early);
         let mut slice = (self.budget, self.credit);
-        from.take(P::NAME, &mut slice);
+        from.take_unless_rescaled(P::NAME, &mut slice);
         (self.budget, self.credit) = slice;
         self.outlets.iter().for_each(|outlet| outlet.load(from));
         self.next.load(from);

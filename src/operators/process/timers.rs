@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Full;
-use crate::state::{EachBulk, Key, Table};
+use crate::state::{EachBulk, Key, Rescale, Rescaled, Table};
 use crate::time::{TimerId, TimerWheel, Timestamp, us};
 
 /// By which clock a timer goes.
@@ -87,6 +87,11 @@ impl Pending {
         self.id.is_none() && self.others == 0
     }
 
+    /// Its timer is named in the table, as the others are.
+    pub fn forget_place(&mut self) {
+        self.others += u32::from(self.id.take().is_some());
+    }
+
     #[inline(always)]
     fn holds(&self, timer: Timer) -> bool {
         self.id.is_some() && (self.at, self.tag, self.clock) == (timer.at, timer.tag, timer.clock)
@@ -112,14 +117,36 @@ pub struct Timers<K: Key> {
     most: usize,
 }
 
-impl<K: Key> Timers<K> {
+impl<K: Key> Rescaled for Timers<K> {
     /// Shows what of it may be large.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
         self.event.bulk(each);
         self.processing.bulk(each);
         each(&mut self.others);
     }
 
+    /// All of them are named in the table then: see [`Pending::forget_place`].
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let first = from.first().ok_or("there was no shard")?;
+        let (event, processing) = (first.event.empty(), first.processing.empty());
+        let mut all = Self { event, processing, others: first.others.empty(), most: first.most };
+        let full = |_| "more timers than `timers_max` for one shard".to_owned();
+        for Self { event, processing, .. } in from {
+            for (at, (key, tag)) in event.in_order_set().filter(|(_, (key, _))| to.owns(*key)) {
+                let id = all.event.set(at, (key, tag)).map_err(full)?;
+                *all.others.entry(name(key, Timer::at(at).tagged(tag))) = Some(id);
+            }
+            for (at, (key, tag)) in processing.in_order_set().filter(|(_, (key, _))| to.owns(*key))
+            {
+                let id = all.processing.set(at, (key, tag)).map_err(full)?;
+                *all.others.entry(name(key, Timer::processing(at).tagged(tag))) = Some(id);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl<K: Key> Timers<K> {
     /// No timer, and at most `most` of them at a time.
     pub fn new(most: usize, hash_seed: u64) -> Self {
         // Fine enough that few timers share a slot at a million a second.

@@ -42,8 +42,7 @@ use std::thread;
 
 use crate::dataflow::{Change, NodeId, Pipeline, Stage};
 use crate::error::{ConfigError, QueryError};
-use crate::exchange::{key_group, owner};
-use crate::state::{Key, State, hash};
+use crate::state::{Key, State, hash, key_group, owner};
 use crate::table::Changes;
 use desk::{Ask, Desk, Serving};
 use operator::ViewStage;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::dataflow::{BETWEEN_LOOKS, Checkpoint, Progress};
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Panes};
+use crate::state::{Cursor, EachBulk, Key, Panes, Rescaled};
 use crate::time::{Timestamp, Watermark};
 use crate::window::hot::detector::{Detector, Known};
 use crate::window::hot::split::{Part, Split};

@@ -1,0 +1,62 @@
+//! After each crash another number of shards goes on, and nothing is lost or seen twice.
+
+use millstream::io::Partitioned;
+
+use super::*;
+
+/// Partitions of the input, whatever the number of shards.
+const PARTITIONS: u32 = 4;
+
+/// As many shards as there may be at most: some of them read nothing.
+const SHARDS_MAX: usize = 6;
+
+/// What `C` shows, in an order of its own.
+fn shown<C: Crashing>(
+    world: &World,
+    inputs: &[Vec<Row>],
+    crashes: u32,
+) -> Result<Vec<(Timestamp, C::Out)>, Error> {
+    let commits = MemoryCommits::new();
+    let simulation = world.simulation().crashing(crashes).rescaling(SHARDS_MAX);
+    simulation.run(|p: Pipeline<'_>| {
+        let read = |partition| Ok::<_, Error>(memory(&inputs[partition as usize]));
+        let rows = p.source(Partitioned::new(PARTITIONS, p.shard(), p.shards(), read)?);
+        let rows = rows.event_time(at, disordered(DISORDER)).boxed();
+        C::build(rows).sink(AtCheckpoint::new(commits.of(p.shard()), 100_000));
+        Ok(())
+    })?;
+    let mut all: Vec<_> = commits.records().into_iter().map(|r| (r.at, r.value)).collect();
+    all.sort();
+    Ok(all)
+}
+
+fn rescales<C: Crashing>(default: u64) {
+    each_seed(default, |seed| {
+        let (world, mut rng) = (World::random(seed), Rng::with_seed(seed));
+        let inputs = inputs(&mut rng, PARTITIONS as usize);
+        let want = shown::<C>(&world, &inputs, 0).unwrap();
+        let got = shown::<C>(&world, &inputs, rng.u32(1..6)).unwrap();
+        assert!(!want.is_empty());
+        assert_eq!(got, want);
+    });
+}
+
+#[test]
+fn windows_move() {
+    rescales::<Windows>(60);
+}
+
+#[test]
+fn slides_move() {
+    rescales::<Slides>(60);
+}
+
+#[test]
+fn processes_and_their_timers_move() {
+    rescales::<Silences>(60);
+}
+
+#[test]
+fn what_follows_an_exchange_and_what_is_on_one_shard_move() {
+    rescales::<WindowsOfWindows>(60);
+}
