@@ -260,6 +260,16 @@ pub enum SnapshotError {
         /// What is wrong with them.
         reason: String,
     },
+    /// State of a version that this build does not know.
+    #[error("`{operator}` holds state of version {held}, and this build knows it up to {known}")]
+    Version {
+        /// The operator that is to be restored.
+        operator: &'static str,
+        /// The version that the snapshot holds.
+        held: u8,
+        /// The last version that the build knows.
+        known: u8,
+    },
     /// It is of another number of shards, and an operator cannot go on from that.
     #[error("`{operator}` cannot be restored onto another number of shards: {reason}")]
     NotRescaled {

@@ -7,7 +7,7 @@ use crate::io::journal::crc::crc;
 use crate::time::Timestamp;
 
 /// The version of all files of a checkpoint. Another one is refused.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The page that makes a checkpoint: JSON, with a check sum of its own in the last line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,8 +51,44 @@ pub struct StageParts {
     /// What they are, in order.
     pub parts: Vec<Part>,
     /// What follows them: tables and the like that were copied behind the barrier, each with its
-    /// number and how many bytes it is.
-    pub bulk: Vec<(u32, u64)>,
+    /// number, how many bytes it is, and their CRC-32C.
+    pub bulk: Vec<(u32, u64, u32)>,
+    /// Those that had not changed since a checkpoint before, and where they are.
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// A piece of a file of an earlier checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The number of what it is a copy of.
+    pub of: u32,
+    /// The name of the file.
+    pub file: String,
+    /// Where it begins in it.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// The CRC-32C of its bytes.
+    pub crc32c: u32,
+}
+
+impl ShardFile {
+    /// Where this file has the copy of a stage with this number.
+    pub(super) fn place_of(&self, stage: usize, id: u32) -> Option<Elsewhere> {
+        let before = self.stages.get(..stage)?.iter();
+        let lengths = |stage: &StageParts| {
+            stage.bytes + stage.bulk.iter().map(|(_, bytes, _)| bytes).sum::<u64>()
+        };
+        let stage = self.stages.get(stage)?;
+        let mut offset = before.map(lengths).sum::<u64>() + stage.bytes;
+        for &(of, bytes, crc32c) in &stage.bulk {
+            if of == id {
+                return Some(Elsewhere { of, file: self.file.clone(), offset, bytes, crc32c });
+            }
+            offset += bytes;
+        }
+        None
+    }
 }
 
 /// How the last line begins.
@@ -61,7 +97,27 @@ const SUM: &str = "crc32c ";
 impl Manifest {
     /// The bytes of its state in all files.
     pub fn state_bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.bytes).sum()
+        let own: u64 = self.shards.iter().map(|shard| shard.bytes).sum();
+        own + self.bytes_elsewhere()
+    }
+
+    /// Whether it refers to no file of a checkpoint before it.
+    pub fn is_whole(&self) -> bool {
+        let mut stages = self.shards.iter().flat_map(|shard| &shard.stages);
+        stages.all(|stage| stage.elsewhere.is_empty())
+    }
+
+    /// How many of them are in files of checkpoints before it.
+    pub fn bytes_elsewhere(&self) -> u64 {
+        let stages = self.shards.iter().flat_map(|shard| &shard.stages);
+        stages.flat_map(|stage| &stage.elsewhere).map(|there| there.bytes).sum()
+    }
+
+    /// The names of all files that it takes to read it, its own first.
+    pub(super) fn files(&self) -> impl Iterator<Item = &str> {
+        let own = self.shards.iter().map(|shard| &*shard.file);
+        let stages = self.shards.iter().flat_map(|shard| &shard.stages);
+        own.chain(stages.flat_map(|stage| &stage.elsewhere).map(|there| &*there.file))
     }
 
     /// The page as people read it.

@@ -21,7 +21,7 @@
 //!
 //! | field | what it says |
 //! |---|---|
-//! | `format` | the version of all files, 2; another one is refused |
+//! | `format` | the version of all files, 3; another one is refused |
 //! | `epoch` | the number of the checkpoint, one more each time |
 //! | `name` | that of a savepoint, else null |
 //! | `complete_at` | nanoseconds since the Unix epoch, by the clock of the host |
@@ -32,13 +32,22 @@
 //! | `shards[].now` | the time of its step |
 //! | `shards[].stages[].bytes` | how many bytes of the file the parts of this stage are |
 //! | `shards[].stages[].parts[]` | what these are: `operator`, `type`, and the `end` of its bytes |
-//! | `shards[].stages[].bulk[]` | what follows them: `[id, bytes]` of each table and the like |
+//! | `shards[].stages[].bulk[]` | what follows: `[id, bytes, crc32c]` of each table and the like |
+//! | `shards[].stages[].elsewhere[]` | the id, `of`, of what had not changed, and where it is |
+//! | `....elsewhere[].file`, `offset`, `bytes`, `crc32c` | a piece of an earlier checkpoint's file |
 //!
 //! The bytes of a part are its value as serde and postcard write it. Tables, and what else lies in
 //! blocks, are copied behind the barrier: their part has a header with the `id` of the bytes that
 //! were. Those of a table are its chains, in any order: the first hash that leads to one, how many
 //! leading bits of it do, and for each sub-table its slots with their places. Those of blocks are
 //! pages: number and length, 4 bytes each with the lowest first, and the values.
+//!
+//! # Increments
+//!
+//! What has not changed since a checkpoint before is not written again: the manifest says in which
+//! file of that one it is. Such a file stays for as long as a manifest that is kept names it, or
+//! the next one may. Now and then a checkpoint is whole, and names none but its own; a savepoint
+//! always is.
 //!
 //! # How one is kept, and what a crash leaves
 //!

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::checkpoint::manifest::StageParts;
 use crate::dataflow::{Piece, Plan, Saved};
+use crate::io::journal::crc::crc;
 use crate::time::Timestamp;
 
 /// What one shard has brought.
@@ -30,21 +31,25 @@ impl ShardState {
         let mut stages = Vec::new();
         for saved in &self.stages {
             bytes.extend_from_slice(saved.bytes());
-            let mut bulk: Vec<(u32, u64)> = Vec::new();
+            let mut bulk: Vec<(u32, u64, u32)> = Vec::new();
             for Piece { of, bytes: piece } in saved.pieces() {
                 bytes.extend_from_slice(piece);
                 match bulk.last_mut() {
-                    Some((last, length)) if last == of => *length += piece.len() as u64,
-                    _ => bulk.push((*of, piece.len() as u64)),
+                    Some((last, length, sum)) if last == of => {
+                        *length += piece.len() as u64;
+                        *sum = crc(*sum, piece);
+                    }
+                    _ => bulk.push((*of, piece.len() as u64, crc(0, piece))),
                 }
             }
             let (length, parts) = (saved.bytes().len() as u64, saved.parts().to_vec());
-            stages.push(StageParts { bytes: length, parts, bulk });
+            stages.push(StageParts { bytes: length, parts, bulk, elsewhere: Vec::new() });
         }
         (bytes, stages)
     }
 
-    /// What a file holds, without a copy of what is large.
+    /// What a file holds, without a copy of what is large; `elsewhere` is what each of its stages
+    /// has in others.
     ///
     /// # Errors
     /// What does not fit.
@@ -53,6 +58,7 @@ impl ShardState {
         now: Timestamp,
         bytes: Vec<u8>,
         stages: &[StageParts],
+        elsewhere: Vec<Vec<Piece>>,
     ) -> Result<Self, &'static str> {
         let mut rest = Bytes::from(bytes);
         let mut cut = |length: u64| {
@@ -60,10 +66,11 @@ impl ShardState {
             length.map(|length| rest.split_to(length)).ok_or("its stages are longer than it is")
         };
         let mut saved = Vec::new();
-        for StageParts { bytes, parts, bulk } in stages {
+        for (StageParts { bytes, parts, bulk, .. }, mut others) in stages.iter().zip(elsewhere) {
             let own = cut(*bytes)?.to_vec();
-            let pieces = bulk.iter().map(|&(of, length)| Ok(Piece { of, bytes: cut(length)? }));
-            let pieces = pieces.collect::<Result<_, &'static str>>()?;
+            let pieces = bulk.iter().map(|&(of, length, _)| Ok(Piece { of, bytes: cut(length)? }));
+            let mut pieces = pieces.collect::<Result<Vec<_>, &'static str>>()?;
+            pieces.append(&mut others);
             let stage = Saved::of(own, parts.clone(), pieces);
             saved.push(stage.ok_or("the parts of a stage are longer than it is")?);
         }

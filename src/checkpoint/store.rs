@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io;
 
 use crate::checkpoint::Notice;
-use crate::checkpoint::manifest::{FORMAT, Manifest, ShardFile};
+use crate::checkpoint::manifest::{Elsewhere, FORMAT, Manifest, ShardFile};
 use crate::checkpoint::names::{MANIFEST, STATE, UNFINISHED, epoch_of, is_state_of, stem_to_be};
 use crate::checkpoint::state::ShardState;
-use crate::dataflow::Epoch;
+use crate::dataflow::{Epoch, Piece, Reference};
 use crate::error::{CheckpointError, IoError};
 use crate::io::Files;
 use crate::io::journal::crc::crc;
@@ -32,6 +32,8 @@ pub struct Taken {
 pub struct Store<F> {
     files: F,
     keep: usize,
+    /// What was kept since the last one that is whole, which those to come may refer to.
+    recent: Vec<Manifest>,
     /// Of the last time that one was kept or looked for.
     notices: Vec<Notice>,
     /// Held for as long as checkpoints are written here.
@@ -42,7 +44,8 @@ impl<F: Files> Store<F> {
     /// Checkpoints in these files, of which the newest `keep` are kept; at least one. Files that a
     /// crash has left half-written are removed when the next one is kept.
     pub fn new(files: F, keep: usize) -> Self {
-        Self { files, keep: keep.max(1), notices: Vec::new(), _lock: None }
+        let (recent, notices) = (Vec::new(), Vec::new());
+        Self { files, keep: keep.max(1), recent, notices, _lock: None }
     }
 
     /// The files by themselves.
@@ -82,7 +85,8 @@ impl<F: Files> Store<F> {
         };
         let mut shards = Vec::new();
         for (index, shard) in taken.shards.iter().enumerate() {
-            shards.push(self.write_shard(format!("{files}-{index:03}{STATE}"), shard)?);
+            let file = format!("{files}-{index:03}{STATE}");
+            shards.push(self.write_shard(file, (index, shard), taken.name.is_some())?);
         }
         let manifest = Manifest {
             format: FORMAT,
@@ -93,6 +97,13 @@ impl<F: Files> Store<F> {
             shards,
         };
         self.write_manifest(&name, &manifest)?;
+        if manifest.is_whole() {
+            self.recent.clear();
+        }
+        // A savepoint is its owner's, who may remove it.
+        if manifest.name.is_none() {
+            self.recent.push(manifest.clone());
+        }
         self.notices.clear();
         if let Err(error) = self.retire() {
             self.notices.push(Notice::not_removed(&error));
@@ -109,14 +120,34 @@ impl<F: Files> Store<F> {
     fn write_shard(
         &mut self,
         file: String,
-        shard: &ShardState,
+        (index, shard): (usize, &ShardState),
+        is_alone: bool,
     ) -> Result<ShardFile, CheckpointError> {
-        let (bytes, stages) = shard.encode();
+        let (bytes, mut stages) = shard.encode();
+        for (stage, (saved, parts)) in shard.stages.iter().zip(&mut stages).enumerate() {
+            let places = saved.references().iter().map(|reference| {
+                let place = self.place_of(reference, index, stage).filter(|_| !is_alone);
+                place.ok_or_else(|| missing(&file, reference))
+            });
+            parts.elsewhere = places.collect::<Result<_, _>>()?;
+        }
         let written = self.files.write(&file, &bytes).and_then(|()| self.files.sync(&file));
         written.map_err(failed("write", &file))?;
         let (length, crc32c) = (bytes.len() as u64, crc(0, &bytes));
         let (plan, now) = (shard.plan.clone(), shard.now);
         Ok(ShardFile { file, bytes: length, crc32c, plan, now, stages })
+    }
+
+    /// Where a copy is that was made for a checkpoint before.
+    fn place_of(
+        &self,
+        Reference { of, to }: &Reference,
+        shard: usize,
+        stage: usize,
+    ) -> Option<Elsewhere> {
+        let kept = self.recent.iter().rev().find(|kept| kept.epoch.0 == to.epoch)?;
+        let place = kept.shards.get(shard)?.place_of(stage, to.id)?;
+        Some(Elsewhere { of: *of, ..place })
     }
 
     fn write_manifest(&mut self, name: &str, manifest: &Manifest) -> Result<(), CheckpointError> {
@@ -145,8 +176,13 @@ impl<F: Files> Store<F> {
         manifest: &Manifest,
     ) -> Result<(), CheckpointError> {
         must_be_free(&self.names()?, name)?;
-        for ShardFile { file, .. } in &manifest.shards {
+        let there = self.names()?;
+        for file in manifest.files().collect::<BTreeSet<_>>() {
             let bytes = from.read_file(file)?;
+            if there.iter().any(|it| it == file) && self.read_file(file)? == bytes {
+                // Another checkpoint that was copied refers to it too.
+                continue;
+            }
             let written = self.files.write(file, &bytes).and_then(|()| self.files.sync(file));
             written.map_err(failed("write", file))?;
         }
@@ -170,11 +206,14 @@ impl<F: Files> Store<F> {
         }
         let is_old = self.remove_old(&readable)?;
         let kept = readable.iter().filter(|(name, _)| !is_old.contains(*name));
-        let named = kept.flat_map(|(_, manifest)| manifest.shards.iter().map(|shard| &shard.file));
-        let named: BTreeSet<&String> = named.collect();
+        // Also what those refer to, and what the next one may refer to.
+        let recent = self.recent.clone();
+        let named = kept.map(|(_, manifest)| manifest).chain(&recent).flat_map(Manifest::files);
+        let named: BTreeSet<&str> = named.collect();
         let is_left_over = |name: &&String| {
             let may_be_named = || unreadable.iter().any(|manifest| is_state_of(name, manifest));
-            let is_state = name.ends_with(STATE) && !named.contains(*name) && !may_be_named();
+            let is_state =
+                name.ends_with(STATE) && !named.contains(name.as_str()) && !may_be_named();
             is_state || name.ends_with(UNFINISHED)
         };
         for name in names.iter().filter(is_left_over) {
@@ -295,8 +334,26 @@ impl<F: Files> Store<F> {
         if crc(0, &bytes) != shard.crc32c {
             return damaged("its check sum is wrong");
         }
-        let state = ShardState::decode(shard.plan.clone(), shard.now, bytes, &shard.stages);
-        state.or_else(damaged)
+        let elsewhere = shard
+            .stages
+            .iter()
+            .map(|stage| stage.elsewhere.iter().map(|there| self.read_elsewhere(there)).collect());
+        let elsewhere = elsewhere.collect::<Result<_, _>>()?;
+        let plan = shard.plan.clone();
+        ShardState::decode(plan, shard.now, bytes, &shard.stages, elsewhere).or_else(damaged)
+    }
+
+    /// A copy in the file of a checkpoint before.
+    fn read_elsewhere(&mut self, there: &Elsewhere) -> Result<Piece, CheckpointError> {
+        let Elsewhere { of, file, offset, bytes, crc32c } = there;
+        let mut piece = vec![0; *bytes as usize];
+        let read = self.files.read_at(file, *offset, &mut piece);
+        let read = read.map_err(failed("read", file))?;
+        if read < piece.len() || crc(0, &piece) != *crc32c {
+            let reason = format!("what a later checkpoint refers to, at {offset}, is not there");
+            return Err(CheckpointError::Damaged { file: file.clone(), reason });
+        }
+        Ok(Piece { of: *of, bytes: piece.into() })
     }
 
     fn read_manifest(&mut self, name: &str) -> Result<Manifest, CheckpointError> {
@@ -330,6 +387,13 @@ impl<F: Files> Store<F> {
 fn failed(action: &'static str, name: &str) -> impl FnOnce(io::Error) -> CheckpointError {
     let name = name.to_owned();
     move |cause| IoError::new(action, name, cause).into()
+}
+
+/// What a checkpoint refers to is of none that this store has kept, or it is a savepoint, which has
+/// to be readable by itself.
+fn missing(file: &str, Reference { to, .. }: &Reference) -> CheckpointError {
+    let reason = format!("it refers to checkpoint {}, which it may not", to.epoch);
+    CheckpointError::Damaged { file: file.to_owned(), reason }
 }
 
 /// A name that is there is not written over: it may be all that somebody has.

@@ -28,12 +28,31 @@ impl Saved {
     /// Takes the next part out, of state by key: from another number of shards, what belongs to
     /// this one.
     pub fn rescale<V: Rescaled>(&mut self, operator: &'static str, into: &mut V) {
-        let Some(before) = &mut self.before else { return self.take(operator, into) };
-        if !matches!(before.keeper(), Keeper::All) {
-            return self.take_whole(operator, into);
+        let Some(to) = self.shares() else { return self.take(operator, into) };
+        let from = self.take_shares(operator).into_iter().map(|(_, value)| value).collect();
+        if self.is_wrong() {
+            return;
         }
+        match V::rescaled(from, &to) {
+            Ok(value) => *into = value,
+            Err(reason) => self.not_rescaled(operator, &reason),
+        }
+    }
+
+    /// If what follows is state by key of which each shard takes a share: that restore. Else it is
+    /// taken whole.
+    pub(crate) fn shares(&self) -> Option<Rescale> {
+        let before = self.before.as_ref()?;
+        matches!(before.keeper(), Keeper::All).then_some(before.to)
+    }
+
+    /// Takes the next part out of each shard there was that has keys of this one, with the number
+    /// of that shard.
+    pub(crate) fn take_shares<V: Rescaled>(&mut self, operator: &'static str) -> Vec<(usize, V)> {
+        let Some(before) = &mut self.before else { return Vec::new() };
         if before.placement == Placement::Chosen {
-            return self.not_rescaled(operator, "its keys are where the pipeline has put them");
+            self.not_rescaled(operator, "its keys are where the pipeline has put them");
+            return Vec::new();
         }
         let mut from = Vec::new();
         for shard in 0..before.all.len() {
@@ -43,17 +62,10 @@ impl Saved {
                 saved.skip(operator);
             } else if let Some(mut value) = saved.take_next::<V>(operator) {
                 value.bulk(&mut |bulk| saved.fill(bulk));
-                from.push(value);
+                from.push((shard, value));
             }
         }
-        let to = before.to;
-        if self.note_of_all() {
-            return;
-        }
-        match V::rescaled(from, &to) {
-            Ok(value) => *into = value,
-            Err(reason) => self.not_rescaled(operator, &reason),
-        }
+        if self.note_of_all() { Vec::new() } else { from }
     }
 
     /// Takes the next part out, of state that is by no key: from another number of shards, what
@@ -74,6 +86,15 @@ impl Saved {
                 }
             }
             _ => self.take_whole(operator, into),
+        }
+    }
+
+    /// Takes the next part out, unless it is of state by key that is shared out: then it is made
+    /// anew of what is.
+    pub(crate) fn take_unless_shared<V: Stored>(&mut self, operator: &'static str, into: &mut V) {
+        match self.shares() {
+            Some(_) => self.take_unless_rescaled(operator, into),
+            None => self.take(operator, into),
         }
     }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Epoch;
 use crate::dataflow::before::Before;
 use crate::error::SnapshotError;
-use crate::memory::encoding::{decode, encode};
+use crate::memory::Copied;
+use crate::memory::encoding::{Versions, decode, encode, reading, take_refused_version};
 use crate::state::{Bulk, Spare, Stored};
 
 /// What the steps of a shard hold, part by part, in the order in which they are asked.
@@ -45,6 +47,8 @@ pub struct Saved {
     parts: Vec<Part>,
     /// What was copied behind the barrier.
     pieces: Vec<Piece>,
+    /// What has not changed since it was copied before.
+    references: Vec<Reference>,
     /// How many tables and the like are still being copied.
     unfinished: u32,
     /// The part that is taken out next.
@@ -75,6 +79,23 @@ pub(crate) struct Piece {
     /// Its number among those of its stage.
     pub of: u32,
     pub bytes: Bytes,
+}
+
+/// Something that is as it was copied for a checkpoint before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    /// Its number among those of its stage.
+    pub of: u32,
+    /// The copy.
+    pub to: Copied,
+}
+
+/// What freezing needs to know: the complete checkpoints whose copies may be referred to, and where
+/// memory for new ones comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub epochs: &'a [Epoch],
+    pub spare: &'a Spare,
 }
 
 impl Saved {
@@ -194,25 +215,41 @@ impl Saved {
             let held = "nothing more".to_owned();
             return Err(SnapshotError::OtherType { operator, held, wanted });
         };
-        if part.operator != operator || part.type_name != wanted {
+        let Some(versions) =
+            written_as(&part.type_name, wanted).filter(|_| part.operator == operator)
+        else {
             let held = format!("{} of `{}`", part.type_name, part.operator);
             return Err(SnapshotError::OtherType { operator, held, wanted });
-        }
+        };
         let start = self.next.checked_sub(1).map_or(0, |before| self.parts[before].end);
         let bytes = &self.bytes[start..part.end];
         let damaged = |reason: &str| SnapshotError::Damaged { operator, reason: reason.to_owned() };
         let mut rest = bytes;
-        match decode(&mut rest) {
+        match reading(versions, || decode(&mut rest)) {
             Ok(value) if rest.is_empty() => Ok(value),
             Ok(_) => Err(damaged(&format!("{} bytes are left over", rest.len()))),
-            Err(reason) => Err(damaged(&reason)),
+            Err(reason) => Err(refused_version(operator).unwrap_or_else(|| damaged(&reason))),
         }
     }
 
-    /// Freezes what may be large, before it is put in.
-    pub(crate) fn freeze(&mut self, bulk: &mut dyn Bulk, spare: &Spare) {
-        bulk.freeze(self.unfinished, spare);
+    /// Freezes what may be large, before it is put in. What has not changed since it was copied for
+    /// one of the checkpoints of `known`, which are complete, is not copied again.
+    pub(crate) fn freeze(&mut self, bulk: &mut dyn Bulk, Epoch(epoch): Epoch, known: Known<'_>) {
+        let id = self.unfinished;
+        let is_known = |copy: &Copied| known.epochs.contains(&Epoch(copy.epoch));
+        match bulk.unchanged().filter(is_known) {
+            Some(copy) => {
+                bulk.refer(id);
+                self.references.push(Reference { of: id, to: copy });
+            }
+            None => bulk.freeze(Copied { epoch, id }, known.spare),
+        }
         self.unfinished += 1;
+    }
+
+    /// What is in copies of checkpoints before it.
+    pub(crate) fn references(&self) -> &[Reference] {
+        &self.references
     }
 
     /// Copies a slice of it, if there is something to copy.
@@ -254,12 +291,18 @@ impl Saved {
             return self.fill_whole(bulk);
         }
         let Some(id) = bulk.awaits().filter(|_| self.wrong.is_none()) else { return };
+        if self.references.iter().any(|reference| reference.of == id) {
+            let reason = "its copy is in a checkpoint before this one, and was not read".to_owned();
+            return self.note(SnapshotError::Damaged { operator: "state by key", reason });
+        }
         let of_it = self.pieces.iter().filter(|piece| piece.of == id);
         let of_it: Vec<&[u8]> = of_it.map(|piece| &piece.bytes[..]).collect();
         match bulk.fill(&of_it) {
             Ok(()) => self.pieces.retain(|piece| piece.of != id),
             Err(reason) => {
-                self.note(SnapshotError::Damaged { operator: "state by key", reason });
+                let operator = "state by key";
+                let damaged = || SnapshotError::Damaged { operator, reason };
+                self.note(refused_version(operator).unwrap_or_else(damaged));
             }
         }
     }
@@ -352,11 +395,42 @@ impl Saved {
     }
 }
 
+/// How a part of type `held` is written, if it can be read as `wanted`.
+fn written_as(held: &str, wanted: &str) -> Option<Versions> {
+    if held == wanted {
+        return Some(Versions::Noted);
+    }
+    (held == without_versions(wanted)).then_some(Versions::Plain)
+}
+
+/// The name of a type as it was when nothing in it had versions.
+fn without_versions(name: &str) -> String {
+    const VERSIONED: &str = "millstream::state::versioned::Versioned<";
+    let Some((before, inside)) = name.split_once(VERSIONED) else { return name.to_owned() };
+    let mut depth = 1;
+    let end = inside.find(|c| {
+        depth += i32::from(c == '<') - i32::from(c == '>');
+        depth == 0
+    });
+    let (inside, behind) = inside.split_at(end.unwrap_or(inside.len()));
+    let behind = behind.strip_prefix('>').unwrap_or(behind);
+    without_versions(&format!("{before}{inside}{behind}"))
+}
+
+/// The version for which something could not be read just now, if that was it.
+fn refused_version(operator: &'static str) -> Option<SnapshotError> {
+    let (held, known) = take_refused_version()?;
+    Some(SnapshotError::Version { operator, held, known })
+}
+
 /// The name of a type without those that it is made of, which in a fused stage are all that follow.
 fn plain_name<V: ?Sized>() -> &'static str {
     let name = type_name::<V>();
     name.split('<').find(|part| !part.is_empty()).unwrap_or(name)
 }
+
+#[cfg(test)]
+mod versions;
 
 #[cfg(test)]
 mod tests {

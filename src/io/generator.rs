@@ -1,5 +1,7 @@
 //! An open-loop source: records have intended times, and falling behind does not skip any.
 
+mod moved;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -204,94 +206,16 @@ impl<T: 'static, F: FnMut(u64, Timestamp) -> T + 'static> Source for Generator<F
     /// Its position is the number of the next record.
     fn save(&self, out: &mut Saved) {
         out.unseen::<F>("generator");
-        let share = Share { first: self.first, stride: self.stride };
+        let share = moved::Share { first: self.first, stride: self.stride };
         out.put("generator", &(share, self.run.clone(), self.given.clone()));
     }
 
-    /// On another number of shards it goes on from where the first of those that there were had
-    /// come, without what any of them has given.
     fn load(&mut self, from: &mut Saved) {
-        let mut all: Vec<Moved> = from.take_all("generator");
-        if !from.is_rescaled() {
-            if let Some((_, run, given)) = all.pop() {
-                (self.run, self.given) = (run, given);
-            }
-            return;
-        }
-        let shares = all.iter().map(|(share, ..)| (share.first, share.stride));
-        let shards = all.len() as u64;
-        if !shares.eq((0..shards).map(|shard| (shard, shards))) {
-            let reason = "what it gave was not shared out among all shards";
-            return from.not_rescaled("generator", reason);
-        }
-        if all.iter().any(|(_, _, given)| !given.is_empty()) {
-            let reason = "it has not caught up yet with the shards of the time before; try later";
-            return from.not_rescaled("generator", reason);
-        }
-        let Some(runs) = all.into_iter().map(|(_, run, _)| run).collect::<Option<Vec<Run>>>()
-        else {
-            let reason = "some shards had not begun, so there is no common beginning";
-            return from.not_rescaled("generator", reason);
-        };
-        self.go_on_from(&runs);
-    }
-}
-
-/// Which of all records one shard gives.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Share {
-    first: u64,
-    stride: u64,
-}
-
-/// What a generator keeps.
-type Moved = (Share, Option<Run>, Vec<u64>);
-
-impl<F> Generator<F> {
-    /// Gives, of its own share, what none of these has.
-    fn go_on_from(&mut self, runs: &[Run]) {
-        // Where a shard had not asked for the time before the others, its records are due later.
-        let begins = runs.iter().map(|run| run.beat.begin(self.period, run.index)).max();
-        let start = begins.unwrap_or_default();
-        let least = runs.iter().map(|run| run.index).min().unwrap_or_default();
-        let passed = least.saturating_sub(self.first).div_ceil(self.stride);
-        let index = self.first + passed * self.stride;
-        let shards = runs.len() as u64;
-        let all = runs.iter().map(|run| run.left + run.index / shards).sum::<u64>();
-        let left = all.saturating_sub(index).div_ceil(self.stride);
-        let beat = Beat::from(start, self.period, index, self.stride);
-        self.run = Some(Run { beat, index, left });
-        self.given = runs.iter().map(|run| run.index).collect();
+        self.go_on(from);
     }
 }
 
 impl Run {
-    /// As [`emit`](Self::emit), but only what no shard has given that there was.
-    #[cold]
-    fn emit_new<T>(
-        &mut self,
-        due: u64,
-        stride: u64,
-        given: &mut Vec<u64>,
-        make: &mut impl FnMut(u64, Timestamp) -> T,
-        emit: &mut impl FnMut(Record<T>),
-    ) {
-        let shards = given.len() as u64;
-        for _ in 0..due {
-            let is_new = self.index >= given[(self.index % shards) as usize];
-            if is_new {
-                self.emit(1, stride, make, emit);
-            } else {
-                self.beat.advance();
-                self.index = self.index.wrapping_add(stride);
-                self.left -= 1;
-            }
-        }
-        if given.iter().all(|given| *given <= self.index) {
-            given.clear();
-        }
-    }
-
     /// Makes and emits the next `due` records.
     ///
     /// The state lives in locals while the loop runs: through `self` it would be stored and loaded
@@ -386,7 +310,6 @@ impl Beat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Rescale;
     use crate::time::{ms, secs};
 
     type Seen = Vec<(i64, u64)>;
@@ -459,42 +382,6 @@ mod tests {
             let mut shares: Seen = (0..3).flat_map(|i| poll(&mut build(i, 3), 0, 100).1).collect();
             shares.sort_unstable();
             assert_eq!(shares, whole);
-        }
-    }
-
-    #[test]
-    fn shares_of_another_number_of_shards_give_the_rest() {
-        for (before, shards, count) in [(3, 2, 100), (2, 3, 100), (1, 4, 7), (4, 1, 50), (2, 5, 0)]
-        {
-            let source = |index, of| {
-                let source = Generator::flat_out(997.0, |i, _| i).unwrap().count(count);
-                source.share(index, of)
-            };
-            let whole = poll(&mut source(0, 1), 0, 1000).1;
-            let (mut seen, mut all) = (Seen::new(), Vec::new());
-            for index in 0..before {
-                let mut one = source(index, before);
-                seen.extend(poll(&mut one, 0, 5 + 9 * index).1);
-                let mut saved = Saved::new();
-                one.save(&mut saved);
-                all.push(saved);
-            }
-            for shard in 0..shards {
-                let to = Rescale { shard, shards, before, hash_seed: 0 };
-                let mut saved = Saved::rescaling(all.clone(), to);
-                let mut one = source(shard, shards);
-                one.load(&mut saved);
-                assert_eq!(saved.finish(), Ok(()));
-                loop {
-                    let (polled, more) = poll(&mut one, 0, 4);
-                    seen.extend(more);
-                    if polled.ended {
-                        break;
-                    }
-                }
-            }
-            seen.sort_unstable();
-            assert_eq!(seen, whole, "{before} to {shards}");
         }
     }
 

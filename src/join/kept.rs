@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::join::pane::{Entry, Pane};
-use crate::state::{Cursor, EachBulk, Key, NONE, Stored};
+use crate::state::{Cursor, EachBulk, Key, NONE, Rescale, Rescaled, Stored};
 use crate::time::Timestamp;
 
 /// The shortest stretch of time, as a power of two: 1024 ns.
@@ -77,12 +77,6 @@ pub enum Seen {
 }
 
 impl<K: Key, T: Copy + Stored> Kept<K, T> {
-    /// Shows what of it may be large.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
-        let panes = self.panes.iter_mut().chain(&mut self.spent).chain(&mut self.clean);
-        panes.for_each(|pane| pane.bulk(each));
-    }
-
     /// Nothing is kept. Looks will reach over `length` nanoseconds, and records be kept for about
     /// as long as `reach`.
     pub fn new(seed: u64, length: u64, reach: u64) -> Self {
@@ -236,7 +230,35 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
 
     /// Shows what is kept, by key.
     pub fn visit(&self, mut each: impl FnMut(K, &T)) {
+        let mut each = |key, entry: &Entry<T>| each(key, &entry.value);
         self.panes.iter().for_each(|pane| pane.visit(&mut each));
+    }
+
+    /// Shows each record with its number, by which [`entry_at`](Self::entry_at) finds it.
+    pub fn numbered(&self) -> impl Iterator<Item = (u32, &Entry<T>)> {
+        self.panes.iter().flat_map(|pane| (0..pane.len() as u32).map(|it| (it, pane.entry(it))))
+    }
+}
+
+impl<K: Key, T: Copy + Stored> Rescaled for Kept<K, T> {
+    /// Shows what of it may be large.
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        let panes = self.panes.iter_mut().chain(&mut self.spent).chain(&mut self.clean);
+        panes.for_each(|pane| pane.bulk(each));
+    }
+
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let Self { seed, shift, gap, .. } = *from.first().ok_or("there was no shard")?;
+        let mut all = Self { shift, gap, ..Self::new(seed, 0, 0) };
+        for pane in from.iter().flat_map(|kept| &kept.panes) {
+            pane.visit(&mut |key, Entry { at, value, matched, .. }| {
+                if to.owns(key) {
+                    let place = all.add(key, *at, *value);
+                    all.entry_mut(place).matched = *matched;
+                }
+            });
+        }
+        Ok(all)
     }
 }
 

@@ -160,13 +160,13 @@ impl<K: Key, T: Copy> Pane<K, T> {
         self.runs.clear_slice(cursor, 1)
     }
 
-    /// Shows what it holds, by key.
-    pub fn visit(&self, each: &mut impl FnMut(K, &T)) {
+    /// Shows what it holds, by key, the records of a key and stretch in order of arrival.
+    pub fn visit(&self, each: &mut impl FnMut(K, &Entry<T>)) {
         self.runs.visit(&mut Cursor::default(), usize::MAX, |(key, _), run| {
             let mut number = run.first;
             while number != NONE {
                 let entry = self.entry(number);
-                each(key, &entry.value);
+                each(key, entry);
                 number = entry.next;
             }
         });

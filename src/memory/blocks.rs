@@ -12,6 +12,9 @@ mod apart;
 
 use apart::Apart;
 
+use crate::memory::bulk::Copied;
+use crate::memory::encoding::versions;
+
 /// What a block takes at most, in bytes: little enough that the system hands it over in
 /// microseconds.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -24,6 +27,8 @@ pub struct Blocks<T> {
     spare: Vec<Vec<T>>,
     /// While they are copied behind a barrier, or wait for what was.
     apart: Option<Box<Apart<T>>>,
+    /// The last copy, if nothing has changed since.
+    copied: Option<Copied>,
 }
 
 /// All values, or where they are and how many.
@@ -31,7 +36,8 @@ impl<T: Serialize> Serialize for Blocks<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let apart = match self.apart.as_deref() {
             Some(Apart::Frozen(frozen)) => Some((frozen.id(), frozen.len)),
-            Some(Apart::Awaited { id, len }) => Some((*id, *len)),
+            Some(Apart::Awaited { id, len, .. }) => Some((*id, *len)),
+            Some(Apart::Referred { id }) => Some((*id, self.len())),
             None => None,
         };
         let mut tuple = serializer.serialize_tuple(2)?;
@@ -72,7 +78,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for BlocksVisitor<T> {
         let apart: Option<(u32, usize)> = parts.next_element()?.ok_or_else(missing)?;
         let mut blocks: Blocks<T> =
             parts.next_element_seed(Filling(PhantomData))?.ok_or_else(missing)?;
-        blocks.apart = apart.map(|(id, len)| Box::new(Apart::Awaited { id, len }));
+        blocks.apart =
+            apart.map(|(id, len)| Box::new(Apart::Awaited { id, len, versions: versions() }));
         Ok(blocks)
     }
 }
@@ -121,7 +128,7 @@ impl<T> Blocks<T> {
 
     /// No value yet.
     pub const fn new() -> Self {
-        Self { blocks: Vec::new(), spare: Vec::new(), apart: None }
+        Self { blocks: Vec::new(), spare: Vec::new(), apart: None, copied: None }
     }
 
     /// How many values there are.
@@ -133,6 +140,7 @@ impl<T> Blocks<T> {
 
     /// Adds a value and returns its number.
     pub fn push(&mut self, value: T) -> usize {
+        self.copied = None;
         let number = self.len();
         match self.blocks.last_mut() {
             Some(last) if last.len() < Self::BLOCK => last.push(value),
@@ -148,6 +156,7 @@ impl<T> Blocks<T> {
 
     /// Forgets all values and keeps their memory. O(blocks), unless values have something to drop.
     pub fn clear(&mut self) {
+        self.copied = None;
         if let Some(Apart::Frozen(frozen)) = self.apart.as_deref_mut() {
             frozen.keep(&mut self.blocks);
         }

@@ -8,6 +8,16 @@ pub type Pieces<'a> = dyn FnMut(u32, Vec<u8>) + 'a;
 /// Is shown each state of a stage that may be large.
 pub type EachBulk<'a> = dyn FnMut(&mut dyn Bulk) + 'a;
 
+/// A copy of something large: the checkpoint that it was made for, and its number there among those
+/// of its stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The number of the checkpoint.
+    pub epoch: u64,
+    /// Its own.
+    pub id: u32,
+}
+
 /// State that may be large, such as a table.
 ///
 /// A checkpoint may not copy it at one go: a gigabyte takes a second. So it is *frozen* when the
@@ -18,11 +28,17 @@ pub type EachBulk<'a> = dyn FnMut(&mut dyn Bulk) + 'a;
 /// Between [`freeze`](Self::freeze) and the first change after it, its `Serialize` writes only what
 /// it is, without what is in it; restored from that, it waits for [`fill`](Self::fill).
 pub trait Bulk {
-    /// From here on what changes is copied first, into pieces that come from `spare`. `id` tells it
-    /// from the others of its stage.
+    /// From here on what changes is copied first, into pieces that come from `spare`. The `id` of
+    /// the copy tells it from the others of its stage.
     ///
     /// Where it was frozen before, what was not yet copied for that checkpoint is given up.
-    fn freeze(&mut self, id: u32, spare: &Spare);
+    fn freeze(&mut self, copy: Copied, spare: &Spare);
+
+    /// The last copy that was begun of it, if nothing has changed since.
+    fn unchanged(&self) -> Option<Copied>;
+
+    /// Is frozen as `id`, and hands nothing over: the copy is there already.
+    fn refer(&mut self, id: u32);
 
     /// Whether it is frozen, and as what.
     fn frozen(&self) -> Option<u32>;

@@ -1,5 +1,7 @@
 //! Values as the bytes that a snapshot holds of them: postcard, one value behind the other.
 
+use std::cell::Cell;
+
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +50,47 @@ pub fn decode<'a, V: Deserialize<'a>>(bytes: &mut &'a [u8]) -> Result<V, String>
     let (value, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
     *bytes = rest;
     Ok(value)
+}
+
+/// How state was written that has versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// Each value behind the number of its version.
+    #[default]
+    Noted,
+    /// Without: it had none yet.
+    Plain,
+}
+
+thread_local! {
+    /// How the state is written that is being read; serde has no place for it.
+    static VERSIONS: Cell<Versions> = const { Cell::new(Versions::Noted) };
+    /// A version that was refused, and the last that is known.
+    static REFUSED: Cell<Option<(u8, u8)>> = const { Cell::new(None) };
+}
+
+/// How the state is written that is being read.
+#[inline]
+pub fn versions() -> Versions {
+    VERSIONS.get()
+}
+
+/// Reads state that is written so.
+pub fn reading<R>(versions: Versions, read: impl FnOnce() -> R) -> R {
+    let before = VERSIONS.replace(versions);
+    let result = read();
+    VERSIONS.set(before);
+    result
+}
+
+/// Notes that a value is of a version that is not known; an error of the format says nothing.
+pub fn refuse_version(held: u8, known: u8) {
+    REFUSED.set(Some((held, known)));
+}
+
+/// The version that was refused since this was asked last.
+pub fn take_refused_version() -> Option<(u8, u8)> {
+    REFUSED.take()
 }
 
 /// Bytes that grow at their end.

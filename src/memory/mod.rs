@@ -12,6 +12,6 @@ mod spare;
 
 pub use bell::Bell;
 pub(crate) use blocks::Blocks;
-pub use bulk::{Bulk, EachBulk, Pieces};
+pub use bulk::{Bulk, Copied, EachBulk, Pieces};
 pub(crate) use prefetch::prefetch;
 pub use spare::Spare;

@@ -41,6 +41,11 @@ pub trait Keep: Send {
         fits: &dyn Fn(&Manifest) -> Result<(), String>,
     ) -> Result<Option<(Epoch, Vec<Snapshot>)>, Error>;
 
+    /// Whether it can keep a checkpoint that refers to those before it.
+    fn takes_increments(&self) -> bool {
+        false
+    }
+
     /// Whether there can be a savepoint of this name.
     fn check_name(&mut self, _name: &str) -> Result<(), Error> {
         Ok(())
@@ -91,6 +96,10 @@ impl<F: Files + Send> Keep for Store<F> {
         }))
     }
 
+    fn takes_increments(&self) -> bool {
+        true
+    }
+
     fn check_name(&mut self, name: &str) -> Result<(), Error> {
         Ok(Self::check_name(self, name)?)
     }
@@ -100,17 +109,33 @@ impl<F: Files + Send> Keep for Store<F> {
     }
 }
 
+/// One in so many checkpoints is whole, unless set.
+const WHOLE_EVERY: u32 = 8;
+
 /// How often checkpoints are taken, and where they are kept.
 #[derive(Clone)]
 pub struct Checkpoints {
     every: Duration,
+    /// One in so many is whole.
+    whole_every: u32,
     keep: Arc<Mutex<dyn Keep>>,
 }
 
 impl Checkpoints {
     /// One begins so long after the one before was complete.
     pub fn every(every: Duration, keep: impl Keep + 'static) -> Self {
-        Self { every, keep: Arc::new(Mutex::new(keep)) }
+        let whole_every = if keep.takes_increments() { WHOLE_EVERY } else { 1 };
+        Self { every, whole_every, keep: Arc::new(Mutex::new(keep)) }
+    }
+
+    /// One in so many is whole, 8 unless set; the others do not write again what has not changed
+    /// since, and refer to the files where it is. 1 makes all of them whole. Kept in memory they
+    /// always are, and so are savepoints.
+    pub fn whole_every(mut self, checkpoints: u32) -> Self {
+        if self.store().takes_increments() {
+            self.whole_every = checkpoints.max(1);
+        }
+        self
     }
 
     /// Kept in a directory, the newest three of them, where another run will find them.
@@ -161,6 +186,8 @@ impl Checkpoints {
 struct Told {
     /// The checkpoint to begin.
     begin: AtomicU64,
+    /// Whether that is to be whole.
+    is_whole: AtomicBool,
     /// The last one that is complete.
     complete: AtomicU64,
     /// All shards were done before the last one began: there will be no other.
@@ -179,6 +206,8 @@ pub struct Coordinator {
     told: Arc<Told>,
     brought: Receiver<Brought>,
     epoch: u64,
+    /// Checkpoints since the last one that was whole.
+    increments: u32,
     hash_seed: u64,
 }
 
@@ -206,7 +235,8 @@ impl Coordinator {
             is_done: false,
         };
         let desks = (0..monitor.shards()).map(desk).collect();
-        (Self { checkpoints, monitor, told, brought, epoch, hash_seed }, desks)
+        let increments = 0;
+        (Self { checkpoints, monitor, told, brought, epoch, increments, hash_seed }, desks)
     }
 
     /// Takes checkpoints until the engine stops, or all shards are done and the last one is
@@ -263,6 +293,15 @@ impl Coordinator {
     /// Takes one checkpoint, or a savepoint of this name. Returns whether the engine still runs.
     fn take(&mut self, name: Option<String>) -> Result<bool, Error> {
         self.epoch += 1;
+        self.increments += 1;
+        let is_whole = name.is_some() || self.increments >= self.checkpoints.whole_every;
+        self.increments = match is_whole {
+            // Nothing may refer to a savepoint, which is its owner's; so the next is whole too.
+            true if name.is_some() => self.checkpoints.whole_every,
+            true => 0,
+            false => self.increments,
+        };
+        self.told.is_whole.store(is_whole, Ordering::Relaxed);
         self.told.begin.store(self.epoch, Ordering::Release);
         let mut shards: Vec<Option<Snapshot>> = (0..self.monitor.shards()).map(|_| None).collect();
         while shards.iter().any(Option::is_none) {
@@ -312,7 +351,12 @@ impl Desk {
     fn attend(&mut self, begin: u64, complete: u64, shard: &mut Shard) {
         if begin > self.begun {
             self.begun = begin;
-            shard.begin_checkpoint(Epoch(begin));
+            // Told before `begin`, whose load is repeated to see it.
+            self.told.begin.load(Ordering::Acquire);
+            match self.told.is_whole.load(Ordering::Relaxed) {
+                true => shard.begin_checkpoint(Epoch(begin)),
+                false => shard.begin_increment(Epoch(begin)),
+            }
         }
         if let Some((epoch, snapshot)) = shard.take_checkpoint() {
             // Nobody listens any more once the engine has stopped.

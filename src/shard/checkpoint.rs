@@ -1,15 +1,20 @@
 //! A snapshot taken in passing: stage by stage, as a barrier comes through, and what is large a
 //! slice at a time behind it.
 
-use crate::dataflow::{Checkpoint, Context, Epoch, Saved, Work};
+use crate::dataflow::{Checkpoint, Context, Epoch, Known, Saved, Work};
 use crate::error::Result;
 use crate::shard::step::Stage;
 use crate::shard::{Shard, Snapshot};
 use crate::state::Spare;
 
+/// Copies of as many checkpoints may be referred to.
+const COMPLETED_MAX: usize = 64;
+
 /// A checkpoint that is being taken of one shard.
 pub(super) struct Taking {
     epoch: Epoch,
+    /// Checkpoints that are complete, and whose copies may be referred to.
+    known: Vec<Epoch>,
     /// What each stage holds, once the barrier has passed it.
     stages: Vec<Option<Saved>>,
     /// Memory for what is copied.
@@ -28,7 +33,8 @@ impl Taking {
             return stage.is_source;
         }
         let mut saved = Saved::new();
-        stage.runnable.bulk(&mut |bulk| saved.freeze(bulk, &self.spare));
+        let known = Known { epochs: &self.known, spare: &self.spare };
+        stage.runnable.bulk(&mut |bulk| saved.freeze(bulk, self.epoch, known));
         stage.runnable.save(&mut saved);
         stage.runnable.on_checkpoint(Checkpoint::Barrier(self.epoch), cx);
         *place = Some(saved);
@@ -96,8 +102,21 @@ impl Shard {
     /// # }
     /// ```
     pub fn begin_checkpoint(&mut self, epoch: Epoch) {
+        self.begin(epoch, Vec::new());
+    }
+
+    /// The same, only that what has not changed since one of the checkpoints before, which has to
+    /// be [complete](Self::complete_checkpoint), is not copied again: tables of windows that get no
+    /// more records, and what else lies still. What comes of it refers to the copies that were
+    /// made of those, and can only be restored by way of a
+    /// [`Store`](crate::checkpoint::Store) that has kept all since the last one that was whole.
+    pub fn begin_increment(&mut self, epoch: Epoch) {
+        self.begin(epoch, self.completed.clone());
+    }
+
+    fn begin(&mut self, epoch: Epoch, known: Vec<Epoch>) {
         let stages = self.stages.iter().map(|_| None).collect();
-        self.taking = Some(Taking { epoch, stages, spare: self.spare.clone() });
+        self.taking = Some(Taking { epoch, known, stages, spare: self.spare.clone() });
     }
 
     /// What a checkpoint has brought, once, when its barrier has passed all stages of this shard.
@@ -121,6 +140,10 @@ impl Shard {
     /// A checkpoint is complete: what all shards have brought of it is kept where it will be found
     /// after a crash. Sinks that waited for that show what came before its barrier.
     pub fn complete_checkpoint(&mut self, epoch: Epoch) {
+        if self.completed.len() == COMPLETED_MAX {
+            self.completed.remove(0);
+        }
+        self.completed.push(epoch);
         for stage in &mut self.stages {
             stage.runnable.on_checkpoint(Checkpoint::Complete(epoch), &mut self.cx);
         }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dataflow::{Built, Context, Plan, Runnable, Shown, Work};
+use crate::dataflow::{Built, Context, Epoch, Plan, Runnable, Shown, Work};
 use crate::error::Error;
 use crate::metrics::{Counter, Latency, ShardCounters};
 use crate::shard::checkpoint::Taking;
@@ -22,6 +22,8 @@ pub struct Shard {
     pub(super) cx: Context,
     /// The checkpoint that is being taken.
     pub(super) taking: Option<Taking>,
+    /// The last checkpoints that were complete.
+    pub(super) completed: Vec<Epoch>,
     /// Memory of checkpoints before it.
     pub(super) spare: Spare,
     /// How many keys a step copies for it at most.
@@ -101,8 +103,21 @@ impl Shard {
         let cx = Context::new(clock, counters);
         let (last, worst) = Default::default();
         let Built { plan, fire_max, .. } = built;
-        let (taking, step_clock, spare) = (None, None, Spare::default());
-        Self { stages, plan, cx, taking, spare, fire_max, step_clock, last, worst, worst_ns: 0 }
+        let (taking, completed, step_clock) = (None, Vec::new(), None);
+        let (spare, worst_ns) = (Spare::default(), 0);
+        Self {
+            stages,
+            plan,
+            cx,
+            taking,
+            completed,
+            spare,
+            fire_max,
+            step_clock,
+            last,
+            worst,
+            worst_ns,
+        }
     }
 
     /// A shard that measures latency by the times given to `step`.

@@ -24,6 +24,9 @@ const OPERATIONS: usize = 10;
 /// One in so many checkpoints is a savepoint.
 const NAMED_EVERY: u32 = 5;
 
+/// One in so many checkpoints is whole.
+const WHOLE_EVERY: u32 = 4;
+
 /// How many checkpoints are kept at most.
 const KEEP_MAX: usize = 3;
 
@@ -39,6 +42,12 @@ pub struct Crashes {
     epoch: Epoch,
     /// How many checkpoints there were to be.
     tried: u64,
+    /// The name of the one that is under way, if it is a savepoint.
+    name: Option<String>,
+    /// Whether checkpoints may refer to those before them.
+    increments: bool,
+    /// The last one was a savepoint, to which none may refer.
+    follows_savepoint: bool,
     now: Doing,
     /// The last checkpoint that was complete.
     kept: Option<(Epoch, Vec<Snapshot>)>,
@@ -59,8 +68,9 @@ enum Doing {
 }
 
 impl Crashes {
-    /// So many crashes, at moments chosen by a seed.
-    pub fn new(times: u32, seed: u64, hash_seed: u64) -> Self {
+    /// So many crashes, at moments chosen by a seed; `increments` says whether checkpoints may
+    /// refer to those before them.
+    pub fn new(times: u32, seed: u64, hash_seed: u64, increments: bool) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0xc7a5);
         let now = Doing::Nothing { steps: rng.u64(..PAUSE_MAX) };
         let disk = SimDisk::new(rng.u64(..));
@@ -73,6 +83,9 @@ impl Crashes {
             store,
             epoch: Epoch(0),
             tried: 0,
+            name: None,
+            increments,
+            follows_savepoint: false,
             now,
             kept: None,
             completed: 0,
@@ -110,9 +123,7 @@ impl Crashes {
 
     /// Completes what all shards have brought. Returns whether the host has gone down over it.
     fn complete(&mut self, snapshots: Vec<Snapshot>) -> Result<bool> {
-        self.tried += 1;
-        let is_named = self.rng.u32(..NAMED_EVERY) == 0 && !self.is_last;
-        let name = is_named.then(|| format!("try-{}", self.tried));
+        let name = self.name.take();
         let shards = snapshots.len();
         if self.left > 0 && self.rng.u32(..CUT_EVERY) == 0 {
             self.disk.fail_after(self.rng.usize(..2 * shards + OPERATIONS) as u64);
@@ -173,7 +184,15 @@ impl Crashes {
     fn begin(&mut self, shards: &mut [Shard]) {
         self.epoch = Epoch(self.epoch.0 + 1);
         self.is_last = shards.iter().all(Shard::is_done);
-        shards.iter_mut().for_each(|shard| shard.begin_checkpoint(self.epoch));
+        self.tried += 1;
+        let is_named = self.rng.u32(..NAMED_EVERY) == 0 && !self.is_last;
+        self.name = is_named.then(|| format!("try-{}", self.tried));
+        let is_whole = is_named || !self.increments || self.rng.u32(..WHOLE_EVERY) == 0;
+        let is_whole = std::mem::replace(&mut self.follows_savepoint, is_named) || is_whole;
+        shards.iter_mut().for_each(|shard| match is_whole {
+            true => shard.begin_checkpoint(self.epoch),
+            false => shard.begin_increment(self.epoch),
+        });
         self.now = Doing::Collecting(shards.iter().map(|_| None).collect());
     }
 

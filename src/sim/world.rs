@@ -132,7 +132,10 @@ impl Simulation {
         let clock = ManualClock::default();
         let mut shards = shards(&self.config, &clock, &build_pipeline)?;
         let hash_seed = self.config.hash_seed;
-        let crashes = self.crashes.map(|times| Crashes::new(times, self.seed, hash_seed));
+        let crashes = self.crashes.map(|times| {
+            // What was kept is looked at without a disk where records are set aside.
+            Crashes::new(times, self.seed, hash_seed, !self.sets_aside)
+        });
         let mut fate = Fate { crashes, aside: Aside::default() };
         let steps = self.drive(&mut shards, &clock, &mut fate, &build_pipeline)?;
         let Fate { crashes, aside } = fate;

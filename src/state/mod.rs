@@ -15,6 +15,7 @@ mod tags;
 mod text;
 mod ttl;
 mod value;
+mod versioned;
 
 pub use crate::memory::{Bulk, EachBulk, Pieces, Spare};
 pub use chunks::{Chunks, Place, Queue};
@@ -28,3 +29,4 @@ pub use table::{Cursor, TOGETHER, Table};
 pub use text::{Text, TextTooLong};
 pub use ttl::{Lease, Sweep, Term, Ttl};
 pub use value::{State, Stored};
+pub use versioned::{First, Version, Versioned};

@@ -31,6 +31,7 @@ pub use walk::Cursor;
 
 use super::key::{Key, hash};
 use super::value::State;
+use crate::memory::Copied;
 use arena::Arena;
 use core::fmt;
 use core::ptr::NonNull;
@@ -64,6 +65,8 @@ pub struct Table<K, V> {
     arena: Arena<K, V>,
     /// While it is copied behind a barrier, or waits for what was.
     apart: Option<Box<Apart>>,
+    /// The last copy, if nothing has changed since.
+    copied: Option<Copied>,
 }
 
 // SAFETY: the raw pointers lead only into memory that the table owns, and nothing else keeps them.
@@ -87,8 +90,8 @@ impl<K: Key, V: State> Table<K, V> {
     fn with_mixed_seed(seed: u64) -> Self {
         let mut arena = Arena::new();
         let directory = vec![arena.take(0); 2];
-        let (grown, splits, links, len, apart) = Default::default();
-        Self { directory, shift: 63, grown, splits, links, len, seed, arena, apart }
+        let (grown, splits, links, len, apart, copied) = Default::default();
+        Self { directory, shift: 63, grown, splits, links, len, seed, arena, apart, copied }
     }
 
     /// One without keys, which has the seed of this one.

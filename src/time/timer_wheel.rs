@@ -1,5 +1,7 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
+mod moved;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -194,22 +196,6 @@ impl<T> TimerWheel<T> {
             (self.first, self.next) = (index, at);
         }
         Ok(TimerId { place: NonZeroU32::MIN.saturating_add(index), generation: number as u32 })
-    }
-
-    /// One without timers, with the limits of this one.
-    pub fn empty(&self) -> Self {
-        Self::new(self.capacity, Duration::from_nanos(1 << self.tick_bits))
-    }
-
-    /// All timers, in the order in which they were set. O(n log n).
-    pub fn in_order_set(self) -> impl Iterator<Item = (Timestamp, T)>
-    where
-        T: Clone,
-    {
-        let timer = |node: &Node<T>| Some((node.number, node.at, node.value.clone()?));
-        let mut all: Vec<(u64, Timestamp, T)> = self.nodes.iter().filter_map(timer).collect();
-        all.sort_by_key(|(number, ..)| *number);
-        all.into_iter().map(|(_, at, value)| (at, value))
     }
 
     /// Shows all timers, in no order. O(the most there ever were).

@@ -1,6 +1,7 @@
 //! After each crash another number of shards goes on, and nothing is lost or seen twice.
 
 use millstream::io::Partitioned;
+use millstream::{ms, secs};
 
 use super::*;
 
@@ -41,22 +42,76 @@ fn rescales<C: Crashing>(default: u64) {
     });
 }
 
+/// Rows without a partner, which are found out when their time has passed.
+struct Lonely;
+
+impl Crashing for Lonely {
+    type Out = (i64, Option<i64>);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        let (ups, downs) = rows.split(|row| row.value >= 0);
+        ups.key_by(|row| row.key)
+            .interval_join(downs.key_by(|row| row.key))
+            .between(before(ns(4)), after(ns(4)))
+            .select_left(|up, down| (up.value, down.map(|down| down.value)))
+    }
+}
+
+/// Which records are together in a window depends on which shard is first; how many windows there
+/// are of a key does not.
+struct Counts;
+
+impl Crashing for Counts {
+    type Out = (u64, u64);
+
+    fn build<'p>(rows: Stream<'p, Edge<Row>>) -> Stream<'p, impl Stage<Out = Self::Out>> {
+        rows.key_by(|row| row.key)
+            .count_window(7)
+            .aggregate(count())
+            .map(|window| window.key)
+            .key_by(|key| *key)
+            .window(Tumbling::of(secs(1)).offset(ms(500)))
+            .aggregate(count())
+            .map(|windows| (windows.key, windows.value))
+    }
+}
+
 #[test]
 fn windows_move() {
-    rescales::<Windows>(60);
+    rescales::<Windows>(20);
 }
 
 #[test]
 fn slides_move() {
-    rescales::<Slides>(60);
+    rescales::<Slides>(20);
+}
+
+#[test]
+fn sessions_move() {
+    rescales::<Visits>(20);
+}
+
+#[test]
+fn joins_move() {
+    rescales::<Pairs>(20);
+}
+
+#[test]
+fn outer_joins_move() {
+    rescales::<Lonely>(20);
+}
+
+#[test]
+fn windows_by_count_move() {
+    rescales::<Counts>(20);
 }
 
 #[test]
 fn processes_and_their_timers_move() {
-    rescales::<Silences>(60);
+    rescales::<Silences>(20);
 }
 
 #[test]
 fn what_follows_an_exchange_and_what_is_on_one_shard_move() {
-    rescales::<WindowsOfWindows>(60);
+    rescales::<WindowsOfWindows>(20);
 }

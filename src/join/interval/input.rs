@@ -263,9 +263,14 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
 
     /// Takes it from a snapshot.
     pub fn load(&mut self, from: &mut Saved) {
-        from.take("interval join", &mut self.kept);
-        from.take("interval join", &mut self.alone);
-        from.take("interval join", &mut self.past);
+        from.rescale("interval join", &mut self.kept);
+        from.take_unless_shared("interval join", &mut self.alone);
+        from.rescale_by("interval join", &mut self.past, |all, _| all[0]);
+        if from.shares().is_some() && self.part.alone {
+            let Self { kept, alone, past, .. } = self;
+            let ahead = kept.numbered().filter(|(_, entry)| !entry.matched && entry.at > *past);
+            ahead.for_each(|(number, entry)| alone.set(entry.at.0, number));
+        }
         self.late.load(from);
     }
 }

@@ -11,7 +11,7 @@ use crate::join::interval::{FanOut, Pairs, Rules};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
 use crate::join::sides::Inputs;
-use crate::state::{EachBulk, Key, Stored};
+use crate::state::{EachBulk, Key, Rescaled, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -301,8 +301,9 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("interval join", &mut self.reached);
-        from.take("interval join", &mut self.pace);
+        // At rest all shards have come equally far.
+        from.rescale_by("interval join", &mut self.reached, |all, _| all[0]);
+        from.rescale_by("interval join", &mut self.pace, |mut all, _| all.swap_remove(0));
         self.told = self.reached;
         self.left.load(from);
         self.right.load(from);

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Blocks;
-use crate::memory::bulk::{Bulk, Pieces};
+use crate::memory::bulk::{Bulk, Copied, Pieces};
 use crate::memory::copying::Copying;
-use crate::memory::encoding::{decode, encode_all};
+use crate::memory::encoding::{Versions, decode, encode_all, reading};
 use crate::memory::spare::Spare;
 
 /// What is copied at once, in bytes: some microseconds.
@@ -18,12 +18,19 @@ const PAGE_BYTES: usize = 4 << 10;
 pub enum Apart<T> {
     /// They are being copied as they were at a barrier.
     Frozen(Frozen<T>),
+    /// They are as they were copied before; this is what they are saved as.
+    Referred {
+        /// Which copy that is.
+        id: u32,
+    },
     /// They were restored without their values, which follow.
     Awaited {
         /// Which pieces they are in.
         id: u32,
         /// How many there are.
         len: usize,
+        /// How they are written.
+        versions: Versions,
     },
 }
 
@@ -92,6 +99,7 @@ impl<T> Blocks<T> {
     /// Before a change to a value.
     #[inline(always)]
     pub(super) fn touch(&mut self, index: usize) {
+        self.copied = None;
         if self.apart.is_some() {
             self.copy_first(index);
         }
@@ -109,28 +117,42 @@ impl<T> Blocks<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
-    fn freeze(&mut self, id: u32, spare: &Spare) {
+    fn freeze(&mut self, copy: Copied, spare: &Spare) {
         let len = self.len();
-        let copying = Copying::new(id, len.div_ceil(1 << Self::PAGE_BITS), spare);
+        let copying = Copying::new(copy.id, len.div_ceil(1 << Self::PAGE_BITS), spare);
         let write = |values: &[T], out: &mut Vec<u8>| {
             encode_all(values.iter(), size_of::<T>() * 5 / 4 + 2, out)
         };
         let frozen = Frozen { copying, len, write, gone: None };
         self.apart = Some(Box::new(Apart::Frozen(frozen)));
+        self.copied = Some(copy);
+    }
+
+    fn unchanged(&self) -> Option<Copied> {
+        self.copied
+    }
+
+    fn refer(&mut self, id: u32) {
+        self.apart = Some(Box::new(Apart::Referred { id }));
     }
 
     fn frozen(&self) -> Option<u32> {
         match self.apart.as_deref() {
             Some(Apart::Frozen(frozen)) => Some(frozen.id()),
+            Some(Apart::Referred { id }) => Some(*id),
             _ => None,
         }
     }
 
     fn slice(&mut self, budget: &mut usize, pieces: &mut Pieces<'_>) -> Result<bool, String> {
         let Some(mut apart) = self.apart.take() else { return Ok(true) };
-        let Apart::Frozen(frozen) = &mut *apart else {
-            self.apart = Some(apart);
-            return Ok(true);
+        let frozen = match &mut *apart {
+            Apart::Frozen(frozen) => frozen,
+            Apart::Referred { .. } => return Ok(true),
+            Apart::Awaited { .. } => {
+                self.apart = Some(apart);
+                return Ok(true);
+            }
         };
         let gone = frozen.gone.take();
         while let Some(page) = frozen.copying.next(budget) {
@@ -157,7 +179,17 @@ impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
     }
 
     fn fill(&mut self, pieces: &[&[u8]]) -> Result<(), String> {
-        let Some(Apart::Awaited { len, .. }) = self.apart.as_deref() else { return Ok(()) };
+        let Some(Apart::Awaited { len, versions, .. }) = self.apart.as_deref() else {
+            return Ok(());
+        };
+        *self = reading(*versions, || Self::of_pages(*len, pieces))?;
+        Ok(())
+    }
+}
+
+impl<T: DeserializeOwned> Blocks<T> {
+    /// So many values, in the pages of some pieces.
+    fn of_pages(len: usize, pieces: &[&[u8]]) -> Result<Self, String> {
         let mut pages = pages_of(pieces)?;
         pages.sort_unstable_by_key(|(page, _)| *page);
         let mut filled = Self::new();
@@ -165,18 +197,17 @@ impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
             if page as usize != expected {
                 return Err("a page that is missing or there twice".to_owned());
             }
-            for _ in Self::page(expected, *len) {
+            for _ in Self::page(expected, len) {
                 filled.push(decode(&mut values)?);
             }
             if !values.is_empty() {
                 return Err("a page of more values than it may have".to_owned());
             }
         }
-        if filled.len() != *len {
+        if filled.len() != len {
             return Err(format!("{} values, and there were {len}", filled.len()));
         }
-        *self = filled;
-        Ok(())
+        Ok(filled)
     }
 }
 
@@ -236,7 +267,7 @@ mod tests {
             for id in 0..20 {
                 (0..rng.u32(..40)).for_each(|_| change(&mut rng, &mut blocks));
                 let at_once = written(&blocks);
-                blocks.freeze(id, &Spare::default());
+                blocks.freeze(Copied { epoch: 1, id }, &Spare::default());
                 let (header, mut pieces) = (written(&blocks), Vec::new());
                 assert_eq!(read(&header).awaits(), Some(id));
                 loop {
@@ -260,7 +291,7 @@ mod tests {
     fn what_is_no_copy_is_an_error() {
         let mut blocks = Blocks::new();
         (0..5_000u64).for_each(|n| _ = blocks.push(n));
-        blocks.freeze(3, &Spare::default());
+        blocks.freeze(Copied { epoch: 1, id: 3 }, &Spare::default());
         let (header, mut bytes) = (written(&blocks), Vec::new());
         blocks.slice(&mut usize::MAX.clone(), &mut |_, piece| bytes.extend(piece)).unwrap();
         let filled = |pieces: &[&[u8]]| read(&header).fill(pieces);

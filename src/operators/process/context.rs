@@ -8,7 +8,7 @@ use crate::dataflow::Record;
 use crate::error::{Error, Full};
 use crate::operators::process::timers::{Pending, Timer, Timers};
 use crate::operators::process::{Process, SideOutput};
-use crate::state::{Lease, State, Term};
+use crate::state::{Cursor, Key, Lease, State, Table, Term};
 use crate::time::{Timestamp, Watermark};
 
 /// What is kept for a key. It is there while the key has state or a timer.
@@ -35,6 +35,15 @@ impl<S: State> Slot<S> {
     #[inline]
     pub fn is_needed(&self, now: Timestamp) -> bool {
         !self.pending.is_none() || self.lease.is_live(now)
+    }
+}
+
+/// After a move to another number of shards: no key knows by heart where its timer is.
+pub fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>) {
+    let mut keys = Vec::with_capacity(table.len());
+    table.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
+    for key in keys {
+        table.entry(key).pending.forget_place();
     }
 }
 

@@ -9,11 +9,11 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::operators::process::context::{KeyContext, Shared, Slot};
+use crate::operators::process::context::{KeyContext, Shared, Slot, forget_places};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process};
-use crate::state::{Cursor, EachBulk, Key, Rescaled, State, Sweep, TOGETHER, Table};
+use crate::state::{Cursor, EachBulk, Rescaled, Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
 
 /// So many keys, or timers, do not fit into the caches of a core.
@@ -363,15 +363,6 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
                 setting: "keys_max",
             });
         }
-    }
-}
-
-/// After a move to another number of shards: no key knows by heart where its timer is.
-fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>) {
-    let mut keys = Vec::with_capacity(table.len());
-    table.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
-    for key in keys {
-        table.entry(key).pending.forget_place();
     }
 }
 

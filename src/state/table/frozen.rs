@@ -13,14 +13,17 @@ use super::batch::TOGETHER;
 use super::stored::{Header, write_chain};
 use super::sub::Sub;
 use crate::memory::copying::Copying;
-use crate::memory::{Bulk, Pieces, Spare};
+use crate::memory::encoding::{Versions, reading};
+use crate::memory::{Bulk, Copied, Pieces, Spare};
 
 /// What keeps a table from being only what it holds.
 pub enum Apart {
     /// It is being copied as it was at a barrier.
     Frozen(Frozen),
-    /// It was restored without its chains, which follow.
-    Awaited(Header),
+    /// It is as it was copied before; this is what it is saved as.
+    Referred(Header),
+    /// It was restored without its chains, which follow, written so.
+    Awaited(Header, Versions),
 }
 
 /// How far the copy of a table has come.
@@ -54,6 +57,7 @@ impl<K: Key, V: State> Table<K, V> {
     /// Before a change to what a hash leads to.
     #[inline(always)]
     pub(super) fn touch(&mut self, hash: u64) {
+        self.copied = None;
         if self.apart.is_some() {
             self.copy_first(hash);
         }
@@ -63,6 +67,7 @@ impl<K: Key, V: State> Table<K, V> {
     #[inline(always)]
     pub(super) fn touch_all(&mut self, keys: &[K]) {
         debug_assert!(keys.len() <= TOGETHER);
+        self.copied = None;
         if self.apart.is_some() {
             self.copy_first_of_all(keys);
         }
@@ -84,24 +89,38 @@ impl<K: Key, V: State> Table<K, V> {
 }
 
 impl<K: Key, V: State> Bulk for Table<K, V> {
-    fn freeze(&mut self, id: u32, spare: &Spare) {
-        let copying = Copying::new(id, self.directory.len(), spare);
-        let frozen = Frozen { header: self.header(Some(id)), shift: self.shift, copying };
+    fn freeze(&mut self, copy: Copied, spare: &Spare) {
+        let copying = Copying::new(copy.id, self.directory.len(), spare);
+        let frozen = Frozen { header: self.header(Some(copy.id)), shift: self.shift, copying };
         self.apart = Some(Box::new(Apart::Frozen(frozen)));
+        self.copied = Some(copy);
+    }
+
+    fn unchanged(&self) -> Option<Copied> {
+        self.copied
+    }
+
+    fn refer(&mut self, id: u32) {
+        self.apart = Some(Box::new(Apart::Referred(self.header(Some(id)))));
     }
 
     fn frozen(&self) -> Option<u32> {
         match self.apart.as_deref() {
             Some(Apart::Frozen(frozen)) => Some(frozen.copying.id()),
+            Some(Apart::Referred(header)) => header.apart,
             _ => None,
         }
     }
 
     fn slice(&mut self, budget: &mut usize, pieces: &mut Pieces<'_>) -> Result<bool, String> {
         let Some(mut apart) = self.apart.take() else { return Ok(true) };
-        let Apart::Frozen(frozen) = &mut *apart else {
-            self.apart = Some(apart);
-            return Ok(true);
+        let frozen = match &mut *apart {
+            Apart::Frozen(frozen) => frozen,
+            Apart::Referred(_) => return Ok(true),
+            Apart::Awaited(..) => {
+                self.apart = Some(apart);
+                return Ok(true);
+            }
         };
         while let Some(entry) = frozen.copying.next(budget) {
             let hash = (entry as u64) << frozen.shift;
@@ -117,14 +136,14 @@ impl<K: Key, V: State> Bulk for Table<K, V> {
 
     fn awaits(&self) -> Option<u32> {
         match self.apart.as_deref() {
-            Some(Apart::Awaited(header)) => header.apart,
+            Some(Apart::Awaited(header, _)) => header.apart,
             _ => None,
         }
     }
 
     fn fill(&mut self, pieces: &[&[u8]]) -> Result<(), String> {
-        if let Some(Apart::Awaited(header)) = self.apart.as_deref() {
-            *self = Self::read(header, pieces)?;
+        if let Some(Apart::Awaited(header, versions)) = self.apart.as_deref() {
+            *self = reading(*versions, || Self::read(header, pieces))?;
         }
         Ok(())
     }
@@ -188,11 +207,11 @@ mod tests {
             let at_once = written(&table);
             if random.u32(..9) == 0 {
                 // A checkpoint that was given up.
-                table.freeze(100, &Spare::default());
+                table.freeze(Copied { epoch: 0, id: 100 }, &Spare::default());
                 (0..random.u32(..9)).for_each(|_| changed(&mut random, &mut table));
             }
             let at_once = if table.frozen().is_none() { at_once } else { continue };
-            table.freeze(id, &Spare::default());
+            table.freeze(Copied { epoch: 1, id }, &Spare::default());
             let (header, mut pieces) = (written(&table), Vec::new());
             loop {
                 (0..random.u32(..4)).for_each(|_| changed(&mut random, &mut table));
@@ -228,7 +247,7 @@ mod tests {
         let mut table = Table::<u32, u64>::new(1);
         (0..100_000).for_each(|key| *table.entry(key) = 1);
         let (mut slices, mut done) = (0, false);
-        table.freeze(0, &Spare::default());
+        table.freeze(Copied { epoch: 1, id: 0 }, &Spare::default());
         while !done {
             let mut budget = 250;
             done = table.slice(&mut budget, &mut |_, _| ()).unwrap();
@@ -241,7 +260,7 @@ mod tests {
     fn pieces_that_are_not_all_there_are_an_error() {
         let mut table = Table::<u32, u64>::new(1);
         (0..9_000).for_each(|key| *table.entry(key) = 1);
-        table.freeze(7, &Spare::default());
+        table.freeze(Copied { epoch: 1, id: 7 }, &Spare::default());
         let (header, mut bytes) = (written(&table), Vec::new());
         table.slice(&mut usize::MAX.clone(), &mut |_, piece| bytes.extend(piece)).unwrap();
         let filled = |pieces: &[&[u8]]| read::<u32>(&header).fill(pieces);

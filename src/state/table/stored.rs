@@ -16,7 +16,7 @@ use super::arena::Arena;
 use super::frozen::Apart;
 use super::sub::{Slot, Sub};
 use super::{Cursor, Table};
-use crate::memory::encoding::{decode, encode, encode_all};
+use crate::memory::encoding::{decode, encode, encode_all, versions};
 
 /// What a table knows beside its keys.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl<K: Key, V: State> Serialize for Table<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (header, chains) = match self.apart.as_deref() {
             Some(Apart::Frozen(frozen)) => (frozen.header, Vec::new()),
-            Some(Apart::Awaited(header)) => (*header, Vec::new()),
+            Some(Apart::Awaited(header, _) | Apart::Referred(header)) => (*header, Vec::new()),
             None => (self.header(None), self.write_chains().map_err(S::Error::custom)?),
         };
         let mut tuple = serializer.serialize_tuple(2)?;
@@ -135,7 +135,7 @@ impl<'de, K: Key, V: State> Visitor<'de> for TableVisitor<K, V> {
 impl<K: Key, V: State> Table<K, V> {
     /// An empty table that waits for its chains.
     fn awaiting(header: Header) -> Self {
-        let apart = Some(Box::new(Apart::Awaited(header)));
+        let apart = Some(Box::new(Apart::Awaited(header, versions())));
         Self { apart, ..Self::with_mixed_seed(header.seed) }
     }
 
@@ -268,6 +268,7 @@ impl<K: Key, V: State> Reading<K, V> {
             seed,
             arena,
             apart: None,
+            copied: None,
         })
     }
 }

@@ -44,6 +44,8 @@ impl<Acc: Copy> Latest<Acc> {
 
 impl<T, A: Aggregate<T>> Counting<T, A> for Latest<A::Acc> {
     type State = Held<A::Acc>;
+    /// The records are in chunks.
+    const IS_ALL: bool = false;
 
     #[inline]
     fn take(

@@ -17,6 +17,9 @@ pub trait Counting<T, A: Aggregate<T>>: Stored {
     /// What is kept of a key.
     type State: State;
 
+    /// Whether that is all there is, and so can move to another number of shards.
+    const IS_ALL: bool;
+
     /// A record arrives; says what the window yields that it completes.
     fn take(
         &mut self,
@@ -240,8 +243,11 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("count_window", &mut self.table);
-        from.take("count_window", &mut self.counting);
+        match C::IS_ALL {
+            true => from.rescale("count_window", &mut self.table),
+            false => from.take("count_window", &mut self.table),
+        }
+        from.rescale_by("count_window", &mut self.counting, |mut all, _| all.swap_remove(0));
         self.next.load(from);
     }
 

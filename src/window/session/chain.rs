@@ -93,6 +93,18 @@ impl<A: State> Pool<A> {
         newest.into_iter().chain(older)
     }
 
+    /// Takes the sessions of a key over from another pool.
+    pub fn take_over(&mut self, other: &Self, of: &Sessions<A>) -> Sessions<A> {
+        let mut taken = Sessions { armed: of.armed, ..Sessions::default() };
+        let mut all: Vec<&Session<A>> = other.iter(of).collect();
+        // Of those that begin at the same time the newer stay in front.
+        all.reverse();
+        for session in all {
+            self.insert(&mut taken, *session);
+        }
+        taken
+    }
+
     /// Whether a record belongs to a session that there is.
     pub fn touches(&self, of: &Sessions<A>, reach: Reach) -> bool {
         self.iter(of).any(|session| reach.touches(session))

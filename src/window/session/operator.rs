@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Table};
+use crate::state::{Cursor, EachBulk, Key, Rescale, Table};
 use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
 use crate::window::deferred::Deferred;
@@ -92,6 +92,26 @@ pub struct SessionOperator<K, T, G, A: Aggregate<T>, N> {
     late: LateRecords<T>,
     pub(super) held_keys: Share,
     pub(super) next: N,
+}
+
+impl<K: Key, T, G, A: Aggregate<T>, N> SessionOperator<K, T, G, A, N> {
+    /// Takes over the sessions of the keys that are this shard's now.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        let tables: Vec<(usize, Table<K, Sessions<A::Acc>>)> = from.take_shares("session");
+        let pools: Vec<Pool<A::Acc>> = from.take_all("session");
+        from.take_unless_shared("session", &mut self.deadlines);
+        from.take_unless_shared("session", &mut self.held);
+        for (shard, table) in tables {
+            let Some(pool) = pools.get(shard) else { continue };
+            table.visit(&mut Cursor::default(), usize::MAX, |key, sessions| {
+                if to.owns(key) {
+                    *self.table.entry(key) = self.pool.take_over(pool, sessions);
+                    self.deadlines.set(sessions.armed, key);
+                    self.held += sessions.count as usize;
+                }
+            });
+        }
+    }
 }
 
 impl<K, T, G, A, N> SessionOperator<K, T, G, A, N>
@@ -394,12 +414,17 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("session", &mut self.table);
-        from.take("session", &mut self.pool);
-        from.take("session", &mut self.deadlines);
-        from.take("session", &mut self.held);
-        from.take("session", &mut self.watermark);
-        from.take("session", &mut self.firing);
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("session", &mut self.table);
+                from.take("session", &mut self.pool);
+                from.take("session", &mut self.deadlines);
+                from.take("session", &mut self.held);
+            }
+        }
+        from.rescale_by("session", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_by("session", &mut self.firing, |mut all, _| all.swap_remove(0));
         self.late.load(from);
         self.next.load(from);
     }
