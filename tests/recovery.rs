@@ -1,6 +1,10 @@
 //! Real shards that fail, and go on from their last checkpoint as if nothing had happened.
 #![cfg(feature = "runtime")]
 
+#[path = "recovery/rescaled.rs"]
+mod rescaled;
+
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
