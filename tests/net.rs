@@ -14,6 +14,8 @@ mod local;
 mod route;
 #[path = "net/rungs.rs"]
 mod rungs;
+#[path = "net/shared.rs"]
+mod shared;
 #[path = "net/slow.rs"]
 mod slow;
 #[path = "net/udp.rs"]

@@ -22,6 +22,9 @@
 //!
 //! Datagrams come by [`UdpSource`], from an address or a multicast group, and go by [`UdpSink`].
 //!
+//! Records of a fixed length go to another process of this host by shared memory, without a call to
+//! the system: a [`SharedSink`] writes them, a [`SharedSource`] reads them; see `shared/`.
+//!
 //! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
 
 #[cfg(feature = "cli")]
@@ -38,6 +41,7 @@ mod outlet;
 mod peer;
 mod pool;
 mod ring;
+mod shared;
 mod sink;
 mod source;
 mod udp;
@@ -48,6 +52,9 @@ pub use counts::{Count, Counts, Problem};
 pub use datagrams::Datagrams;
 pub use listener::Listener;
 pub use local::{LocalListener, Remote};
+pub use shared::{
+    Gone, Plain, SharedListener, SharedSink, SharedSource, Sharing, Taking, WhenFull,
+};
 pub use sink::{Away, Sending, Slow, TcpSink};
 pub use source::{Receiving, TcpSource};
 pub use udp::{Datagram, UdpSource};
