@@ -27,6 +27,7 @@
 //!
 //! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
 
+mod arbiter;
 #[cfg(feature = "cli")]
 pub(crate) mod bare;
 mod counts;
@@ -34,6 +35,7 @@ mod datagrams;
 mod epoll;
 mod lent;
 mod line;
+mod line_counts;
 mod listener;
 mod local;
 mod log;
@@ -48,8 +50,10 @@ mod udp;
 mod udp_sink;
 mod wire;
 
+pub use arbiter::{Arbitration, Notice, Place, Sequence, Why};
 pub use counts::{Count, Counts, Problem};
 pub use datagrams::Datagrams;
+pub use line_counts::LineCounts;
 pub use listener::Listener;
 pub use local::{LocalListener, Remote};
 pub use shared::{
