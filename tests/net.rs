@@ -7,6 +7,8 @@ mod bad_input;
 mod foreign;
 #[path = "net/gone.rs"]
 mod gone;
+#[path = "net/lines.rs"]
+mod lines;
 #[cfg(feature = "runtime")]
 #[path = "net/local.rs"]
 mod local;

@@ -30,6 +30,7 @@
 mod arbiter;
 #[cfg(feature = "cli")]
 pub(crate) mod bare;
+mod came;
 mod counts;
 mod datagrams;
 mod epoll;
@@ -46,7 +47,9 @@ mod ring;
 mod shared;
 mod sink;
 mod source;
+mod stamp;
 mod udp;
+mod udp_lines;
 mod udp_sink;
 mod wire;
 
@@ -61,6 +64,8 @@ pub use shared::{
 };
 pub use sink::{Away, Sending, Slow, TcpSink};
 pub use source::{Receiving, TcpSource};
+pub use stamp::Stamps;
 pub use udp::{Datagram, UdpSource};
+pub use udp_lines::UdpLines;
 pub use udp_sink::UdpSink;
 pub use wire::Rung;
