@@ -186,7 +186,8 @@ impl Epoll {
                 slot => self.on_ready(slot as usize, event.events()),
             }
         }
-        for _ in 0..self.readable.len().min(TURN) {
+        // In turns: one that was read goes to the end, until there is no more in it.
+        for _ in 0..TURN {
             if self.free.is_empty() {
                 break;
             }

