@@ -21,6 +21,8 @@
 //! refused unless that is asked for by name. A [`LocalListener`] lets in programs of the same user.
 //!
 //! Datagrams come by [`UdpSource`], from an address or a multicast group, and go by [`UdpSink`].
+//! Where two lines carry the same, [`UdpLines`] makes one stream of them: `arbiter.rs` says how.
+//! Both sources can take the kernel's word for when a datagram came: see `stamp.rs`.
 //!
 //! Records of a fixed length go to another process of this host by shared memory, without a call to
 //! the system: a [`SharedSink`] writes them, a [`SharedSource`] reads them; see `shared/`.

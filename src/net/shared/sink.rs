@@ -52,6 +52,8 @@ impl Default for Sharing {
 ///
 /// The first shard calls the reader at once, others when they have something for him. One ring is
 /// read at a time: where there are several shards, lead the stream to one first.
+///
+/// The example of [`SharedSource`](crate::net::SharedSource) shows both.
 pub struct SharedSink<T> {
     outgoing: Rc<RefCell<Outgoing<T>>>,
     batch_max: u64,
