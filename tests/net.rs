@@ -7,6 +7,8 @@ mod bad_input;
 mod foreign;
 #[path = "net/gone.rs"]
 mod gone;
+#[path = "net/lines.rs"]
+mod lines;
 #[cfg(feature = "runtime")]
 #[path = "net/local.rs"]
 mod local;
@@ -14,6 +16,8 @@ mod local;
 mod route;
 #[path = "net/rungs.rs"]
 mod rungs;
+#[path = "net/shared.rs"]
+mod shared;
 #[path = "net/slow.rs"]
 mod slow;
 #[path = "net/udp.rs"]

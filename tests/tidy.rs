@@ -42,6 +42,7 @@ const HOT: u32 = 50;
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("glommio", &["runtime/", "disk/"]),
     ("io_uring", &["net/", "disk/"]),
+    ("zerocopy", &["net/shared/"]),
     ("rtrb", &["exchange/ring.rs", "exchange/pipe.rs", "cli/baseline/"]),
     ("hdrhistogram", &["metrics/histogram.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),

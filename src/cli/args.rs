@@ -48,6 +48,10 @@ pub enum Command {
     /// differs, and the records behind it.
     #[command(after_help = include_str!("help/replay_after.txt"))]
     Replay(Box<ReplayArgs>),
+    /// The other process of `bench shared`, which starts it.
+    #[cfg(feature = "net")]
+    #[command(hide = true)]
+    SharedPeer(super::scenario::shared::PeerArgs),
 }
 
 /// What a shard does when there is nothing to do.

@@ -57,6 +57,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Journal(command) => journal::run(command),
         Command::Checkpoint(command) => checkpoint::run(command),
         Command::Replay(args) => replay::run(args),
+        #[cfg(feature = "net")]
+        Command::SharedPeer(args) => scenario::shared::peer(args),
     }
 }
 

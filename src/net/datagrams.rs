@@ -14,6 +14,7 @@ use nix::sys::socket::{
 
 use crate::error::{ConfigError, IoError, Result};
 use crate::net::listener::loopback_only;
+use crate::net::stamp::{self, Stamps};
 
 /// What the kernel is asked to hold for a socket; it may allow less.
 const HELD: usize = 4 << 20;
@@ -121,6 +122,11 @@ impl Datagrams {
 
     pub(super) fn socket(&self) -> std::io::Result<OwnedFd> {
         Ok(self.socket.try_clone()?.into())
+    }
+
+    /// Has the kernel say when it received each.
+    pub(super) fn ask_for_stamps(&self, stamps: Stamps) -> std::io::Result<()> {
+        stamp::ask_for(&*self.socket, stamps)
     }
 
     /// How many the kernel has dropped because nobody took them.

@@ -12,6 +12,7 @@ use nix::sys::epoll::{
 use nix::sys::socket::{MsgFlags, SockFlag, accept4, send};
 
 use crate::net::pool::Pool;
+use crate::net::stamp;
 use crate::net::wire::{Event, Shape};
 use crate::time::Timestamp;
 
@@ -26,6 +27,8 @@ const TURN: usize = 64;
 struct Slot {
     stream: Option<TcpStream>,
     receives: bool,
+    /// With what the kernel says beside each datagram.
+    stamped: bool,
     /// There may be bytes that were not read.
     readable: bool,
     /// It is among those that are to be read.
@@ -108,6 +111,13 @@ impl Epoll {
         }
     }
 
+    pub fn receive_stamped(&mut self, slot: usize) {
+        if let Some(it) = self.slots.get_mut(slot) {
+            it.stamped = true;
+        }
+        self.receive(slot);
+    }
+
     fn queue(&mut self, slot: usize) {
         if !std::mem::replace(&mut self.slots[slot].queued, true) {
             self.readable.push_back(slot);
@@ -176,7 +186,8 @@ impl Epoll {
                 slot => self.on_ready(slot as usize, event.events()),
             }
         }
-        for _ in 0..self.readable.len().min(TURN) {
+        // In turns: one that was read goes to the end, until there is no more in it.
+        for _ in 0..TURN {
             if self.free.is_empty() {
                 break;
             }
@@ -219,7 +230,11 @@ impl Epoll {
         let Some(buffer) = self.free.pop() else { return };
         self.calls += 1;
         // SAFETY: it was free.
-        let result = stream.read(unsafe { self.pool.get_mut(buffer) });
+        let into = unsafe { self.pool.get_mut(buffer) };
+        let result = match it.stamped {
+            true => stamp::receive(stream.as_raw_fd(), into),
+            false => stream.read(into),
+        };
         if !matches!(result, Ok(1..)) {
             self.free.push(buffer);
             it.readable = false;

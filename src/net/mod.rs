@@ -21,16 +21,24 @@
 //! refused unless that is asked for by name. A [`LocalListener`] lets in programs of the same user.
 //!
 //! Datagrams come by [`UdpSource`], from an address or a multicast group, and go by [`UdpSink`].
+//! Where two lines carry the same, [`UdpLines`] makes one stream of them: `arbiter.rs` says how.
+//! Both sources can take the kernel's word for when a datagram came: see `stamp.rs`.
+//!
+//! Records of a fixed length go to another process of this host by shared memory, without a call to
+//! the system: a [`SharedSink`] writes them, a [`SharedSource`] reads them; see `shared/`.
 //!
 //! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
 
+mod arbiter;
 #[cfg(feature = "cli")]
 pub(crate) mod bare;
+mod came;
 mod counts;
 mod datagrams;
 mod epoll;
 mod lent;
 mod line;
+mod line_counts;
 mod listener;
 mod local;
 mod log;
@@ -38,18 +46,28 @@ mod outlet;
 mod peer;
 mod pool;
 mod ring;
+mod shared;
 mod sink;
 mod source;
+mod stamp;
 mod udp;
+mod udp_lines;
 mod udp_sink;
 mod wire;
 
+pub use arbiter::{Arbitration, Notice, Place, Sequence, Why};
 pub use counts::{Count, Counts, Problem};
 pub use datagrams::Datagrams;
+pub use line_counts::LineCounts;
 pub use listener::Listener;
 pub use local::{LocalListener, Remote};
+pub use shared::{
+    Gone, Plain, SharedListener, SharedSink, SharedSource, Sharing, Taking, WhenFull,
+};
 pub use sink::{Away, Sending, Slow, TcpSink};
 pub use source::{Receiving, TcpSource};
+pub use stamp::Stamps;
 pub use udp::{Datagram, UdpSource};
+pub use udp_lines::UdpLines;
 pub use udp_sink::UdpSink;
 pub use wire::Rung;

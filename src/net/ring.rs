@@ -12,6 +12,7 @@ use nix::libc;
 use nix::sys::socket::shutdown;
 
 use crate::net::lent::{GROUP, Lent};
+use crate::net::stamp;
 use crate::net::wire::{Event, Shape};
 use crate::time::Timestamp;
 
@@ -33,6 +34,8 @@ const SLOT: u64 = u32::MAX as u64;
 struct Slot {
     stream: Option<TcpStream>,
     receiving: bool,
+    /// With what the kernel says beside each datagram.
+    stamped: bool,
     sending: bool,
     polling: bool,
     /// Nobody wants to hear of it any more.
@@ -53,6 +56,8 @@ pub struct Ring {
     sends: usize,
     /// Times that the kernel was entered, and nobody was told of.
     calls: u64,
+    /// What the kernel is told of receives with something beside; it looks when they are begun.
+    stamps: Box<libc::msghdr>,
     listener: Option<TcpListener>,
     accepting: bool,
     /// When accepting may begin again.
@@ -83,6 +88,7 @@ impl Ring {
             waiting: VecDeque::with_capacity(shape.slots),
             sends: 0,
             calls: 0,
+            stamps: Box::new(stamp::wish()),
             listener: None,
             accepting: false,
             accept_at: Timestamp::MIN,
@@ -124,8 +130,19 @@ impl Ring {
         }
         let Some(stream) = &it.stream else { return };
         it.receiving = true;
-        let entry = opcode::RecvMulti::new(Fd(stream.as_raw_fd()), GROUP).build();
+        let fd = Fd(stream.as_raw_fd());
+        let entry = match it.stamped {
+            true => opcode::RecvMsgMulti::new(fd, &raw const *self.stamps, GROUP).build(),
+            false => opcode::RecvMulti::new(fd, GROUP).build(),
+        };
         self.put(&entry.user_data(RECEIVE | slot as u64));
+    }
+
+    pub fn receive_stamped(&mut self, slot: usize) {
+        if let Some(it) = self.slots.get_mut(slot) {
+            it.stamped = true;
+        }
+        self.receive(slot);
     }
 
     #[inline]

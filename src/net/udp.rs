@@ -5,10 +5,12 @@ use std::net::TcpStream;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
-use crate::io::{Codec, Framing, Polled, Source, Split};
+use crate::io::{Codec, Framing, Polled, Source};
+use crate::net::came::Came;
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::datagrams::Datagrams;
 use crate::net::local::Remote;
+use crate::net::stamp::{self, Stamps};
 use crate::net::udp_sink::LONGEST;
 use crate::net::wire::{Event, Rung, Shape, Wire};
 use crate::time::Timestamp;
@@ -82,16 +84,11 @@ pub struct UdpSource<F, C> {
     /// When the kernel is asked next what it has dropped, and what it said last.
     ask_at: Timestamp,
     dropped: u64,
+    /// Whose clock says when a datagram was received; none is the step's.
+    stamps: Option<Stamps>,
+    begun: bool,
     counts: Counts,
     on_problem: Option<Box<dyn FnMut(&Problem)>>,
-}
-
-/// A datagram, and how far it is decoded.
-struct Came {
-    buffer: u16,
-    start: usize,
-    end: usize,
-    at: Timestamp,
 }
 
 impl<F: Framing, C: Codec> UdpSource<F, C> {
@@ -114,7 +111,7 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         }
         let failed = |cause| IoError::new("receive at", datagrams.address().to_string(), cause);
         // A byte more than is taken: one that fills it was longer.
-        let buffer_bytes = (bytes_max + 1).next_multiple_of(64);
+        let buffer_bytes = (stamp::START + bytes_max + 1).next_multiple_of(64);
         let buffers = buffers.next_power_of_two();
         let mut wire =
             Wire::new(Shape { slots: 1, buffers, buffer_bytes }, from).map_err(failed)?;
@@ -123,7 +120,6 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
             // The type only holds it: what is received is the same bytes.
             let socket = TcpStream::from(datagrams.socket().map_err(failed)?);
             let taken = wire.adopt(socket).map_err(failed)?;
-            wire.receive(taken);
             slot = Some(taken);
             p.reserve_bytes(usize::from(buffers) * buffer_bytes);
         }
@@ -138,6 +134,8 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
             offset: 0,
             ask_at: Timestamp::MIN,
             dropped: 0,
+            stamps: None,
+            begun: false,
             counts: Counts::default(),
             on_problem: None,
         })
@@ -152,6 +150,18 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
     /// the shard's thread, and what it does is part of the step.
     pub fn on_problem(self, f: impl FnMut(&Problem) + 'static) -> Self {
         Self { on_problem: Some(Box::new(f)), ..self }
+    }
+
+    /// Takes for the timestamp of a record, and for when it came in, when the kernel or the network
+    /// card has received its datagram, by the host's clock of the day, instead of when the shard
+    /// saw it. Where there is no such stamp it is the shard's.
+    ///
+    /// # Errors
+    /// What the system said: it does not stamp.
+    pub fn stamped(self, stamps: Stamps) -> Result<Self> {
+        let failed = |cause| IoError::new("stamp at", self.datagrams.address().to_string(), cause);
+        self.datagrams.ask_for_stamps(stamps).map_err(failed)?;
+        Ok(Self { stamps: Some(stamps), ..self })
     }
 
     /// How the socket is served.
@@ -175,47 +185,55 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         rejected: &mut u32,
         emit: &mut impl FnMut(C::Value),
     ) -> bool {
-        while *left > 0 && came.start < came.end {
-            let rest = &self.wire.received(came.buffer, came.end)[came.start..];
-            let (count, reason, total) = match self.framing.split(rest, 0) {
-                Ok(Split::Frame { start, end, total }) => {
-                    match self.codec.decode(&rest[start..end]) {
-                        Ok(value) => {
-                            emit(value);
-                            came.start += total;
-                            *left -= 1;
-                            continue;
-                        }
-                        Err(reason) => (Count::Malformed, reason, total),
-                    }
-                }
-                Ok(Split::More(_)) => {
-                    (Count::CutShort, "it ends within a record".to_owned(), rest.len())
-                }
-                Err(reason) => (Count::Garbage, reason, rest.len()),
-            };
-            self.tell(came.start, count, reason);
-            came.start += total;
+        let Self { wire, framing, codec, counts, on_problem, datagrams, offset, stamps, .. } = self;
+        let begins = if stamps.is_some() { stamp::START } else { 0 };
+        let mut reject = |at: usize, count, reason| {
             *rejected += 1;
-            *left -= 1;
+            counts.add(count, 1);
+            if let Some(tell) = on_problem {
+                let peer = Remote::Anybody(datagrams.address());
+                tell(&Problem { peer, offset: *offset + (at - begins) as u64, count, reason });
+            }
+        };
+        let bytes = wire.received(came.buffer, came.end);
+        came.take(bytes, (framing, codec), left, emit, &mut reject)
+    }
+
+    /// Takes a datagram in that begins at `start` of its buffer.
+    fn on_received(&mut self, buffer: u16, start: usize, end: usize, at: Timestamp) {
+        if end - start > self.bytes_max {
+            self.tell(0, Count::TooLong, "a datagram that is too long".to_owned());
         }
-        came.start >= came.end
+        if start == end || end - start > self.bytes_max {
+            return self.wire.give_back(buffer);
+        }
+        self.counts.add(Count::BytesIn, (end - start) as u64);
+        self.came.push_back(Came { buffer, start, end, at, skip: 0, records: None });
     }
 
     fn on_event(&mut self, event: Event, now: Timestamp) {
-        match event {
-            Event::Received { buffer, bytes, .. } if bytes > self.bytes_max => {
-                self.tell(0, Count::TooLong, "a datagram that is too long".to_owned());
-                self.wire.give_back(buffer);
+        match (event, self.stamps) {
+            (Event::Received { buffer, bytes, .. }, None) => {
+                self.on_received(buffer, 0, bytes, now);
             }
-            Event::Received { buffer, bytes, .. } => {
-                self.counts.add(Count::BytesIn, bytes as u64);
-                self.came.push_back(Came { buffer, start: 0, end: bytes, at: now });
+            (Event::Received { buffer, bytes, .. }, Some(stamps)) => {
+                let stamp = stamp::read(self.wire.received(buffer, bytes), stamps);
+                if let Some(dropped) = stamp.dropped {
+                    self.on_dropped(dropped.into());
+                }
+                let start = stamp::START.min(bytes);
+                self.on_received(buffer, start, bytes, stamp.at.unwrap_or(now));
             }
             // An empty one, or an error that says something about one that was sent.
-            Event::Ended { slot, .. } => self.wire.receive(slot),
+            (Event::Ended { slot, .. }, _) => self.wire.receive(slot),
             _ => {}
         }
+    }
+
+    /// So many were dropped in all.
+    fn on_dropped(&mut self, dropped: u64) {
+        self.counts.add(Count::Lost, dropped.saturating_sub(self.dropped));
+        self.dropped = self.dropped.max(dropped);
     }
 
     fn ask_for_drops(&mut self, now: Timestamp) {
@@ -224,8 +242,7 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         }
         self.ask_at = now.offset(ASK_EVERY_NS as i64);
         if let Some(dropped) = self.datagrams.dropped() {
-            self.counts.add(Count::Lost, dropped.saturating_sub(self.dropped));
-            self.dropped = dropped;
+            self.on_dropped(dropped);
         }
     }
 }
@@ -245,14 +262,18 @@ impl<F: Framing, C: Codec> Source for UdpSource<F, C> {
         emit: &mut impl FnMut(Record<C::Value>),
     ) -> std::result::Result<Polled, IoError> {
         let (mut left, mut polled) = (budget, Polled::open());
-        let mut each = |value| emit(Record::new(now, value));
+        let is_stamped = self.stamps.is_some();
         while left > 0
             && let Some(mut came) = self.came.pop_front()
         {
-            polled.ingress = Some(polled.ingress.map_or(came.at, |other| other.min(came.at)));
+            // Another clock's may be ahead of the shard's.
+            let (came_in, at) = (came.at.min(now), if is_stamped { came.at } else { now });
+            polled.ingress = Some(polled.ingress.map_or(came_in, |other| other.min(came_in)));
+            let mut each = |value| emit(Record::new(at, value));
             if self.take(&mut came, &mut left, &mut polled.rejected, &mut each) {
                 self.wire.give_back(came.buffer);
-                self.offset += came.end as u64;
+                let begins = if is_stamped { stamp::START } else { 0 };
+                self.offset += (came.end - begins) as u64;
             } else {
                 self.came.push_front(came);
             }
@@ -262,6 +283,12 @@ impl<F: Framing, C: Codec> Source for UdpSource<F, C> {
     }
 
     fn drive(&mut self, now: Timestamp) -> std::result::Result<(), IoError> {
+        if let (Some(slot), false) = (self.slot, std::mem::replace(&mut self.begun, true)) {
+            match self.stamps {
+                Some(_) => self.wire.receive_stamped(slot),
+                None => self.wire.receive(slot),
+            }
+        }
         self.wire.drive(now);
         for _ in 0..EVENTS_MAX {
             let Some(event) = self.wire.next() else { break };

@@ -153,6 +153,11 @@ impl Wire {
         either!(self, kind => kind.receive(slot));
     }
 
+    /// The same, and with what the kernel says beside each datagram: see `stamp.rs`.
+    pub fn receive_stamped(&mut self, slot: usize) {
+        either!(self, kind => kind.receive_stamped(slot));
+    }
+
     /// What was received into a buffer that has not been given back.
     #[inline]
     pub fn received(&self, buffer: u16, bytes: usize) -> &[u8] {

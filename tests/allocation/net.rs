@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use millstream::io::{Codec, LengthPrefixed, codec};
 use millstream::net::{
-    Count, Counts, Datagram, Datagrams, Listener, Receiving, Rung, Sending, TcpSink, TcpSource,
-    UdpSource,
+    Arbitration, Count, Counts, Datagram, Datagrams, LineCounts, Listener, Place, Receiving, Rung,
+    Sending, SharedListener, SharedSink, SharedSource, Sharing, Stamps, Taking, TcpSink, TcpSource,
+    UdpLines, UdpSource,
 };
 use millstream::{Config, Shard, Timestamp};
 
@@ -127,4 +128,92 @@ fn records_by_udp_do_not_allocate_after_warm_up() {
         assert_eq!(calls(|| rounds(2_000)), 0, "{from}");
         assert!(shard.failure().is_none());
     }
+}
+
+#[test]
+fn records_by_two_lines_do_not_allocate_after_warm_up() {
+    for from in [Rung::Ring, Rung::Epoll] {
+        let here = || Datagrams::at("127.0.0.1:0".parse().unwrap()).unwrap();
+        let lines = [here(), here()];
+        let (seen, counts) = (Rc::new(Cell::new(0u64)), LineCounts::of(2));
+        let header = |datagram: &[u8]| match datagram.split_first_chunk() {
+            Some((first, _)) => {
+                let first = u64::from_le_bytes(*first);
+                Ok(Place { session: 0, first, count: 10, header: 8 })
+            }
+            None => Err(String::new()),
+        };
+        let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let (limits, codec) =
+                (Datagram { from, ..Datagram::default() }, (LengthPrefixed::new(8), numbers()));
+            let source = UdpLines::new(p, &lines, header, codec, limits, Arbitration::default())?
+                .counting_lines_into(&counts)
+                .stamped(Stamps::Kernel)?;
+            let seen = seen.clone();
+            p.source(source).for_each(move |_| seen.set(seen.get() + 1));
+            Ok(())
+        })
+        .unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let records = [8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8].repeat(10);
+        let (mut now, mut next, mut datagram) = (0, 0u64, [0; 8 + 120]);
+        datagram[8..].copy_from_slice(&records);
+        // Each third is missing on the one line and comes by the other, later.
+        let mut rounds = |count: u64| {
+            for _ in 0..count {
+                for n in 0..3 {
+                    datagram[..8].copy_from_slice(&(next + n * 10).to_le_bytes());
+                    if n != 1 {
+                        peer.send_to(&datagram, lines[0].address()).unwrap();
+                    }
+                    peer.send_to(&datagram, lines[1].address()).unwrap();
+                }
+                next += 30;
+                while seen.get() < next {
+                    now += 1_000;
+                    shard.step(Timestamp(now));
+                }
+            }
+        };
+        rounds(1_000);
+        assert_eq!(calls(|| rounds(1_000)), 0, "{from}");
+        assert!(shard.failure().is_none());
+        assert_eq!(counts.lost(), 0);
+    }
+}
+
+#[test]
+fn records_by_shared_memory_do_not_allocate_after_warm_up() {
+    let name = format!("allocation-{}", std::process::id());
+    let listener = SharedListener::at(&name).unwrap();
+    let seen = Rc::new(Cell::new(0u64));
+    let (mut reads, ()) = Shard::embed(Config::embedded(), |p| {
+        let source = SharedSource::<[u64; 3]>::new(p, &listener, Taking::default())?;
+        let seen = seen.clone();
+        p.source(source).for_each(move |_| seen.set(seen.get() + 1));
+        Ok(())
+    })
+    .unwrap();
+    let (mut writes, mut input) = Shard::embed(Config::embedded(), |p| {
+        let (input, stream) = p.input();
+        stream.sink(SharedSink::new(p, &name, Sharing::default())?);
+        Ok(input)
+    })
+    .unwrap();
+    let mut now = 0;
+    let mut rounds = |count: u64| {
+        for _ in 0..count {
+            let awaited = seen.get() + 100;
+            (0..100).for_each(|n| input.push(Timestamp(n), [n as u64; 3]).unwrap());
+            while seen.get() < awaited {
+                // Time passes in which the sockets are looked at.
+                now += 300_000;
+                writes.step(Timestamp(now));
+                reads.step(Timestamp(now));
+            }
+        }
+    };
+    rounds(1_000);
+    assert_eq!(calls(|| rounds(1_000)), 0);
+    assert!(writes.failure().is_none() && reads.failure().is_none());
 }

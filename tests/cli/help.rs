@@ -54,6 +54,8 @@ const SCENARIOS: &[&str] = &[
     "wire",
     #[cfg(feature = "net")]
     "ingest",
+    #[cfg(feature = "net")]
+    "shared",
 ];
 
 #[test]

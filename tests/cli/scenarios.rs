@@ -119,6 +119,20 @@ fn ingest() {
     }
 }
 
+/// No engine runs: two processes play with a ball.
+#[cfg(feature = "net")]
+#[test]
+fn shared() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        let words = "bench shared --seconds 0.5 --shards 2 --json --quiet";
+        let json = run(&folder("shared_bench"), words).json();
+        assert!(json["ratios"]["shared_vs_rtrb"].as_f64().unwrap() > 0.0, "{json}");
+        assert_eq!(json["ratios"].as_object().unwrap().len(), 1, "{json}");
+        assert_eq!(json["goals"]["shared_vs_rtrb"]["at_most"], 1.3, "{json}");
+        assert!(json["latency_ns"]["samples"].as_u64().unwrap() > 0, "{json}");
+    }
+}
+
 #[cfg(feature = "net")]
 fn on_sockets(scenario: &str, names: &[(&str, Option<(&str, f64)>)]) -> Value {
     let words = format!("bench {scenario} --seconds 1.5 --shards 2 --json --quiet");

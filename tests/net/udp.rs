@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use millstream::io::LengthPrefixed;
-use millstream::net::{Count, Counts, Datagram, Datagrams, Problem, Rung, UdpSink, UdpSource};
+use millstream::net::{
+    Count, Counts, Datagram, Datagrams, Problem, Rung, Stamps, UdpSink, UdpSource,
+};
 use millstream::{Config, Shard, Timestamp};
 
 use super::world::{Pair, RUNGS, framed, pairs, step};
@@ -209,4 +211,59 @@ fn datagrams_that_nobody_takes_are_counted_and_stop_nothing() {
     assert!(counts.get(Count::Broken) > 0);
     assert_eq!(counts.get(Count::Dropped), counts.get(Count::Broken));
     assert_eq!(counts.get(Count::BytesOut), (100 - counts.get(Count::Dropped)) * 12);
+}
+
+/// The clock by which the kernel stamps.
+fn now() -> Timestamp {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    Timestamp(since.as_nanos() as i64)
+}
+
+#[test]
+fn stamps_are_between_sending_and_seeing() {
+    for rung in RUNGS {
+        let datagrams = Datagrams::at((LO, 0).into()).unwrap();
+        let times: Rc<RefCell<Vec<_>>> = Rc::default();
+        let (kept, counts) = (times.clone(), Counts::default());
+        let limits = Datagram { bytes_max: 1_200, buffers: 16, from: rung };
+        let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
+            let source = UdpSource::new(p, &datagrams, LengthPrefixed::new(8), pairs(), limits)?
+                .counting_into(&counts)
+                .stamped(Stamps::Kernel)?;
+            p.source(source)
+                .for_each(move |record| kept.borrow_mut().push((record.at, record.value)));
+            Ok(())
+        })
+        .unwrap();
+        let (peer, since) = (sender(), Instant::now());
+        // Not yet received from: only from the first step on is there a buffer.
+        shard.step(now());
+        for n in 0..200 {
+            let before = now();
+            peer.send_to(&framed([(1, n), (2, n)]), datagrams.address()).unwrap();
+            let after = now();
+            // It lies there for a while.
+            std::thread::sleep(std::time::Duration::from_micros(500));
+            while times.borrow().len() < 2 * n as usize + 2 {
+                shard.step(now());
+                assert!(since.elapsed() < super::world::PATIENCE, "it does not come");
+            }
+            let seen = now();
+            for (at, (_, number)) in &times.borrow()[2 * n as usize..] {
+                assert_eq!(*number, n, "{rung}");
+                assert!(*at >= before && *at < seen, "{before:?} {at:?} {seen:?}, {rung}");
+                // Within this host it is received as it is sent, but for what else the host does.
+                assert!(at.since(after) < 400_000 || n < 2, "{at:?} {after:?}, {rung}");
+            }
+        }
+        peer.send_to(&[], datagrams.address()).unwrap();
+        peer.send_to(&framed((0..500).map(|n| (9, n))), datagrams.address()).unwrap();
+        peer.send_to(&framed([(1, 200)])[..7], datagrams.address()).unwrap();
+        peer.send_to(&framed([(1, 200)]), datagrams.address()).unwrap();
+        while times.borrow().len() < 401 {
+            shard.step(now());
+        }
+        let counted = [Count::TooLong, Count::CutShort].map(|count| counts.get(count));
+        assert_eq!((counted, counts.get(Count::Lost)), ([1, 1], 0), "{rung}");
+    }
 }

@@ -48,6 +48,8 @@ mod journal;
 mod measured;
 mod process;
 mod sessions;
+#[cfg(feature = "net")]
+pub(super) mod shared;
 mod sliding;
 mod tablejoin;
 mod timers;
@@ -88,6 +90,8 @@ pub const ALL: &[Scenario] = &[
     wire::SCENARIO,
     #[cfg(feature = "net")]
     ingest::SCENARIO,
+    #[cfg(feature = "net")]
+    shared::SCENARIO,
 ];
 
 /// Something that can be measured.
