@@ -34,7 +34,7 @@
 //! | `shards[].stages[].parts[]` | what these are: `operator`, `type`, and the `end` of its bytes |
 //! | `shards[].stages[].bulk[]` | what follows: `[id, bytes, crc32c]` of each table and the like |
 //! | `shards[].stages[].elsewhere[]` | the id, `of`, of what had not changed, and where it is |
-//! | `....elsewhere[].file`, `offset`, `bytes`, `crc32c` | a piece of an earlier checkpoint's file |
+//! | `....elsewhere[].file`, `offset`, `bytes`, `crc32c` | a piece of an earlier one's file |
 //!
 //! The bytes of a part are its value as serde and postcard write it. Tables, and what else lies in
 //! blocks, are copied behind the barrier: their part has a header with the `id` of the bytes that

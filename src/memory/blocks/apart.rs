@@ -283,6 +283,11 @@ mod tests {
                 let mut copy = read(&header);
                 copy.fill(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
                 assert!(copy.awaits().is_none() && written(&copy) == at_once, "seed {seed}, {id}");
+                let says = |blocks: &Blocks<u64>| blocks.unchanged().is_some();
+                let is_right = |blocks: &Blocks<u64>| !says(blocks) || written(blocks) == at_once;
+                assert!(is_right(&blocks), "seed {seed}, {id}");
+                change(&mut rng, &mut blocks);
+                assert!(is_right(&blocks), "seed {seed}, {id}");
             }
         }
     }

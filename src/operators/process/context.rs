@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::Record;
+use crate::dataflow::{Record, Saved};
 use crate::error::{Error, Full};
 use crate::operators::process::timers::{Pending, Timer, Timers};
 use crate::operators::process::{Process, SideOutput};
@@ -38,8 +38,12 @@ impl<S: State> Slot<S> {
     }
 }
 
-/// After a move to another number of shards: no key knows by heart where its timer is.
-pub fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>) {
+/// After keys have been shared out among another number of shards: none of them knows by heart where
+/// its timer is.
+pub fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>, from: &Saved) {
+    if from.shares().is_none() {
+        return;
+    }
     let mut keys = Vec::with_capacity(table.len());
     table.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
     for key in keys {

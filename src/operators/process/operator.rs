@@ -458,8 +458,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         out.put(P::NAME, &self.shared.watermark);
         out.put(P::NAME, &self.sweep);
         out.put(P::NAME, &self.early);
-        // Or what comes next would be cut into other slices.
-        out.put(P::NAME, &(self.budget, self.credit));
+        out.put(P::NAME, &(self.budget, self.credit)); // or the next slices would be others
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
     }
@@ -469,9 +468,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         self.process.load(from);
         from.rescale(P::NAME, &mut self.table);
         from.rescale(P::NAME, timers);
-        if from.is_rescaled() {
-            forget_places(&mut self.table);
-        }
+        forget_places(&mut self.table, from);
         from.rescale_by(P::NAME, watermark, |all, _| Watermark::earliest(&all));
         *told = *watermark;
         from.take_unless_rescaled(P::NAME, &mut self.sweep);

@@ -230,6 +230,11 @@ mod tests {
             assert_eq!(copy.awaits(), Some(id));
             copy.fill(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
             assert!(copy.awaits().is_none() && written(&copy) == at_once, "seed {seed}, id {id}");
+            let says = |table: &Table<K, u64>| table.unchanged().is_some();
+            let is_right = |table: &Table<K, u64>| !says(table) || written(table) == at_once;
+            assert!(is_right(&table), "seed {seed}, id {id}");
+            changed(&mut random, &mut table);
+            assert!(is_right(&table), "seed {seed}, id {id}");
         }
     }
 
