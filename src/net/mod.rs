@@ -20,6 +20,8 @@
 //! There is no authentication yet, so all this is for the host itself: an address beyond it is
 //! refused unless that is asked for by name. A [`LocalListener`] lets in programs of the same user.
 //!
+//! A [`Network`](network::Network) that is not the kernel's may be plugged in: the simulator's is.
+//!
 //! Datagrams come by [`UdpSource`], from an address or a multicast group, and go by [`UdpSink`].
 //!
 //! May not know shards. Start with `wire.rs`, then `source.rs` and `sink.rs`.
@@ -34,6 +36,7 @@ mod line;
 mod listener;
 mod local;
 mod log;
+pub mod network;
 mod outlet;
 mod peer;
 mod pool;

@@ -1,7 +1,6 @@
 //! The peers of a sink, and how far each has been sent what is in the log.
 
 use std::io::ErrorKind;
-use std::net::TcpStream;
 
 use crate::error::IoError;
 use crate::io::{Codec, Framing};
@@ -9,7 +8,7 @@ use crate::net::counts::{Count, Counts};
 use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
 use crate::net::sink::{Sending, Slow};
-use crate::net::wire::{Event, Wire, prepare};
+use crate::net::wire::{Connection, Event, Wire};
 use crate::time::Timestamp;
 
 /// What is sent in one turn, at most, in bytes; a little more when the last send is a long one.
@@ -281,7 +280,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Accepted(stream) => self.on_accepted(stream),
+            Event::Accepted(connection) => self.on_accepted(connection),
             Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
             Event::Received { buffer, .. } => self.wire.give_back(buffer),
             Event::Ended { slot, error: Some(_) } => self.on_broken(slot),
@@ -291,9 +290,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         }
     }
 
-    fn on_accepted(&mut self, stream: TcpStream) {
-        prepare(&stream);
-        match self.wire.adopt(stream) {
+    fn on_accepted(&mut self, connection: Connection) {
+        connection.prepare();
+        match self.wire.adopt(connection) {
             Ok(slot) => {
                 self.counts.add(Count::Accepted, 1);
                 let end = self.log.end();
@@ -350,8 +349,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             self.peers[slot].blocked = false;
             return;
         }
-        let error = self.wire.stream(slot).map(TcpStream::take_error);
-        let Some(Ok(None)) = error else { return self.on_broken(slot) };
+        if !self.wire.is_connected(slot) {
+            return self.on_broken(slot);
+        }
         self.counts.add(Count::Accepted, 1);
         self.peers[slot].stage = Stage::Up;
         self.wire.receive(slot);
@@ -394,7 +394,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if !line.is_due(self.now) {
             return;
         }
-        match line.begin().and_then(|stream| self.wire.adopt(stream)) {
+        match line.begin(&mut self.wire) {
             Ok(slot) => {
                 let resume = line.on_begun(slot);
                 self.start(slot, Stage::Connecting, resume);

@@ -12,6 +12,7 @@ use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
 use crate::net::line::{Line, Target};
 use crate::net::listener::{Listens, loopback_only};
+use crate::net::network::Network;
 use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
 use crate::time::Timestamp;
@@ -78,6 +79,10 @@ impl Default for Sending {
 /// Buffers for what subscribers say, which nobody reads.
 const BUFFERS: u16 = 8;
 
+/// Connections of one who is connected to: one that is closed may still be held by the kernel when
+/// the next one begins.
+const CALLS_MAX: usize = 4;
+
 /// A sink that sends records by TCP: to everybody who connects, or to one address.
 ///
 /// A batch is encoded once, and sent from where it is to each peer. A subscriber gets what comes
@@ -134,9 +139,7 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        let failed = |cause| IoError::new("serve at", listener.place(), cause);
-        let mut wire = wire(sending.subscribers_max, &sending).map_err(failed)?;
-        wire.listen(listener.socket(p.shard())?).map_err(failed)?;
+        let wire = listener.wire(p.shard(), shape(sending.subscribers_max), sending.from)?;
         Self::new(p, wire, Target::Subscribers, framing, codec, sending)
     }
 
@@ -187,6 +190,22 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         Self::call(p, line, name, framing, codec, sending)
     }
 
+    /// Sends to whoever listens at an address of a network that is not the kernel's.
+    ///
+    /// # Errors
+    /// A setting that cannot be. That nobody listens is none.
+    pub fn connect_by(
+        p: Pipeline<'_>,
+        network: &dyn Network,
+        address: SocketAddr,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let wire = Wire::plugged(network.sockets(shape(CALLS_MAX)));
+        Self::call_by(p, wire, Line::to_plugged(address), framing, codec, sending)
+    }
+
     fn call(
         p: Pipeline<'_>,
         line: Line,
@@ -195,8 +214,19 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        // One that is closed may still be held by the kernel when the next one begins.
-        let wire = wire(4, &sending).map_err(|cause| IoError::new("connect to", name, cause))?;
+        let wire = Wire::new(shape(CALLS_MAX), sending.from)
+            .map_err(|cause| IoError::new("connect to", name, cause))?;
+        Self::call_by(p, wire, line, framing, codec, sending)
+    }
+
+    fn call_by(
+        p: Pipeline<'_>,
+        wire: Wire,
+        line: Line,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
         let sending = Sending { slow: Slow::Block, ..sending };
         Self::new(p, wire, Target::Address(line), framing, codec, sending)
     }
@@ -247,9 +277,8 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     }
 }
 
-fn wire(slots: usize, sending: &Sending) -> std::io::Result<Wire> {
-    let shape = Shape { slots: slots.max(1), buffers: BUFFERS, buffer_bytes: 4096 };
-    Wire::new(shape, sending.from)
+fn shape(slots: usize) -> Shape {
+    Shape { slots: slots.max(1), buffers: BUFFERS, buffer_bytes: 4096 }
 }
 
 impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
