@@ -7,10 +7,15 @@ mod aside;
 mod content;
 mod crashes;
 mod disk;
+mod jumps;
+#[cfg(feature = "net")]
+mod network;
 mod rerun;
 mod world;
 
 pub use disk::{SimDisk, SimStorage};
+#[cfg(feature = "net")]
+pub use network::{NetFaults, SimListener, SimNetwork, SimStream, Struck};
 pub use rerun::{
     At, Comparison, Difference, Digest, Entry, LogReader, LogSink, OutputLog, Reran, Rerun, compare,
 };
