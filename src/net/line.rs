@@ -86,6 +86,16 @@ impl Line {
         Self { address, slot: None, resume: Cursor::default(), retry_at, pause }
     }
 
+    /// The connection, made or in the making.
+    pub fn slot(&self) -> Option<usize> {
+        self.slot
+    }
+
+    /// Where the next connection begins, as long as there is none.
+    pub fn away_at(&self) -> Cursor {
+        self.resume
+    }
+
     /// Whether it is time to connect.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.slot.is_none() && now >= self.retry_at

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::dataflow::{Pipeline, Record};
+use crate::dataflow::{Pipeline, Record, Saved};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
@@ -87,10 +87,12 @@ const CALLS_MAX: usize = 4;
 ///
 /// A batch is encoded once, and sent from where it is to each peer. A subscriber gets what comes
 /// after he has connected, of the shard that he is connected to: where there are several, lead the
-/// stream to one first. What peers say is not read.
+/// stream to one first. What peers say is not heeded.
 ///
 /// A connection that breaks is made again, and what had been sent in part comes again whole. What
-/// the kernel had taken is lost with the connection: nobody answers here.
+/// the kernel had taken is lost with the connection, unless the peer says what he has:
+/// [`acknowledged`](Self::acknowledged). Records that a peer who is connected to was not sent when
+/// a checkpoint was taken are in it, and are sent by whoever restores it.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -232,12 +234,28 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     }
 
     /// What becomes of records while the peer that it connects to is away or slow: without this,
-    /// they wait for him.
+    /// they wait for him. Those of whom it is [`acknowledged`](Self::acknowledged) what they have
+    /// always do.
     pub fn while_away(self, away: Away) -> Self {
+        let is_acknowledged = self.outlet.borrow().is_acknowledged();
         self.outlet.borrow_mut().set_slow(match away {
-            Away::Block => Slow::Block,
-            Away::Drop => Slow::DropOldest,
+            Away::Drop if !is_acknowledged => Slow::DropOldest,
+            _ => Slow::Block,
         });
+        self
+    }
+
+    /// Keeps each record until the peer that it connects to has said that he has it, also over a
+    /// crash: nothing is lost with a connection, and what he may not have comes again. With
+    /// [`AtOnce`](crate::io::AtOnce) in front he knows what he has had.
+    ///
+    /// On each connection he says, as often as he likes, how many records of it he has had so far:
+    /// eight bytes, the least significant first. He who says nothing blocks it when
+    /// [`buffer_bytes`](Sending::buffer_bytes) are full, and the end of the stream waits for his
+    /// word as long as it [lingers](Sending::linger).
+    pub fn acknowledged(self) -> Self {
+        self.outlet.borrow_mut().set_slow(Slow::Block);
+        self.outlet.borrow_mut().await_acknowledgements();
         self
     }
 
@@ -301,6 +319,14 @@ impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
 
     fn driven(&mut self) -> Option<Box<dyn Driven>> {
         Some(Box::new(Shared(self.outlet.clone())))
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.outlet.borrow().save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        self.outlet.borrow_mut().load(from);
     }
 }
 
