@@ -252,6 +252,10 @@ impl<F: Framing, C: Codec> Source for UdpSource<F, C> {
             }
         }
         polled.ended = self.came.is_empty() && self.datagrams.is_stopped();
+        if polled.ended {
+            self.ask_at = now;
+            self.ask_for_drops(now);
+        }
         Ok(polled)
     }
 

@@ -208,6 +208,8 @@ impl Simulation {
                     if let Some(most) = self.rescales {
                         config.shards = Shards::Count(rng.usize(1..=most));
                     }
+                    // What they held goes first: addresses are free again.
+                    shards.clear();
                     *shards = self::shards(&config, clock, build_pipeline)?;
                     fate.restore(shards, &config)?;
                 }

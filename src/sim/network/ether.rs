@@ -234,7 +234,7 @@ impl Ether {
         if taken == 0 && !bytes.is_empty() {
             return Err(ErrorKind::WouldBlock.into());
         }
-        if !link.open[end.other()] {
+        if taken > 0 && !link.open[end.other()] {
             // Who is gone answers so.
             link.pipes[end.other()]
                 .reset(now.offset(rng.u64(faults.latency_ns.clone()) as i64), rng);
