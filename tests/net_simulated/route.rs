@@ -322,7 +322,7 @@ fn run(seed: u64) -> (Receiver, Struck, Counts, String) {
 #[test]
 fn a_receiver_has_each_result_once_whatever_breaks() {
     let all = RefCell::new((Struck::default(), [0u64; 6]));
-    each_seed(24, |seed| {
+    each_seed(12, |seed| {
         let (receiver, struck, counts, _) = run(seed);
         let (sum, numbers) = &mut *all.borrow_mut();
         sum.connected += struck.connected;
@@ -346,9 +346,7 @@ fn a_receiver_has_each_result_once_whatever_breaks() {
 
 #[test]
 fn a_world_replays_from_its_seed() {
-    for seed in [3, 4] {
-        assert_eq!(run(seed).3, run(seed).3);
-    }
+    assert_eq!(run(3).3, run(3).3);
 }
 
 /// Nobody is to wait for hours that have not passed.
