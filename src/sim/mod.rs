@@ -1,8 +1,8 @@
 //! The same shards under a seed: one thread, virtual time, any interleaving, replayed exactly.
 //!
-//! Start with `world.rs`. What is outside of the shards is simulated too: `disk.rs` loses what a disk
-//! may lose, `network/` what a network may, and clocks jump in `jumps.rs`. What has been is run again by `rerun/`, which has no seed: one record at
-//! a time.
+//! Start with `world.rs`. What is outside of the shards is simulated too: `disk.rs` loses what a
+//! disk may lose, `network/` what a network may, and clocks jump in `jumps.rs`. What has been is
+//! run again by `rerun/`, which has no seed: one record at a time.
 
 mod aside;
 mod content;

@@ -1,5 +1,5 @@
-//! Connections that end or break anywhere: what came whole before is given, a part of a record never
-//! is, and which of the two it was is counted.
+//! Connections that end or break anywhere: what came whole before is given, a part of a record
+//! never is, and which of the two it was is counted.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use fastrand::Rng;
 use millstream::io::{Codec, Framing, LengthPrefixed};
 use millstream::net::{Count, Counts, Receiving, TcpSource};
-use millstream::sim::{NetFaults, SimNetwork};
+use millstream::sim::{NetFaults, SimNetwork, SimStream};
 use millstream::{Simulation, Timestamp};
 
 use super::client::{Order, orders};
@@ -43,7 +43,67 @@ fn bytes(client: u32, whole: u32, part: usize) -> Vec<u8> {
     bytes
 }
 
-/// One after the other they connect, in places that others have had, and leave.
+/// Whole orders, bytes of one more, and how he leaves who sent them.
+type Visit = (u32, usize, Leaves);
+
+fn visits(rng: &mut Rng) -> Vec<Visit> {
+    let leaves = [Leaves::Closing, Leaves::Resetting, Leaves::Vanishing];
+    (0..12).map(|_| (rng.u32(..6), rng.usize(..FRAME), leaves[rng.usize(..3)])).collect()
+}
+
+/// Those who connect, one after the other, in places that others have had.
+struct Visitors {
+    network: SimNetwork,
+    here: SocketAddr,
+    visits: Vec<Visit>,
+    at: usize,
+    caller: Option<(SimStream, Vec<u8>)>,
+    counts: Counts,
+}
+
+impl Visitors {
+    fn step(&mut self, now: Timestamp) {
+        self.network.advance(now);
+        let Some((whole, part, leaves)) = self.visits.get(self.at).copied() else { return };
+        // The one before is gone: his place is to be had.
+        if self.caller.is_none() && self.counts.get(Count::Closed) == self.at as u64 {
+            let bytes = bytes(self.at as u32, whole, part);
+            self.caller = Some((self.network.call(self.here), bytes));
+        }
+        let Some((stream, left)) = &mut self.caller else { return };
+        let is_quiet = |error: &std::io::Error| error.kind() == ErrorKind::WouldBlock;
+        let is_turned_away = !stream.read(&mut [0]).is_err_and(|error| is_quiet(&error));
+        match stream.write(left) {
+            Ok(written) if !is_turned_away => _ = left.drain(..written),
+            Err(error) if !is_turned_away && is_quiet(&error) => {}
+            // The place of the one before was not free yet.
+            _ => return self.caller = None,
+        }
+        if left.is_empty() && self.counts.get(Count::Accepted) > self.at as u64 {
+            self.at += 1;
+            match (self.caller.take(), leaves) {
+                (Some((stream, _)), Leaves::Resetting) => stream.reset(),
+                (Some((stream, _)), Leaves::Vanishing) => stream.vanish(),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Of each comes what he sent, up to some order; all of it, of one who has closed.
+fn check(visits: &[Visit], seen: Vec<Order>) {
+    let mut seen = seen.into_iter().peekable();
+    for (client, (whole, _, leaves)) in visits.iter().enumerate() {
+        let from = |order: &Order| order.client == client as u32;
+        let came = std::iter::from_fn(|| seen.next_if(from)).collect::<Vec<_>>();
+        let want = (0..came.len() as u32).map(|number| order(client as u32, number));
+        assert!(came.iter().copied().eq(want), "{came:?}");
+        let is_whole = came.len() as u32 == *whole;
+        assert!(is_whole || *leaves != Leaves::Closing && (came.len() as u32) < *whole);
+    }
+    assert_eq!(seen.next(), None);
+}
+
 #[test]
 fn a_part_of_a_record_is_never_one() {
     let all = RefCell::new([0; 3]);
@@ -52,13 +112,7 @@ fn a_part_of_a_record_is_never_one() {
         let window = [1, 30, 10_000][rng.usize(..3)];
         let network = SimNetwork::new(seed, NetFaults { window, ..NetFaults::none() });
         let here = SocketAddr::from(([10, 0, 0, 1], 80));
-        let (door, counts) = (network.plugged(here), Counts::default());
-        let visits: Vec<(u32, usize, Leaves)> = (0..12)
-            .map(|_| {
-                let leaves = [Leaves::Closing, Leaves::Resetting, Leaves::Vanishing];
-                (rng.u32(..6), rng.usize(..FRAME), leaves[rng.usize(..3)])
-            })
-            .collect();
+        let (door, counts, visits) = (network.plugged(here), Counts::default(), visits(&mut rng));
         let seen: Rc<RefCell<Vec<Order>>> = Rc::default();
         let receiving = Receiving {
             connections_max: rng.usize(1..3),
@@ -68,52 +122,24 @@ fn a_part_of_a_record_is_never_one() {
             record_max: None,
             ..Receiving::default()
         };
-        let (mut at, mut caller) = (0, None);
-        let outside = |now: Timestamp| {
-            network.advance(now);
-            let Some((whole, part, leaves)) = visits.get(at).copied() else { return };
-            // The one before is gone: his place is to be had.
-            if caller.is_none() && counts.get(Count::Closed) == at as u64 {
-                caller = Some((network.call(here), bytes(at as u32, whole, part)));
-            }
-            let Some((stream, left)) = &mut caller else { return };
-            let is_heard =
-                matches!(stream.read(&mut [0]), Err(it) if it.kind() == ErrorKind::WouldBlock);
-            match stream.write(left) {
-                Ok(written) if is_heard => _ = left.drain(..written),
-                Err(error) if is_heard && error.kind() == ErrorKind::WouldBlock => {}
-                // The place of the one before was not free yet.
-                _ => return caller = None,
-            }
-            if left.is_empty() && counts.get(Count::Accepted) > at as u64 {
-                at += 1;
-                match (caller.take(), leaves) {
-                    (Some((stream, _)), Leaves::Resetting) => stream.reset(),
-                    (Some((stream, _)), Leaves::Vanishing) => stream.vanish(),
-                    _ => {}
-                }
-            }
-        };
+        let (visits, counts) = (&visits, &counts);
+        let (at, caller) = (0, None);
+        let mut visitors =
+            Visitors { network, here, visits: visits.clone(), at, caller, counts: counts.clone() };
         let simulation = Simulation::new(1, seed).batch_max(3).steps_max(300_000);
-        let outcome = simulation.run_beside(outside, |p| {
-            let framing = LengthPrefixed::new(20);
-            let source = TcpSource::new(p, &door, framing, orders(), receiving)?;
-            let seen = seen.clone();
-            let source = p.source(source.counting_into(&counts));
-            source.for_each(move |record| seen.borrow_mut().push(record.value));
-            Ok(())
-        });
+        let outcome = simulation.run_beside(
+            |now| visitors.step(now),
+            |p| {
+                let framing = LengthPrefixed::new(20);
+                let source = TcpSource::new(p, &door, framing, orders(), receiving)?;
+                let seen = seen.clone();
+                let source = p.source(source.counting_into(counts));
+                source.for_each(move |record| seen.borrow_mut().push(record.value));
+                Ok(())
+            },
+        );
         outcome.unwrap_or_else(|error| panic!("{error}"));
-        let mut seen = seen.take().into_iter().peekable();
-        for (client, (whole, _, leaves)) in visits.iter().enumerate() {
-            let from = |order: &Order| order.client == client as u32;
-            let came = std::iter::from_fn(|| seen.next_if(from)).collect::<Vec<_>>();
-            let want = (0..came.len() as u32).map(|number| order(client as u32, number));
-            assert!(came.iter().copied().eq(want), "{came:?}");
-            let is_whole = came.len() as u32 == *whole;
-            assert!(is_whole || *leaves != Leaves::Closing && (came.len() as u32) < *whole);
-        }
-        assert_eq!(seen.next(), None);
+        check(visits, seen.take());
         let of = |leaves| visits.iter().filter(move |it| it.2 == leaves);
         let cut = of(Leaves::Closing).filter(|(_, part, _)| *part > 0).count() as u64;
         let broken = visits.len() as u64 - of(Leaves::Closing).count() as u64;

@@ -103,7 +103,7 @@ impl Place {
         let orders = (0..clients).map(|client| of(client, &mut rng)).collect();
         let disk = |rng: &mut Rng| {
             let mut disk = SimDisk::new(rng.u64(..));
-            disk.set_slow(rng.u32(..40));
+            disk.set_slow([0, 10, 40, 200][rng.usize(..4)]);
             disk
         };
         let place = Self {
