@@ -289,7 +289,7 @@ fn run(seed: u64) -> (Receiver, Struck, Counts, String) {
         batch_max: [1, 2, 7, 64][rng.usize(..4)],
         ..Config::simulation(place.shards)
     };
-    let simulation = Simulation::with_config(config, seed).steps_max(1_000_000);
+    let simulation = Simulation::with_config(config, seed).steps_max(500_000);
     let simulation = simulation.crashing(rng.u32(..6));
     let simulation = if rng.bool() { simulation.jumping() } else { simulation };
     let mut began = None;

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::mem::{replace, take};
+use std::mem::take;
 use std::net::SocketAddr;
 
 use crate::net::network::{Connection, Event, Incoming, Shape, Sockets};
@@ -261,7 +261,7 @@ impl Drop for SimSockets {
     fn drop(&mut self) {
         self.stop_listening();
         for slot in 0..self.slots.len() {
-            let Some(end) = replace(&mut self.slots[slot].socket, None).and_then(|it| match it {
+            let Some(end) = self.slots[slot].socket.take().and_then(|it| match it {
                 Socket::Stream(end) => Some(end),
                 Socket::Datagrams(_) => None,
             }) else {
