@@ -15,6 +15,8 @@ mod datagrams;
 mod ended;
 #[path = "net_simulated/receiver.rs"]
 mod receiver;
+#[path = "net_simulated/rescaled.rs"]
+mod rescaled;
 #[path = "net_simulated/route.rs"]
 mod route;
 #[path = "net_simulated/subscribers.rs"]

@@ -183,11 +183,15 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         out.put("tcp sink", &self.ended);
     }
 
-    /// Takes that out. The stream does not end a second time.
+    /// Takes that out. The stream does not end a second time. What shards kept that there are no
+    /// more is shared out among those that there are.
     pub fn load(&mut self, from: &mut Saved) {
-        let mut frames = Vec::new();
-        from.take("tcp sink", &mut frames);
-        from.take("tcp sink", &mut self.ended);
-        self.kept.restored = frames.into();
+        let to = from.to();
+        let frames: Vec<Vec<Vec<u8>>> = from.take_all("tcp sink");
+        let ended: Vec<bool> = from.take_all("tcp sink");
+        let is_mine = |shard: usize| to.as_ref().is_none_or(|to| shard % to.shards == to.shard);
+        let mine = frames.into_iter().enumerate().filter(|(shard, _)| is_mine(*shard));
+        self.kept.restored = mine.flat_map(|(_, frames)| frames).collect();
+        self.ended = !ended.is_empty() && ended.into_iter().all(|ended| ended);
     }
 }
