@@ -30,7 +30,7 @@
 //! | 8 | `cli/` | the `millstream` command: benchmark scenarios, reports, the noise floor |
 //! | 7 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
-//! | 6 | [`sim`] | N shards in one thread under a seed |
+//! | 6 | [`sim`] | N shards in one thread under a seed, with its disk and its network |
 //! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
 //! | 4 | [`operators`] | one operator, one file, with its method and its example |
 //! | 4 | [`join`] | two streams meet: by key and by time |

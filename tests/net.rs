@@ -1,6 +1,8 @@
 //! The wire: real sockets, by every way to serve them.
 #![cfg(feature = "net")]
 
+#[path = "net/acknowledged.rs"]
+mod acknowledged;
 #[path = "net/bad_input.rs"]
 mod bad_input;
 #[path = "net/foreign.rs"]

@@ -1,7 +1,8 @@
 //! An address or a multicast group that datagrams are sent to.
 
+use std::fmt;
 use std::mem::size_of_val;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,9 @@ use nix::sys::socket::{
 
 use crate::error::{ConfigError, IoError, Result};
 use crate::net::listener::loopback_only;
+use crate::net::network::Network;
 use crate::net::stamp::{self, Stamps};
+use crate::net::wire::{Connection, Rung, Shape, Wire};
 
 /// What the kernel is asked to hold for a socket; it may allow less.
 const HELD: usize = 4 << 20;
@@ -35,11 +38,24 @@ const HELD: usize = 4 << 20;
 /// assert!(refused.contains("beyond this host"), "{refused}");
 /// # Ok::<(), millstream::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Datagrams {
-    socket: Arc<UdpSocket>,
+    from: From,
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
+}
+
+/// Who brings them.
+#[derive(Clone)]
+enum From {
+    Kernel(Arc<UdpSocket>),
+    Plugged(Arc<dyn Network>),
+}
+
+impl fmt::Debug for Datagrams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datagrams").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Datagrams {
@@ -103,7 +119,13 @@ impl Datagrams {
     fn of(socket: UdpSocket) -> std::io::Result<Self> {
         let _ = setsockopt(&socket, RcvBuf, &HELD);
         let address = socket.local_addr()?;
-        Ok(Self { socket: Arc::new(socket), address, stopped: Arc::default() })
+        let from = From::Kernel(Arc::new(socket));
+        Ok(Self { from, address, stopped: Arc::default() })
+    }
+
+    /// Those that are sent to an address of a network that is not the kernel's.
+    pub fn plugged(network: Arc<dyn Network>, address: SocketAddr) -> Self {
+        Self { from: From::Plugged(network), address, stopped: Arc::default() }
     }
 
     /// Where it listens.
@@ -120,22 +142,51 @@ impl Datagrams {
         self.stopped.load(Ordering::Acquire)
     }
 
-    pub(super) fn socket(&self) -> std::io::Result<OwnedFd> {
-        Ok(self.socket.try_clone()?.into())
+    /// A wire that takes them in, and its slot where it does so.
+    pub(super) fn wire(
+        &self,
+        shape: Shape,
+        from: Rung,
+        hears: bool,
+    ) -> std::io::Result<(Wire, Option<usize>)> {
+        match &self.from {
+            From::Kernel(socket) => {
+                let mut wire = Wire::new(shape, from)?;
+                // The type only holds it: what is received is the same bytes.
+                let mut hear = || {
+                    let socket = TcpStream::from(OwnedFd::from(socket.try_clone()?));
+                    wire.adopt(Connection::Socket(socket))
+                };
+                let slot = hears.then(&mut hear).transpose()?;
+                Ok((wire, slot))
+            }
+            From::Plugged(network) => {
+                let mut sockets = network.sockets(shape);
+                let slot = hears.then(|| sockets.hear(self.address)).transpose()?;
+                Ok((Wire::plugged(sockets), slot))
+            }
+        }
     }
 
     /// Has the kernel say when it received each.
     pub(super) fn ask_for_stamps(&self, stamps: Stamps) -> std::io::Result<()> {
-        stamp::ask_for(&*self.socket, stamps)
+        match &self.from {
+            From::Kernel(socket) => stamp::ask_for(&**socket, stamps),
+            From::Plugged(_) => Err(std::io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// How many the kernel has dropped because nobody took them.
     pub(super) fn dropped(&self) -> Option<u64> {
         /// What the kernel tells of a socket's memory; the last is the drops.
         const TOLD: usize = 9;
+        let socket = match &self.from {
+            From::Kernel(socket) => socket,
+            From::Plugged(network) => return Some(network.datagrams_lost(self.address)),
+        };
         let mut told = [0u32; TOLD];
         let mut length = size_of_val(&told) as libc::socklen_t;
-        let fd = self.socket.as_raw_fd();
+        let fd = socket.as_raw_fd();
         // SAFETY: there is room for as much as is said.
         let done = unsafe {
             let into = told.as_mut_ptr().cast();

@@ -13,8 +13,7 @@ use nix::sys::socket::{MsgFlags, SockFlag, accept4, send};
 
 use crate::net::pool::Pool;
 use crate::net::stamp;
-use crate::net::wire::{Event, Shape};
-use crate::time::Timestamp;
+use crate::net::wire::{Connection, Event, Shape};
 
 /// What the listening socket is known by.
 const LISTENER: u64 = u64::MAX;
@@ -176,7 +175,7 @@ impl Epoll {
         self.vacant.push(slot);
     }
 
-    pub fn drive(&mut self, _now: Timestamp) {
+    pub fn drive(&mut self) {
         self.calls += 1;
         let ready = self.epoll.wait(&mut self.ready, EpollTimeout::ZERO).unwrap_or(0);
         for at in 0..ready {
@@ -204,7 +203,7 @@ impl Epoll {
             let accepted = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC);
             // SAFETY: a socket that the kernel has just made, and nobody else knows.
             match accepted.map(|fd| unsafe { TcpStream::from_raw_fd(fd) }) {
-                Ok(stream) => self.events.push_back(Event::Accepted(stream)),
+                Ok(stream) => self.events.push_back(Event::Accepted(Connection::Socket(stream))),
                 Err(Errno::EAGAIN) => return,
                 Err(_) => return self.events.push_back(Event::NotAccepted),
             }

@@ -12,7 +12,7 @@ use nix::sys::socket::{
 
 use crate::net::log::Cursor;
 use crate::net::sink::Sending;
-use crate::net::wire::prepare;
+use crate::net::wire::{Connection, Wire};
 use crate::time::Timestamp;
 
 /// Who is sent to.
@@ -45,6 +45,8 @@ impl Target {
 enum Address {
     Net(AddressFamily, SockaddrStorage),
     Path(UnixAddr),
+    /// On a network that was plugged in.
+    Plugged(SocketAddr),
 }
 
 /// The way to the one who is connected to.
@@ -73,10 +75,25 @@ impl Line {
         Ok(Self::new(Address::Path(UnixAddr::new(path)?)))
     }
 
+    /// To an address of the network that the wire is plugged into.
+    pub fn to_plugged(address: SocketAddr) -> Self {
+        Self::new(Address::Plugged(address))
+    }
+
     /// Nobody has been connected to yet.
     fn new(address: Address) -> Self {
         let (retry_at, pause) = (Timestamp::MIN, Duration::ZERO);
         Self { address, slot: None, resume: Cursor::default(), retry_at, pause }
+    }
+
+    /// The connection, made or in the making.
+    pub fn slot(&self) -> Option<usize> {
+        self.slot
+    }
+
+    /// Where the next connection begins, as long as there is none.
+    pub fn away_at(&self) -> Cursor {
+        self.resume
     }
 
     /// Whether it is time to connect.
@@ -84,25 +101,30 @@ impl Line {
         self.slot.is_none() && now >= self.retry_at
     }
 
-    /// A socket that connects, or has.
-    pub fn begin(&self) -> std::io::Result<TcpStream> {
+    /// A socket that connects, or has; returns its slot.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn begin(&self, wire: &mut Wire) -> std::io::Result<usize> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let family = match &self.address {
             Address::Net(family, _) => *family,
             Address::Path(_) => AddressFamily::Unix,
+            Address::Plugged(address) => return wire.connect(*address),
         };
         let socket = socket(family, SockType::Stream, flags, None)?;
         let begun = match &self.address {
             Address::Net(_, address) => connect(socket.as_raw_fd(), address),
             Address::Path(path) => connect(socket.as_raw_fd(), path),
+            Address::Plugged(_) => Ok(()),
         };
         match begun {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(error.into()),
         }
-        let stream = TcpStream::from(socket);
-        prepare(&stream);
-        Ok(stream)
+        let connection = Connection::Socket(TcpStream::from(socket));
+        connection.prepare();
+        wire.adopt(connection)
     }
 
     /// It is being connected to; returns where sending goes on.

@@ -12,6 +12,7 @@ use nix::sys::socket::{
 use std::os::fd::AsRawFd;
 
 use crate::error::{ConfigError, IoError, Result};
+use crate::net::wire::{Rung, Shape, Wire};
 
 /// Connections that the kernel holds before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -43,6 +44,13 @@ pub struct State {
     pub stopped: AtomicBool,
     /// Connections that have come and gone.
     pub gone: AtomicU64,
+}
+
+impl State {
+    /// Nobody is to be accepted any more.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
 }
 
 impl Listener {
@@ -89,7 +97,7 @@ impl Listener {
     /// Ends it: nobody is accepted any more, and sources end what they read when all that has come
     /// is decoded.
     pub fn stop(&self) {
-        self.state.stopped.store(true, Ordering::Release);
+        self.state.stop();
     }
 }
 
@@ -98,11 +106,11 @@ pub trait Listens {
     /// Where that is, in words.
     fn place(&self) -> String;
 
-    /// The socket of one shard.
+    /// A wire that accepts from the socket of one shard.
     ///
     /// # Errors
-    /// There is none for it.
-    fn socket(&self, shard: usize) -> Result<TcpListener>;
+    /// There is none for it, or what the system said.
+    fn wire(&self, shard: usize, shape: Shape, from: Rung) -> Result<Wire>;
 
     /// What all shards know of it.
     fn state(&self) -> &Arc<State>;
@@ -113,18 +121,36 @@ impl Listens for Listener {
         self.address.to_string()
     }
 
-    fn socket(&self, shard: usize) -> Result<TcpListener> {
-        let failed = |cause| IoError::new("listen at", self.address.to_string(), cause);
+    fn wire(&self, shard: usize, shape: Shape, from: Rung) -> Result<Wire> {
         let Some(socket) = self.sockets.get(shard) else {
             let reason = format!("it was made for {}", self.sockets.len());
             return Err(ConfigError::setting("shard of a listener", shard, reason).into());
         };
-        Ok(socket.try_clone().map_err(failed)?)
+        accepting(self, socket.try_clone(), shape, from)
     }
 
     fn state(&self) -> &Arc<State> {
         &self.state
     }
+}
+
+/// A wire that accepts from a socket of the kernel's.
+pub fn accepting(
+    listener: &impl Listens,
+    socket: std::io::Result<TcpListener>,
+    shape: Shape,
+    from: Rung,
+) -> Result<Wire> {
+    let accepting = || {
+        let mut wire = Wire::new(shape, from)?;
+        wire.listen(socket?)?;
+        Ok(wire)
+    };
+    Ok(accepting().map_err(|cause| failed_to_listen(listener, cause))?)
+}
+
+pub fn failed_to_listen(listener: &impl Listens, cause: std::io::Error) -> IoError {
+    IoError::new("listen at", listener.place(), cause)
 }
 
 /// # Errors

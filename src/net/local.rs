@@ -2,18 +2,18 @@
 
 use std::fmt;
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::error::{IoError, Result};
-use crate::net::listener::{Listens, State};
+use crate::net::listener::{Listens, State, accepting};
+use crate::net::wire::{Connection, Rung, Shape, Wire};
 
 /// A Unix socket that is listened at, for programs of this host. All shards accept from it.
 ///
@@ -83,7 +83,7 @@ impl LocalListener {
     /// Ends it: nobody is accepted any more, and sources end what they read when all that has come
     /// is decoded.
     pub fn stop(&self) {
-        self.0.state.stopped.store(true, Ordering::Release);
+        self.0.state.stop();
     }
 }
 
@@ -105,11 +105,10 @@ impl Listens for LocalListener {
         self.0.path.display().to_string()
     }
 
-    fn socket(&self, _shard: usize) -> Result<TcpListener> {
-        let failed = |cause| IoError::new("listen at", self.place(), cause);
-        let socket = self.0.socket.try_clone().map_err(failed)?;
+    fn wire(&self, _shard: usize, shape: Shape, from: Rung) -> Result<Wire> {
         // The type only holds it: what is done with it is the same for all streams.
-        Ok(TcpListener::from(OwnedFd::from(socket)))
+        let socket = self.0.socket.try_clone();
+        accepting(self, socket.map(|it| TcpListener::from(OwnedFd::from(it))), shape, from)
     }
 
     fn state(&self) -> &Arc<State> {
@@ -133,7 +132,11 @@ impl Remote {
     ///
     /// # Errors
     /// It is gone already.
-    pub(super) fn of(stream: &TcpStream) -> std::io::Result<Self> {
+    pub(super) fn of(connection: &Connection) -> std::io::Result<Self> {
+        let stream = match connection {
+            Connection::Socket(stream) => stream,
+            Connection::Plugged(incoming) => return Ok(Self::Address(incoming.remote())),
+        };
         match stream.peer_addr() {
             Ok(address) => Ok(Self::Address(address)),
             Err(error) if error.raw_os_error().is_some() => Err(error),

@@ -20,7 +20,7 @@ struct Block {
 }
 
 /// How far somebody has been sent it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     block: u64,
     at: usize,
@@ -133,6 +133,36 @@ impl Log {
         }
     }
 
+    /// So many frames on from where one begins; false if there are not so many.
+    pub fn skip(&self, cursor: &mut Cursor, mut frames: u64) -> bool {
+        loop {
+            let block = self.block(cursor.block);
+            let next = block.starts.partition_point(|start| (*start as usize) < cursor.at);
+            let left = (block.starts.len() - next) as u64;
+            if frames < left {
+                cursor.at = block.starts[next + frames as usize] as usize;
+                return true;
+            }
+            frames -= left;
+            cursor.at = block.bytes.len();
+            if cursor.block == self.last {
+                return frames == 0;
+            }
+            *cursor = Cursor { block: cursor.block + 1, at: 0 };
+        }
+    }
+
+    /// The frames from one that begins there on.
+    pub fn frames(&self, from: Cursor) -> impl Iterator<Item = &[u8]> {
+        (from.block..=self.last).flat_map(move |number| {
+            let block = self.block(number);
+            let least = if number == from.block { from.at } else { 0 };
+            let first = block.starts.partition_point(|start| (*start as usize) < least);
+            let end = |at: usize| block.starts.get(at).map_or(block.bytes.len(), |it| *it as usize);
+            (first..block.starts.len()).map(move |at| &block.bytes[end(at)..end(at + 1)])
+        })
+    }
+
     /// How many frames there surely is room for, if nothing that somebody at `cursor` was not sent
     /// is to be lost.
     pub fn room(&self, cursor: Cursor) -> usize {
@@ -184,6 +214,20 @@ mod tests {
         assert_eq!((left.len(), left[0], dropped), (9 << 10, 1, 1));
         log.rewind(&mut again);
         assert_eq!(log.rest(&mut again).len(), 20 << 10);
+    }
+
+    #[test]
+    fn frames_are_counted_over_blocks() {
+        let mut log = Log::new(0, 20 << 10, 2);
+        (0..3).for_each(|byte| add(&mut log, byte, 20 << 10));
+        let all: Vec<u8> = log.frames(Cursor::default()).map(|frame| frame[7]).collect();
+        assert_eq!(all, [0, 1, 2]);
+        let mut cursor = Cursor::default();
+        assert!(log.skip(&mut cursor, 2));
+        assert_eq!(log.frames(cursor).map(|frame| frame[0]).collect::<Vec<_>>(), [2]);
+        assert!(log.skip(&mut cursor, 1));
+        assert_eq!(cursor, log.end());
+        assert!(!log.skip(&mut cursor, 1));
     }
 
     #[test]

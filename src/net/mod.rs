@@ -20,6 +20,8 @@
 //! There is no authentication yet, so all this is for the host itself: an address beyond it is
 //! refused unless that is asked for by name. A [`LocalListener`] lets in programs of the same user.
 //!
+//! A [`Network`](network::Network) that is not the kernel's may be plugged in: the simulator's is.
+//!
 //! Datagrams come by [`UdpSource`], from an address or a multicast group, and go by [`UdpSink`].
 //! Where two lines carry the same, [`UdpLines`] makes one stream of them: `arbiter.rs` says how.
 //! Both sources can take the kernel's word for when a datagram came: see `stamp.rs`.
@@ -42,6 +44,7 @@ mod line_counts;
 mod listener;
 mod local;
 mod log;
+pub mod network;
 mod outlet;
 mod peer;
 mod pool;

@@ -1,15 +1,17 @@
 //! The peers of a sink, and how far each has been sent what is in the log.
 
+mod kept;
+
 use std::io::ErrorKind;
-use std::net::TcpStream;
 
 use crate::error::IoError;
 use crate::io::{Codec, Framing};
 use crate::net::counts::{Count, Counts};
 use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
+use crate::net::outlet::kept::Kept;
 use crate::net::sink::{Sending, Slow};
-use crate::net::wire::{Event, Wire, prepare};
+use crate::net::wire::{Connection, Event, Wire};
 use crate::time::Timestamp;
 
 /// What is sent in one turn, at most, in bytes; a little more when the last send is a long one.
@@ -72,7 +74,10 @@ pub struct Outlet<F, C> {
     /// There may be something to be sent that has room.
     more: bool,
     open: bool,
+    kept: Kept,
     now: Timestamp,
+    /// Nothing more comes.
+    ended: bool,
     /// When the end of the stream waits no longer; nothing before the stream ends.
     ends_by: Option<Timestamp>,
     counts: Counts,
@@ -103,7 +108,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             batch_max,
             more: false,
             open: true,
+            kept: Kept::default(),
             now: Timestamp::MIN,
+            ended: false,
             ends_by: None,
             counts: Counts::default(),
         }
@@ -127,7 +134,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     }
 
     pub fn is_open(&self) -> bool {
-        self.open
+        self.open && self.kept.is_back()
     }
 
     /// Encodes a record behind the others.
@@ -151,6 +158,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     /// Makes room for more; those who are too far behind meet the policy.
     fn turn_over(&mut self) -> Result<(), IoError> {
         if self.log.forgets() {
+            self.check_acknowledged()?;
             self.skip_while_away()?;
             // From the last on: one who is lost on the way makes place for one who was looked at.
             for at in (0..self.live.len()).rev() {
@@ -190,19 +198,6 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
                 Ok(())
             }
         }
-    }
-
-    fn skip_while_away(&mut self) -> Result<(), IoError> {
-        let Some(resume) = self.target.resume() else { return Ok(()) };
-        self.log.rest(resume);
-        if self.log.is_oldest(*resume) {
-            if self.settings.slow == Slow::Block {
-                return Err(longer_than_said());
-            }
-            let (_, dropped) = self.log.overtake(resume);
-            self.counts.add(Count::Dropped, dropped);
-        }
-        Ok(())
     }
 
     /// Sends to everybody what he has not been sent and has room for, as far as that is not too
@@ -281,9 +276,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Accepted(stream) => self.on_accepted(stream),
+            Event::Accepted(connection) => self.on_accepted(connection),
             Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
-            Event::Received { buffer, .. } => self.wire.give_back(buffer),
+            Event::Received { slot, buffer, bytes } => self.on_said(slot, buffer, bytes),
             Event::Ended { slot, error: Some(_) } => self.on_broken(slot),
             Event::Ended { slot, error: None } => self.on_last_word(slot),
             Event::Writable { slot } => self.on_writable(slot),
@@ -291,9 +286,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         }
     }
 
-    fn on_accepted(&mut self, stream: TcpStream) {
-        prepare(&stream);
-        match self.wire.adopt(stream) {
+    fn on_accepted(&mut self, connection: Connection) {
+        connection.prepare();
+        match self.wire.adopt(connection) {
             Ok(slot) => {
                 self.counts.add(Count::Accepted, 1);
                 let end = self.log.end();
@@ -350,8 +345,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             self.peers[slot].blocked = false;
             return;
         }
-        let error = self.wire.stream(slot).map(TcpStream::take_error);
-        let Some(Ok(None)) = error else { return self.on_broken(slot) };
+        if !self.wire.is_connected(slot) {
+            return self.on_broken(slot);
+        }
         self.counts.add(Count::Accepted, 1);
         self.peers[slot].stage = Stage::Up;
         self.wire.receive(slot);
@@ -371,6 +367,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     /// Nobody is there any more.
     fn lose(&mut self, slot: usize) {
+        let resume = self.resume(self.peers[slot].cursor);
         let peer = &mut self.peers[slot];
         if std::mem::take(&mut peer.stage) == Stage::Nobody {
             return;
@@ -382,8 +379,6 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if let Target::Address(line) = &mut self.target {
             // What was spilled is not in the log any more.
             self.counts.add(Count::Dropped, u64::from(peer.spilled < peer.spill.len()));
-            let mut resume = peer.cursor;
-            self.log.rewind(&mut resume);
             line.on_lost(resume, self.now, &self.settings);
         }
     }
@@ -394,9 +389,10 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if !line.is_due(self.now) {
             return;
         }
-        match line.begin().and_then(|stream| self.wire.adopt(stream)) {
+        match line.begin(&mut self.wire) {
             Ok(slot) => {
                 let resume = line.on_begun(slot);
+                self.on_begun();
                 self.start(slot, Stage::Connecting, resume);
                 self.wire.await_writable(slot);
             }
@@ -423,6 +419,10 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             self.log.rest(resume);
             room = room.min(self.log.room(*resume));
         }
+        if let Some(at) = self.kept.acknowledged() {
+            self.log.rest(at);
+            room = room.min(self.log.room(*at));
+        }
         self.open = room >= self.batch_max;
     }
 
@@ -432,6 +432,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     /// The system takes no sends.
     pub fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {
         self.now = now;
+        if self.ended && self.ends_by.is_none() {
+            self.ends_by = Some(now.offset(self.settings.linger.as_nanos() as i64));
+        }
         self.connect();
         self.wire.drive(now);
         let mut done = 0;
@@ -441,7 +444,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             self.on_event(event);
             done += 1;
         }
-        done += self.look_for_stalls();
+        done += self.look_for_stalls() + self.bring_back()?;
         if done > 0 || self.more {
             done += self.send()?;
         }
@@ -471,7 +474,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     /// # Errors
     /// The system takes no sends.
     pub fn end(&mut self) -> Result<(), IoError> {
-        self.ends_by = Some(self.now.offset(self.settings.linger.as_nanos() as i64));
+        self.ended = true;
         self.send().map(drop)
     }
 
@@ -483,7 +486,8 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             peer.stage == Stage::Up && peer.cursor == end && peer.spilled == peer.spill.len()
         };
         let is_sent = self.live.iter().all(|slot| has_all(&self.peers[*slot]));
-        self.now >= ends_by || (is_sent && self.target.is_at(end))
+        let is_kept = self.kept.is_back() && self.kept.is_at(end, &self.log);
+        self.now >= ends_by || (is_sent && is_kept && self.target.is_at(end))
     }
 }
 

@@ -13,7 +13,7 @@ use nix::sys::socket::shutdown;
 
 use crate::net::lent::{GROUP, Lent};
 use crate::net::stamp;
-use crate::net::wire::{Event, Shape};
+use crate::net::wire::{Connection, Event, Shape};
 use crate::time::Timestamp;
 
 /// Entries that wait to be taken by the kernel, at most; more are taken earlier.
@@ -274,7 +274,8 @@ impl Ring {
         self.accepting &= cqueue::more(entry.flags());
         if entry.result() >= 0 {
             // SAFETY: a socket that the kernel has just made, and nobody else knows.
-            return Some(Event::Accepted(unsafe { TcpStream::from_raw_fd(entry.result()) }));
+            let stream = unsafe { TcpStream::from_raw_fd(entry.result()) };
+            return Some(Event::Accepted(Connection::Socket(stream)));
         }
         // Begins again after a pause: there may be no descriptors left.
         self.accept_at = Timestamp::MAX;

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::dataflow::{Pipeline, Record};
+use crate::dataflow::{Pipeline, Record, Saved};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
 use crate::net::line::{Line, Target};
 use crate::net::listener::{Listens, loopback_only};
+use crate::net::network::Network;
 use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
 use crate::time::Timestamp;
@@ -78,14 +79,20 @@ impl Default for Sending {
 /// Buffers for what subscribers say, which nobody reads.
 const BUFFERS: u16 = 8;
 
+/// Connections of one who is connected to: one that is closed may still be held by the kernel when
+/// the next one begins.
+const CALLS_MAX: usize = 4;
+
 /// A sink that sends records by TCP: to everybody who connects, or to one address.
 ///
 /// A batch is encoded once, and sent from where it is to each peer. A subscriber gets what comes
 /// after he has connected, of the shard that he is connected to: where there are several, lead the
-/// stream to one first. What peers say is not read.
+/// stream to one first. What peers say is not heeded.
 ///
 /// A connection that breaks is made again, and what had been sent in part comes again whole. What
-/// the kernel had taken is lost with the connection: nobody answers here.
+/// the kernel had taken is lost with the connection, unless the peer says what he has:
+/// [`acknowledged`](Self::acknowledged). Records that a peer who is connected to was not sent when
+/// a checkpoint was taken are in it, and are sent by whoever restores it.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -134,9 +141,7 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        let failed = |cause| IoError::new("serve at", listener.place(), cause);
-        let mut wire = wire(sending.subscribers_max, &sending).map_err(failed)?;
-        wire.listen(listener.socket(p.shard())?).map_err(failed)?;
+        let wire = listener.wire(p.shard(), shape(sending.subscribers_max), sending.from)?;
         Self::new(p, wire, Target::Subscribers, framing, codec, sending)
     }
 
@@ -187,6 +192,22 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         Self::call(p, line, name, framing, codec, sending)
     }
 
+    /// Sends to whoever listens at an address of a network that is not the kernel's.
+    ///
+    /// # Errors
+    /// A setting that cannot be. That nobody listens is none.
+    pub fn connect_by(
+        p: Pipeline<'_>,
+        network: &dyn Network,
+        address: SocketAddr,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let wire = Wire::plugged(network.sockets(shape(CALLS_MAX)));
+        Self::call_by(p, wire, Line::to_plugged(address), framing, codec, sending)
+    }
+
     fn call(
         p: Pipeline<'_>,
         line: Line,
@@ -195,19 +216,46 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        // One that is closed may still be held by the kernel when the next one begins.
-        let wire = wire(4, &sending).map_err(|cause| IoError::new("connect to", name, cause))?;
+        let wire = Wire::new(shape(CALLS_MAX), sending.from)
+            .map_err(|cause| IoError::new("connect to", name, cause))?;
+        Self::call_by(p, wire, line, framing, codec, sending)
+    }
+
+    fn call_by(
+        p: Pipeline<'_>,
+        wire: Wire,
+        line: Line,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
         let sending = Sending { slow: Slow::Block, ..sending };
         Self::new(p, wire, Target::Address(line), framing, codec, sending)
     }
 
     /// What becomes of records while the peer that it connects to is away or slow: without this,
-    /// they wait for him.
+    /// they wait for him. Those of whom it is [`acknowledged`](Self::acknowledged) what they have
+    /// always do.
     pub fn while_away(self, away: Away) -> Self {
+        let is_acknowledged = self.outlet.borrow().is_acknowledged();
         self.outlet.borrow_mut().set_slow(match away {
-            Away::Block => Slow::Block,
-            Away::Drop => Slow::DropOldest,
+            Away::Drop if !is_acknowledged => Slow::DropOldest,
+            _ => Slow::Block,
         });
+        self
+    }
+
+    /// Keeps each record until the peer that it connects to has said that he has it, also over a
+    /// crash: nothing is lost with a connection, and what he may not have comes again. With
+    /// [`AtOnce`](crate::io::AtOnce) in front he knows what he has had.
+    ///
+    /// On each connection he says, as often as he likes, how many records of it he has had so far:
+    /// eight bytes, the least significant first. He who says nothing blocks it when
+    /// [`buffer_bytes`](Sending::buffer_bytes) are full, and the end of the stream waits for his
+    /// word as long as it [lingers](Sending::linger).
+    pub fn acknowledged(self) -> Self {
+        self.outlet.borrow_mut().set_slow(Slow::Block);
+        self.outlet.borrow_mut().await_acknowledgements();
         self
     }
 
@@ -247,9 +295,8 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     }
 }
 
-fn wire(slots: usize, sending: &Sending) -> std::io::Result<Wire> {
-    let shape = Shape { slots: slots.max(1), buffers: BUFFERS, buffer_bytes: 4096 };
-    Wire::new(shape, sending.from)
+fn shape(slots: usize) -> Shape {
+    Shape { slots: slots.max(1), buffers: BUFFERS, buffer_bytes: 4096 }
 }
 
 impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
@@ -272,6 +319,14 @@ impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
 
     fn driven(&mut self) -> Option<Box<dyn Driven>> {
         Some(Box::new(Shared(self.outlet.clone())))
+    }
+
+    fn save(&self, out: &mut Saved) {
+        self.outlet.borrow().save(out);
+    }
+
+    fn load(&mut self, from: &mut Saved) {
+        self.outlet.borrow_mut().load(from);
     }
 }
 

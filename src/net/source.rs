@@ -1,7 +1,6 @@
 //! Records from whoever connects.
 
 use std::collections::VecDeque;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use crate::net::counts::{Count, Counts, Problem};
 use crate::net::listener::{Listens, State};
 use crate::net::local::Remote;
 use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
-use crate::net::wire::{Event, Rung, Shape, Wire, prepare};
+use crate::net::wire::{Connection, Event, Rung, Shape, Wire};
 use crate::time::Timestamp;
 
 /// What happened to sockets, looked at in one step at most.
@@ -151,11 +150,9 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         limits: Receiving,
     ) -> Result<Self> {
         limits.check()?;
-        let failed = |cause| IoError::new("receive at", listener.place(), cause);
         let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
         let buffers = buffers.next_power_of_two();
-        let mut wire = Wire::new(Shape { slots, buffers, buffer_bytes }, from).map_err(failed)?;
-        wire.listen(listener.socket(p.shard())?).map_err(failed)?;
+        let wire = listener.wire(p.shard(), Shape { slots, buffers, buffer_bytes }, from)?;
         p.reserve_bytes(usize::from(buffers) * buffer_bytes);
         Ok(Self {
             wire,
@@ -197,7 +194,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
 
     fn on_event(&mut self, event: Event, now: Timestamp) {
         match event {
-            Event::Accepted(stream) => self.on_accepted(stream, now),
+            Event::Accepted(connection) => self.on_accepted(connection, now),
             Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
             Event::Received { slot, buffer, bytes } => {
                 self.counts.add(Count::BytesIn, bytes as u64);
@@ -213,11 +210,11 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         }
     }
 
-    fn on_accepted(&mut self, stream: TcpStream, now: Timestamp) {
-        let address = Remote::of(&stream);
-        prepare(&stream);
+    fn on_accepted(&mut self, connection: Connection, now: Timestamp) {
+        let address = Remote::of(&connection);
+        connection.prepare();
         let (Ok(address), false) = (address, self.stopping) else { return };
-        match self.wire.adopt(stream) {
+        match self.wire.adopt(connection) {
             Ok(slot) => {
                 self.counts.add(Count::Accepted, 1);
                 self.open += 1;

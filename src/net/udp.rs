@@ -1,7 +1,6 @@
 //! Records from datagrams.
 
 use std::collections::VecDeque;
-use std::net::TcpStream;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
@@ -113,14 +112,9 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         // A byte more than is taken: one that fills it was longer.
         let buffer_bytes = (stamp::START + bytes_max + 1).next_multiple_of(64);
         let buffers = buffers.next_power_of_two();
-        let mut wire =
-            Wire::new(Shape { slots: 1, buffers, buffer_bytes }, from).map_err(failed)?;
-        let mut slot = None;
-        if p.shard() == 0 {
-            // The type only holds it: what is received is the same bytes.
-            let socket = TcpStream::from(datagrams.socket().map_err(failed)?);
-            let taken = wire.adopt(socket).map_err(failed)?;
-            slot = Some(taken);
+        let shape = Shape { slots: 1, buffers, buffer_bytes };
+        let (wire, slot) = datagrams.wire(shape, from, p.shard() == 0).map_err(failed)?;
+        if slot.is_some() {
             p.reserve_bytes(usize::from(buffers) * buffer_bytes);
         }
         Ok(Self {
@@ -279,6 +273,10 @@ impl<F: Framing, C: Codec> Source for UdpSource<F, C> {
             }
         }
         polled.ended = self.came.is_empty() && self.datagrams.is_stopped();
+        if polled.ended {
+            self.ask_at = now;
+            self.ask_for_drops(now);
+        }
         Ok(polled)
     }
 

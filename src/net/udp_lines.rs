@@ -1,7 +1,6 @@
 //! Records from datagrams that come by several lines.
 
 use std::collections::VecDeque;
-use std::net::TcpStream;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
@@ -119,9 +118,8 @@ struct Token {
 
 impl Line {
     fn new(datagrams: &Datagrams, shape: Shape, limits: &Datagram) -> std::io::Result<Self> {
-        let mut wire = Wire::new(shape, limits.from)?;
-        // The type only holds it: what is received is the same bytes.
-        let slot = wire.adopt(TcpStream::from(datagrams.socket()?))?;
+        let (wire, slot) = datagrams.wire(shape, limits.from, true)?;
+        let slot = slot.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
         Ok(Self { wire, slot, datagrams: datagrams.clone(), offset: 0, dropped: 0 })
     }
 }

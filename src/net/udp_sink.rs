@@ -2,12 +2,14 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::sync::Arc;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Framing, Sink};
 use crate::net::counts::{Count, Counts};
 use crate::net::listener::loopback_only;
+use crate::net::network::Network;
 
 /// The longest datagram there is.
 pub const LONGEST: usize = 65_507;
@@ -46,7 +48,7 @@ pub const LONGEST: usize = 65_507;
 /// # Ok::<(), millstream::Error>(())
 /// ```
 pub struct UdpSink<F, C> {
-    socket: UdpSocket,
+    way: Way,
     framing: F,
     codec: C,
     bytes_max: usize,
@@ -54,6 +56,12 @@ pub struct UdpSink<F, C> {
     datagram: Vec<u8>,
     records: u64,
     counts: Counts,
+}
+
+/// Who brings them there.
+enum Way {
+    Kernel(UdpSocket),
+    Plugged(Arc<dyn Network>, SocketAddr),
 }
 
 impl<F: Framing, C: Codec> UdpSink<F, C> {
@@ -125,6 +133,21 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
         Self::new(p, (interface, 0).into(), group.into(), framing, codec, bytes_max)
     }
 
+    /// Sends to an address of a network that is not the kernel's.
+    ///
+    /// # Errors
+    /// Records that do not fit into a datagram.
+    pub fn to_plugged(
+        p: Pipeline<'_>,
+        network: Arc<dyn Network>,
+        address: SocketAddr,
+        framing: F,
+        codec: C,
+        bytes_max: usize,
+    ) -> Result<Self> {
+        Self::by(p, Way::Plugged(network, address), framing, codec, bytes_max)
+    }
+
     fn new(
         p: Pipeline<'_>,
         from: SocketAddr,
@@ -133,19 +156,26 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
         codec: C,
         bytes_max: usize,
     ) -> Result<Self> {
+        let connected = || {
+            let socket = UdpSocket::bind(from)?;
+            socket.set_nonblocking(true)?;
+            socket.connect(to)?;
+            Ok(socket)
+        };
+        let socket = connected().map_err(|cause| IoError::new("send to", to.to_string(), cause))?;
+        Self::by(p, Way::Kernel(socket), framing, codec, bytes_max)
+    }
+
+    fn by(p: Pipeline<'_>, way: Way, framing: F, codec: C, bytes_max: usize) -> Result<Self> {
         let record_max = codec.bytes_max().saturating_add(framing.around()).max(framing.least());
         if record_max > bytes_max || bytes_max > LONGEST {
             let reason = format!("a record takes up to {record_max}, a datagram at most {LONGEST}");
             return Err(ConfigError::setting("bytes of a datagram", bytes_max, reason).into());
         }
-        let failed = |cause| IoError::new("send to", to.to_string(), cause);
-        let socket = UdpSocket::bind(from).map_err(failed)?;
-        socket.set_nonblocking(true).map_err(failed)?;
-        socket.connect(to).map_err(failed)?;
         p.reserve_bytes(2 * bytes_max);
         let datagram = Vec::with_capacity(2 * bytes_max);
         let counts = Counts::default();
-        Ok(Self { socket, framing, codec, bytes_max, datagram, records: 0, counts })
+        Ok(Self { way, framing, codec, bytes_max, datagram, records: 0, counts })
     }
 
     /// Adds to these counts, which may be those of several shards.
@@ -159,7 +189,12 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
             return;
         }
         self.counts.add(Count::Calls, 1);
-        match self.socket.send(&self.datagram[..bytes]) {
+        let datagram = &self.datagram[..bytes];
+        let sent = match &self.way {
+            Way::Kernel(socket) => socket.send(datagram),
+            Way::Plugged(network, to) => network.send_datagram(*to, datagram),
+        };
+        match sent {
             Ok(sent) => self.counts.add(Count::BytesOut, sent as u64),
             Err(error) => {
                 // One that was sent before may have found nobody, which is told now.

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::net::epoll::Epoll;
+use crate::net::network::{Incoming, Sockets};
 use crate::net::ring::Ring;
 use crate::time::Timestamp;
 
@@ -33,6 +34,8 @@ pub enum Rung {
     /// epoll and a call for each read and write: for hosts that have no io_uring, one before Linux
     /// 6.1, or do not allow it.
     Epoll,
+    /// Neither: a [`Network`](crate::net::network::Network) that is not the kernel's.
+    Plugged,
 }
 
 impl fmt::Display for Rung {
@@ -40,15 +43,35 @@ impl fmt::Display for Rung {
         f.write_str(match self {
             Self::Ring => "io_uring with multishot receive",
             Self::Epoll => "epoll",
+            Self::Plugged => "a network that was plugged in",
         })
+    }
+}
+
+/// A connection that was accepted and not yet taken in. Dropped, it is closed.
+#[derive(Debug)]
+pub enum Connection {
+    /// Of the kernel's.
+    Socket(TcpStream),
+    /// Of a network that was plugged in.
+    Plugged(Box<dyn Incoming>),
+}
+
+impl Connection {
+    /// See [`prepare`].
+    pub fn prepare(&self) {
+        if let Self::Socket(stream) = self {
+            prepare(stream);
+        }
     }
 }
 
 /// What happened to a socket. A connection is known by its slot.
 #[derive(Debug)]
+#[allow(missing_docs)] // What the fields are is what they are called.
 pub enum Event {
     /// Somebody connected.
-    Accepted(TcpStream),
+    Accepted(Connection),
     /// Nobody can be accepted for now, by the system's word.
     NotAccepted,
     /// Bytes came, into this buffer.
@@ -64,8 +87,11 @@ pub enum Event {
 /// How many connections there may be, and what they are read into.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
+    /// Connections at a time.
     pub slots: usize,
+    /// Buffers in all.
     pub buffers: u16,
+    /// How long each is.
     pub buffer_bytes: usize,
 }
 
@@ -84,6 +110,7 @@ pub struct Wire {
 enum Kind {
     Ring(Ring),
     Epoll(Epoll),
+    Plugged(Box<dyn Sockets>),
 }
 
 impl Wire {
@@ -103,6 +130,11 @@ impl Wire {
         Ok(Self { kind, rung: Rung::Epoll, refused })
     }
 
+    /// On a network that is not the kernel's.
+    pub fn plugged(sockets: Box<dyn Sockets>) -> Self {
+        Self { kind: Kind::Plugged(sockets), rung: Rung::Plugged, refused: None }
+    }
+
     /// How it serves sockets.
     pub fn rung(&self) -> Rung {
         self.rung
@@ -120,6 +152,7 @@ macro_rules! either {
         match &mut $self.kind {
             Kind::Ring($each) => $call,
             Kind::Epoll($each) => $call,
+            Kind::Plugged($each) => $call,
         }
     };
 }
@@ -127,7 +160,11 @@ macro_rules! either {
 impl Wire {
     /// Accepts connections from now on.
     pub fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
-        either!(self, kind => kind.listen(listener))
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.listen(listener),
+            Kind::Epoll(epoll) => epoll.listen(listener),
+            Kind::Plugged(_) => Err(not_of_this_network()),
+        }
     }
 
     /// Accepts none any more.
@@ -139,13 +176,34 @@ impl Wire {
     ///
     /// # Errors
     /// What the system said, or that all slots are taken.
-    pub fn adopt(&mut self, stream: TcpStream) -> io::Result<usize> {
-        either!(self, kind => kind.adopt(stream))
+    pub fn adopt(&mut self, connection: Connection) -> io::Result<usize> {
+        match (&mut self.kind, connection) {
+            (Kind::Ring(ring), Connection::Socket(stream)) => ring.adopt(stream),
+            (Kind::Epoll(epoll), Connection::Socket(stream)) => epoll.adopt(stream),
+            (Kind::Plugged(sockets), Connection::Plugged(incoming)) => sockets.adopt(incoming),
+            _ => Err(not_of_this_network()),
+        }
     }
 
-    /// The socket of a connection that is open.
-    pub fn stream(&mut self, slot: usize) -> Option<&TcpStream> {
-        either!(self, kind => kind.stream(slot))
+    /// Begins to connect on a network that was plugged in; returns the slot.
+    ///
+    /// # Errors
+    /// What that network said, or that it is the kernel's.
+    pub fn connect(&mut self, to: SocketAddr) -> io::Result<usize> {
+        match &mut self.kind {
+            Kind::Plugged(sockets) => sockets.connect(to),
+            _ => Err(not_of_this_network()),
+        }
+    }
+
+    /// Whether a connection that was being made is there.
+    pub fn is_connected(&self, slot: usize) -> bool {
+        let stream = match &self.kind {
+            Kind::Ring(ring) => ring.stream(slot),
+            Kind::Epoll(epoll) => epoll.stream(slot),
+            Kind::Plugged(sockets) => return sockets.is_connected(slot),
+        };
+        matches!(stream.map(TcpStream::take_error), Some(Ok(None)))
     }
 
     /// Receives from a connection from now on, as long as there are buffers.
@@ -155,7 +213,12 @@ impl Wire {
 
     /// The same, and with what the kernel says beside each datagram: see `stamp.rs`.
     pub fn receive_stamped(&mut self, slot: usize) {
-        either!(self, kind => kind.receive_stamped(slot));
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.receive_stamped(slot),
+            Kind::Epoll(epoll) => epoll.receive_stamped(slot),
+            // Stamps of such a network are refused before.
+            Kind::Plugged(sockets) => sockets.receive(slot),
+        }
     }
 
     /// What was received into a buffer that has not been given back.
@@ -164,6 +227,7 @@ impl Wire {
         match &self.kind {
             Kind::Ring(ring) => ring.received(buffer, bytes),
             Kind::Epoll(epoll) => epoll.received(buffer, bytes),
+            Kind::Plugged(sockets) => sockets.received(buffer, bytes),
         }
     }
 
@@ -178,8 +242,13 @@ impl Wire {
     /// The bytes must stay where they are until [`sends`](Self::sends) says that no send is under
     /// way, or the wire is dropped.
     pub unsafe fn send(&mut self, slot: usize, bytes: &[u8]) {
-        // SAFETY: the caller's promise is passed on.
-        either!(self, kind => unsafe { kind.send(slot, bytes) });
+        match &mut self.kind {
+            // SAFETY: the caller's promise is passed on.
+            Kind::Ring(ring) => unsafe { ring.send(slot, bytes) },
+            // SAFETY: and here.
+            Kind::Epoll(epoll) => unsafe { epoll.send(slot, bytes) },
+            Kind::Plugged(sockets) => sockets.send(slot, bytes),
+        }
     }
 
     /// How many sends there are whose end has not been heard of, those of closed connections among
@@ -188,12 +257,17 @@ impl Wire {
         match &self.kind {
             Kind::Ring(ring) => ring.sends(),
             Kind::Epoll(epoll) => epoll.sends(),
+            Kind::Plugged(sockets) => sockets.sends(),
         }
     }
 
     /// Calls to the system since this was last asked.
     pub fn take_calls(&mut self) -> u64 {
-        either!(self, kind => kind.take_calls())
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.take_calls(),
+            Kind::Epoll(epoll) => epoll.take_calls(),
+            Kind::Plugged(_) => 0,
+        }
     }
 
     /// Asks for [`Event::Writable`].
@@ -209,13 +283,19 @@ impl Wire {
 
     /// Begins what was asked for and looks what came.
     pub fn drive(&mut self, now: Timestamp) {
-        either!(self, kind => kind.drive(now));
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.drive(now),
+            Kind::Epoll(epoll) => epoll.drive(),
+            Kind::Plugged(sockets) => sockets.drive(),
+        }
     }
 
     /// Begins what was asked for.
     pub fn flush(&mut self) {
-        if let Kind::Ring(ring) = &mut self.kind {
-            ring.flush();
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.flush(),
+            Kind::Epoll(_) => {}
+            Kind::Plugged(sockets) => sockets.flush(),
         }
     }
 
@@ -224,4 +304,8 @@ impl Wire {
     pub fn next(&mut self) -> Option<Event> {
         either!(self, kind => kind.next())
     }
+}
+
+fn not_of_this_network() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "a socket of another network")
 }

@@ -13,6 +13,7 @@ use crate::metrics::Counters;
 use crate::shard::{Latencies, Place, Shard};
 use crate::sim::aside::{self, Aside, Scene};
 use crate::sim::crashes::Crashes;
+use crate::sim::jumps::Jumps;
 use crate::time::{ManualClock, Timestamp};
 
 /// A run of a pipeline on simulated shards: the same operators, rings and windows as anywhere,
@@ -44,6 +45,7 @@ pub struct Simulation {
     /// After each crash there are so many shards at most, instead of as many as before.
     rescales: Option<usize>,
     sets_aside: bool,
+    jumps: bool,
 }
 
 /// What a simulated run came to.
@@ -71,7 +73,7 @@ impl Simulation {
     /// A run with this config under this seed.
     pub fn with_config(config: Config, seed: u64) -> Self {
         let (steps_max, crashes, rescales) = (50_000_000, None, None);
-        Self { config, seed, steps_max, crashes, rescales, sets_aside: false }
+        Self { config, seed, steps_max, crashes, rescales, sets_aside: false, jumps: false }
     }
 
     /// Sets the capacity of every ring: 1 reaches corners that nothing else does.
@@ -123,11 +125,31 @@ impl Simulation {
         self
     }
 
+    /// Lets the clock of each shard jump: far forwards, as after a host was suspended, and a little
+    /// back, as one that is set right. Nothing but what is timed by the step's `now` may notice.
+    pub fn jumping(mut self) -> Self {
+        self.jumps = true;
+        self
+    }
+
     /// Builds the pipeline on every shard and steps them until all are done.
     ///
     /// # Errors
     /// What building returned, what stopped a shard, or that the shards got stuck, with the seed.
     pub fn run(&self, build_pipeline: impl Fn(Pipeline<'_>) -> Result<()>) -> Result<Outcome> {
+        self.run_beside(|_| {}, build_pipeline)
+    }
+
+    /// The same, and calls `outside` before every step with the time, which never jumps: there the
+    /// network goes on, and whoever the pipeline talks to.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_beside(
+        &self,
+        outside: impl FnMut(Timestamp),
+        build_pipeline: impl Fn(Pipeline<'_>) -> Result<()>,
+    ) -> Result<Outcome> {
         self.config.check()?;
         let clock = ManualClock::default();
         let mut shards = shards(&self.config, &clock, &build_pipeline)?;
@@ -136,9 +158,10 @@ impl Simulation {
             // What was kept is looked at without a disk where records are set aside.
             Crashes::new(times, self.seed, hash_seed, !self.sets_aside)
         });
-        let mut fate = Fate { crashes, aside: Aside::default() };
-        let steps = self.drive(&mut shards, &clock, &mut fate, &build_pipeline)?;
-        let Fate { crashes, aside } = fate;
+        let jumps = self.jumps.then(|| Jumps::new(self.seed));
+        let mut fate = Fate { crashes, aside: Aside::default(), jumps };
+        let steps = self.drive(&mut shards, &clock, &mut fate, outside, &build_pipeline)?;
+        let Fate { crashes, aside, .. } = fate;
         let checkpoints = crashes.map_or(0, |crashes| crashes.completed());
         Ok(outcome(&shards, steps, checkpoints, aside.places))
     }
@@ -150,6 +173,7 @@ impl Simulation {
         shards: &mut Vec<Shard>,
         clock: &ManualClock,
         fate: &mut Fate,
+        mut outside: impl FnMut(Timestamp),
         build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
     ) -> Result<u64> {
         let mut rng = Rng::with_seed(self.seed);
@@ -163,9 +187,11 @@ impl Simulation {
                     continue;
                 }
                 now = now + Duration::from_nanos(rng.u64(50..5_000));
-                clock.set(now);
+                outside(now);
+                let shown = fate.jumps.as_mut().map_or(now, |jumps| jumps.shown(index, now));
+                clock.set(shown);
                 steps += 1;
-                let crashes = match self.step(index, shards, now) {
+                let crashes = match self.step(index, shards, shown) {
                     Ok(()) => fate.after_step(index, shards)?,
                     Err(error) => {
                         now = self.set_aside(
@@ -182,6 +208,8 @@ impl Simulation {
                     if let Some(most) = self.rescales {
                         config.shards = Shards::Count(rng.usize(1..=most));
                     }
+                    // What they held goes first: addresses are free again.
+                    shards.clear();
                     *shards = self::shards(&config, clock, build_pipeline)?;
                     fate.restore(shards, &config)?;
                 }
@@ -248,6 +276,7 @@ pub(super) fn shards(
 struct Fate {
     crashes: Option<Crashes>,
     aside: Aside,
+    jumps: Option<Jumps>,
 }
 
 impl Fate {
