@@ -15,6 +15,8 @@ mod help;
 mod journal;
 #[path = "cli/live.rs"]
 mod live;
+#[path = "cli/load.rs"]
+mod load;
 #[path = "cli/recorded.rs"]
 mod recorded;
 #[path = "cli/refused.rs"]

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::checkpoint::CheckpointCommand;
 use super::journal::JournalCommand;
+use super::load::LoadArgs;
 use super::replay::ReplayArgs;
 use super::report::Goal;
 use super::values::{self, TradeColumns};
@@ -123,6 +124,9 @@ pub struct BenchArgs {
     /// As fast as it goes. Latency then counts from when a record was read, and is no open loop.
     #[arg(long, help_heading = "Load")]
     pub flat_out: bool,
+    /// How they arrive, and which rates are tried.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Keys that there are records for [default: 1000 for `bars`, what --list says for `sliding`,
     /// `sessions`, `process`, `timers` and `ttl`; others are of fixed keys].
     #[arg(long, value_name = "N", help_heading = "Load", conflicts_with = "input")]

@@ -1,6 +1,7 @@
 //! A report as one HTML file: no network, no script, no font but the reader's own.
 
 mod chart;
+mod load;
 
 use std::fmt::Write;
 
@@ -84,6 +85,7 @@ pub fn render(report: &Report, plots: &Plots) -> String {
     figures(&mut out, report);
     percentile_chart(&mut out, plots);
     time_chart(&mut out, report, plots);
+    load::sections(&mut out, report);
     latencies(&mut out, &report.latencies());
     steps(&mut out, report);
     ratios(&mut out, report);
@@ -107,6 +109,12 @@ fn head(out: &mut String, report: &Report) {
     );
     if !report.setup.is_empty() {
         let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&report.setup));
+    }
+    if !report.pace.is_empty() {
+        let is_closed = report.pace.starts_with("closed loop");
+        let class = if is_closed { "missed" } else { "soft" };
+        let pace = escape(&report.pace);
+        let _ = writeln!(out, "<p class=\"{class}\">Load: {}</p>", unit(&pace));
     }
     if report.host.debug_build {
         out.push_str("<p class=\"missed\">Debug build: these numbers mean nothing.</p>\n");

@@ -15,6 +15,7 @@ pub mod host;
 pub mod html;
 pub mod interrupt;
 pub mod journal;
+pub mod load;
 pub mod noise;
 pub mod output;
 pub mod pin;

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Serialize, Serializer};
 
 use super::host::{Disturbance, Host};
+use super::load::{Found, Probe};
 use crate::metrics::{Counters, Percentiles};
 
 /// The result of one scenario. Field names are stable: programs read them.
@@ -40,6 +41,15 @@ pub struct Report {
     /// From a record's intended time to its having been processed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_latency_ns: Option<LatencyNs>,
+    /// Other latencies that a reader should see beside those, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside_ns: BTreeMap<String, LatencyNs>,
+    /// The highest rate that holds an objective, if it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Found>,
+    /// Latency against load, if it was swept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<Probe>,
     /// The step that took longest after the warm-up.
     pub worst_step: Option<Step>,
     /// The most that each stage did in one call after the warm-up, upstream first: a bound on a
@@ -164,7 +174,7 @@ impl LatencyNs {
     }
 
     /// Over repeated runs: medians, but the worst of all for the maximum.
-    fn of_repeats(runs: &[Self]) -> Option<Self> {
+    pub fn of_repeats(runs: &[Self]) -> Option<Self> {
         let pick = |what: fn(&Self) -> u64| {
             let mut values: Vec<u64> = runs.iter().map(what).collect();
             values.sort_unstable();
@@ -199,13 +209,11 @@ impl Report {
     }
 
     /// The rows of a table of latencies, with what is known.
-    pub fn latencies(&self) -> Vec<(&'static str, LatencyNs)> {
-        let all = [
-            ("noise floor", self.noise_floor),
-            ("records", self.record_latency_ns),
-            ("results", self.latency_ns),
-        ];
-        all.into_iter().filter_map(|(name, latency)| Some((name, latency?))).collect()
+    pub fn latencies(&self) -> Vec<(&str, LatencyNs)> {
+        let beside = self.beside_ns.iter().map(|(name, latency)| (name.as_str(), Some(*latency)));
+        let all = [("noise floor", self.noise_floor)].into_iter().chain(beside);
+        let own = [("records", self.record_latency_ns), ("results", self.latency_ns)];
+        all.chain(own).filter_map(|(name, latency)| Some((name, latency?))).collect()
     }
 
     /// The names of all ratios and goals: a goal without a ratio must show as not measured.
@@ -235,6 +243,11 @@ impl Report {
         sum.noise_floor = latency(|run| run.noise_floor);
         sum.latency_ns = latency(|run| run.latency_ns);
         sum.record_latency_ns = latency(|run| run.record_latency_ns);
+        for (name, latency) in &mut sum.beside_ns {
+            let of_runs: Vec<LatencyNs> =
+                runs.iter().filter_map(|run| run.beside_ns.get(name).copied()).collect();
+            *latency = LatencyNs::of_repeats(&of_runs).unwrap_or(*latency);
+        }
         sum.allocations_per_step =
             runs.iter().filter_map(|run| run.allocations_per_step).max_by(f64::total_cmp);
         sum.worst_step =

@@ -98,6 +98,12 @@ impl Measured {
         self.keep("results", latency);
     }
 
+    /// Takes in a latency that stands beside the others.
+    pub fn beside(&mut self, name: &'static str, latency: &Latency) {
+        self.report.beside_ns.insert(name.to_owned(), latency.percentiles().into());
+        self.latencies.push((name, latency.clone()));
+    }
+
     fn keep(&mut self, name: &'static str, latency: &Latency) {
         let plots = std::mem::take(&mut self.plots);
         self.plots = plots.curve(name, latency).over_time(name, latency);
