@@ -9,6 +9,8 @@ mod bad_input;
 mod checkpoint;
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/journal.rs"]

@@ -1,5 +1,6 @@
 //! A report as text for a terminal of 100 columns, and numbers as people read them.
 
+pub mod breakdown;
 pub mod load;
 mod steps;
 
@@ -25,6 +26,7 @@ pub fn render(report: &Report) -> String {
     out.push('\n');
     rates(&mut out, report);
     latencies(&mut out, &report.latencies());
+    breakdown::section(&mut out, &report.breakdown);
     load::sections(&mut out, report);
     steps(&mut out, &steps::lines(report));
     ratios(&mut out, report);

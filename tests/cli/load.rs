@@ -71,7 +71,7 @@ fn a_closed_loop_is_labelled_in_every_output() {
         assert!(output.contains("closed loop of at most 10.0 k/s"), "{output}");
         assert!(output.contains("coordinated omission"), "{output}");
     }
-    assert!(page.contains("Load: closed&#8239;loop"), "{page}");
+    assert!(page.contains("Load: closed loop of at most 10.0 k/s"), "{page}");
     let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json["offered_per_s"].is_null() && json["setup"].as_str().unwrap().contains("1 shard"));
     assert_eq!(json["ratios"].as_object().unwrap().len(), 0, "nothing to compare it with");
@@ -159,6 +159,32 @@ fn a_sweep_is_a_table_a_chart_and_json() {
     for probe in sweep {
         assert_eq!(probe["runs"], 2);
         whole(&probe["latency_ns"]);
+    }
+}
+
+/// The pieces of each batch add up to its latency, so their means add up to its mean.
+#[test]
+fn a_breakdown_adds_up() {
+    let folder = folder("breakdown");
+    for shards in ["1", "2"] {
+        let small = SMALL.replace("--shards 1", &format!("--shards {shards}"));
+        let words = format!("bench {small} --rate 20k --window 2ms --breakdown");
+        let json = run(&folder, &words).json();
+        let pieces = json["breakdown"].as_array().unwrap();
+        assert_eq!(pieces.len(), 7, "{pieces:?}");
+        for (of, whole) in [("records", "record_latency_ns"), ("results", "latency_ns")] {
+            let own = pieces.iter().filter(|piece| piece["of"] == of);
+            let mean: u64 = own.map(|piece| piece["latency_ns"]["mean"].as_u64().unwrap()).sum();
+            let expected = json[whole]["mean"].as_u64().unwrap();
+            let error = mean.abs_diff(expected) as f64 / expected as f64;
+            assert!(error < 0.01, "{of}: {mean} and {expected}");
+            for piece in pieces.iter().filter(|piece| piece["of"] == of) {
+                let samples = &piece["latency_ns"]["samples"];
+                assert_eq!(samples, &json[whole]["samples"], "{piece}");
+            }
+        }
+        let without = run(&folder, &words.replace(" --breakdown", "")).json();
+        assert!(without["breakdown"].is_null());
     }
 }
 

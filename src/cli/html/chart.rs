@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Curve, Plots, count, escape, span};
+use super::{Curve, OverTime, count, escape, span};
 use crate::cli::report::LatencyNs;
 use crate::metrics::Point;
 
@@ -156,14 +156,16 @@ fn marks(out: &mut String, frame: &Frame, curve: &Curve) {
     }
 }
 
-/// Latency over time, with the noise floor as lines across.
-pub(super) fn over_time(plots: &Plots, floor: Option<LatencyNs>) -> String {
-    let points = &plots.over_time;
-    let width = plots.slot_seconds;
-    let across = points.last().map_or(1.0, |point| point.seconds + width);
+/// Latency over time, with the noise floor as lines across. Its scale is that of all charts, so
+/// that they can be set beside each other.
+pub(super) fn over_time(timed: &OverTime, all: &[&OverTime], floor: Option<LatencyNs>) -> String {
+    let (points, width) = (&timed.points, timed.slot_seconds);
+    let end = |it: &&OverTime| it.points.last().map_or(1.0, |point| point.seconds + width);
+    let across = all.iter().map(end).fold(0.0, f64::max);
     let levels = floor.map(|floor| [("floor p99.9", floor.p99_9), ("floor max", floor.max)]);
     let levels: Vec<(&str, u64)> = levels.into_iter().flatten().collect();
-    let values = points.iter().flat_map(|point| [point.p50, point.p99, point.max]);
+    let points_of_all = all.iter().flat_map(|it| &it.points);
+    let values = points_of_all.flat_map(|point| [point.p50, point.p99, point.max]);
     let right = if levels.is_empty() { 20.0 } else { 128.0 };
     let frame = Frame::around(values.chain(levels.iter().map(|level| level.1)), across, right);
     let mut out = open("Latency over time");
@@ -310,7 +312,7 @@ fn line(out: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
 }
 
 /// A label; the text is HTML already.
-fn text(out: &mut String, at: (f64, f64), anchor: &str, html: &str) {
+pub(super) fn text(out: &mut String, at: (f64, f64), anchor: &str, html: &str) {
     let (x, y) = at;
     let _ = writeln!(out, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{html}</text>"#);
 }

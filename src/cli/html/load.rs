@@ -96,7 +96,8 @@ fn against_load(probes: &[Probe], floor: Option<LatencyNs>) -> String {
             let _ = match probe.kept_up {
                 true => writeln!(
                     out,
-                    "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.2\">{title}</circle>"
+                    "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" \
+                     r=\"3.2\">{title}</circle>"
                 ),
                 false => writeln!(
                     out,

@@ -24,6 +24,9 @@ pub const KEYS: u64 = 1_000;
 /// How long anything may take to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long an open loop that fell behind goes on at least.
+const AND_NO_LONGER: Duration = Duration::from_secs(1);
+
 /// What a flood is controlled by, where the host has it.
 pub const CONGESTION: &str = "cubic";
 
@@ -163,14 +166,16 @@ impl Client {
     }
 
     /// So many records a second, whatever comes back; the latency of each counts from when it was
-    /// due. What falls behind skips nothing, but ends at half as long again as it was to take.
+    /// due. What falls behind skips nothing, but ends when it has taken half as long again as it
+    /// was to take, or a second more.
     ///
     /// # Errors
     /// What the system said, or that a record does not come back.
     pub fn open_loop(&mut self, per_s: f64, arrival: Arrival, times: Times) -> io::Result<Paced> {
         let (begun, first) = (self.clock.now(), self.sent);
         let whole = times.warm_up + times.measured;
-        let (from, end, cut) = (begun + times.warm_up, begun + whole, begun + whole * 3 / 2);
+        let (from, end) = (begun + times.warm_up, begun + whole);
+        let cut = end + (whole / 2).max(AND_NO_LONGER);
         let schedule = Schedule::new(per_s, arrival, begun).map_err(io::Error::other)?;
         let (mut sending, mut hearing) = (schedule.clone(), schedule);
         let (mut heard, mut latency) = (begun, Latency::new());

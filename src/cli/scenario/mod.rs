@@ -29,6 +29,9 @@
 //! Whatever else it runs (a hand-written loop, a raw ring) it pins with [`pin`](super::pin), shows
 //! by `progress.phase(..)`, and cuts short when [`interrupt`](super::interrupt) has been seen.
 //! Repeats, medians, text, JSON and HTML are made from what it returns.
+//!
+//! One whose load can be chosen (arrivals, an objective to search for, a sweep of rates) has a line
+//! in [`OPEN_LOOPS`] too, with a function that measures one rate of it.
 
 mod asof;
 pub(super) mod bars;
@@ -52,6 +55,7 @@ mod sessions;
 #[cfg(feature = "net")]
 pub(super) mod shared;
 mod sliding;
+mod stall;
 mod tablejoin;
 mod timers;
 mod trial;
@@ -73,6 +77,7 @@ pub use open_loop::{OPEN_LOOPS, find_rate, go_through};
 pub const ALL: &[Scenario] = &[
     bars::SCENARIO,
     hop::SCENARIO,
+    stall::SCENARIO,
     window::SCENARIO,
     closing::SCENARIO,
     growth::SCENARIO,
