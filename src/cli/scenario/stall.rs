@@ -86,9 +86,9 @@ fn report(measured: &mut Measured, open: &Ran, closed: &Ran, stall: Duration) {
     };
     measured.note(format!(
         "The same pipeline, the same stalls. The open loop sends on, and charges each record that \
-         came in a stall for what was left of it: {} of its records waited for over a tenth \
-         of a stall. The closed loop waits for the stall to end before it sends the next one, so it \
-         has one slow record a stall: {}. That is coordinated omission, and why percentiles of a \
+         came in a stall for what was left of it: {} of its records waited for over a tenth of a \
+         stall. The closed loop waits for the stall to end before it sends the next one, so it has \
+         one slow record a stall: {}. That is coordinated omission, and why percentiles of a \
          closed loop say nothing about what a user sees.",
         count(open),
         count(closed)
