@@ -115,11 +115,8 @@ mod tests {
         (source.poll(0, Timestamp(0), budget, emit).unwrap(), seen)
     }
 
-    const ARRIVALS: [Arrival; 3] = [
-        Arrival::Constant,
-        Arrival::Poisson { seed: 3 },
-        Arrival::Burst { size: 7, duty: 0.5 },
-    ];
+    const ARRIVALS: [Arrival; 3] =
+        [Arrival::Constant, Arrival::Poisson { seed: 3 }, Arrival::Burst { size: 7, duty: 0.5 }];
 
     #[test]
     fn shares_of_another_number_of_shards_give_the_rest() {
