@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 use millstream::aggregates::{count, max, ohlc, sum, vwap};
 use millstream::dataflow::{Fabric, build};
-use millstream::io::Generator;
+use millstream::io::{Arrival, Generator, Source};
 use millstream::metrics::Counter;
 use millstream::time::ManualClock;
 use millstream::{
@@ -196,6 +196,28 @@ fn a_step_of_one_shard_does_not_allocate() {
 #[test]
 fn a_step_of_two_shards_does_not_allocate() {
     check(2, 1e6, Config::default());
+}
+
+#[test]
+fn knowing_where_the_time_goes_does_not_allocate() {
+    check(2, 1e6, Config { breakdown: true, ..Config::default() });
+}
+
+#[test]
+fn arrivals_do_not_allocate() {
+    for arrival in [Arrival::Poisson { seed: 1 }, Arrival::Burst { size: 64, duty: 0.1 }] {
+        let source = Generator::at_rate(1e6, trade).expect("a rate");
+        let mut source = source.arrival(arrival).expect("an arrival").share(1, 3);
+        let (mut seen, mut now) = (0u64, Timestamp(0));
+        let mut poll = || {
+            now = now + STEP;
+            let polled = source.poll(0, now, 256, &mut |_| seen += 1);
+            polled.expect("a generator does not fail").ended
+        };
+        assert!(!poll());
+        assert_eq!(calls(|| (0..1_000).for_each(|_| assert!(!poll()))), 0);
+        assert!(seen > 2_000, "{seen}");
+    }
 }
 
 #[test]

@@ -9,12 +9,16 @@ mod bad_input;
 mod checkpoint;
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/compare.rs"]
+mod compare;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/journal.rs"]
 mod journal;
 #[path = "cli/live.rs"]
 mod live;
+#[path = "cli/load.rs"]
+mod load;
 #[path = "cli/recorded.rs"]
 mod recorded;
 #[path = "cli/refused.rs"]

@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::checkpoint::CheckpointCommand;
+use super::compare::CompareArgs;
 use super::journal::JournalCommand;
+use super::load::LoadArgs;
 use super::replay::ReplayArgs;
 use super::report::Goal;
 use super::values::{self, TradeColumns};
@@ -35,6 +37,14 @@ pub enum Command {
         after_help = "`millstream bench --help` has examples and says what the numbers mean."
     )]
     Bench(Box<BenchArgs>),
+    /// Say whether two reports of `bench` differ by more than chance.
+    ///
+    /// Both are of one scenario, run several times (--repeat 10). For each percentile, rate and
+    /// ratio it says between which values the median of B over that of A lies (bootstrap over the
+    /// runs), and whether B is better, worse, or no difference is seen (rank test). Of two reports
+    /// of the same thing, anything is said to differ once in 500 times.
+    #[command(after_help = include_str!("help/compare_after.txt"))]
+    Compare(CompareArgs),
     /// Look into a journal: whether it is whole, what is in it.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -123,6 +133,9 @@ pub struct BenchArgs {
     /// As fast as it goes. Latency then counts from when a record was read, and is no open loop.
     #[arg(long, help_heading = "Load")]
     pub flat_out: bool,
+    /// How they arrive, and which rates are tried.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Keys that there are records for [default: 1000 for `bars`, what --list says for `sliding`,
     /// `sessions`, `process`, `timers` and `ttl`; others are of fixed keys].
     #[arg(long, value_name = "N", help_heading = "Load", conflicts_with = "input")]
@@ -158,6 +171,11 @@ pub struct BenchArgs {
     #[arg(long, help_heading = "Shards")]
     pub oversubscribe: bool,
 
+    /// Show where the time went: from the intended time to the source, over the edge, into the
+    /// state, out of it, and through the sink. Measures each batch, and costs some of what it
+    /// measures.
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["slo", "sweep"])]
+    pub breakdown: bool,
     /// Write the results to this CSV file, ordered by window end and key; `-` is standard output.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
@@ -235,6 +253,7 @@ impl BenchArgs {
             idle,
             ring_capacity: self.ring_capacity,
             batch_max: self.batch_max.unwrap_or(Config::default().batch_max),
+            breakdown: self.breakdown,
             oversubscribe: self.oversubscribe,
             ..Config::default()
         };

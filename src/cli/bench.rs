@@ -44,7 +44,7 @@ fn bench(args: &BenchArgs) -> Result<()> {
         return Err(ConfigError::setting("--output", "-", reason).into());
     }
     interrupt::install()?;
-    let measured = repeat(scenario, args)?;
+    let measured = measure(scenario, args)?;
     let directory = match &args.report {
         Some(directory) => Some(directory.as_path()),
         None => (!args.json && !is_taken(args)).then_some(Path::new(REPORT)),
@@ -69,10 +69,24 @@ fn as_refused(failure: Failure) -> Failure {
     Failure { code: Failure::REFUSED, ..failure }
 }
 
+/// Runs it once or several times, at one rate or at many.
+fn measure(scenario: &Scenario, args: &BenchArgs) -> Result<Measured> {
+    let open_loop = scenario::OPEN_LOOPS.iter().find(|it| it.name == scenario.name);
+    let mut progress = Progress::new(!args.json && !args.quiet);
+    let measured = match (open_loop, args.load.slo, args.load.sweep) {
+        (Some(open_loop), Some(slo), _) => scenario::find_rate(open_loop, args, slo, &mut progress),
+        (Some(open_loop), _, Some(sweep)) => {
+            scenario::go_through(open_loop, args, sweep, &mut progress)
+        }
+        _ => return repeat(scenario, args, progress),
+    };
+    progress.clear();
+    measured
+}
+
 /// Runs it as often as asked for. Of several runs the report holds medians, and the drawings are
 /// those of the run with the median rate.
-fn repeat(scenario: &Scenario, args: &BenchArgs) -> Result<Measured> {
-    let mut progress = Progress::new(!args.json && !args.quiet);
+fn repeat(scenario: &Scenario, args: &BenchArgs, mut progress: Progress) -> Result<Measured> {
     let mut runs = Vec::new();
     while runs.is_empty() || runs.len() < args.repeat as usize && !interrupt::is_seen() {
         let result = (scenario.run)(args, &mut progress);

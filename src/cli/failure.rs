@@ -71,6 +71,8 @@ fn flag_of(setting: &str) -> &str {
         "batch_max" => "--batch-max",
         "rate" | "event_rate" => "--rate",
         "speed" => "--speed",
+        "arrival" => "--arrival",
+        "closed loop" => "--closed-loop",
         "window" => "--window",
         "slide" => "--slide",
         "columns" => "--columns",

@@ -1,6 +1,8 @@
 //! A report as one HTML file: no network, no script, no font but the reader's own.
 
+mod breakdown;
 mod chart;
+mod load;
 
 use std::fmt::Write;
 
@@ -10,6 +12,11 @@ use crate::metrics::{Latency, Point};
 
 /// The name under which the noise floor is drawn apart from the rest.
 pub const NOISE_FLOOR: &str = "noise floor";
+
+/// The name under which an open loop is drawn where a closed one is beside it.
+pub const OPEN_LOOP: &str = "open loop";
+/// The name under which a closed loop is drawn: not as if it were a latency like others.
+pub const CLOSED_LOOP: &str = "closed loop";
 
 /// One line of the percentile chart.
 #[derive(Clone, Debug)]
@@ -41,6 +48,7 @@ impl Curve {
         match self.name.as_str() {
             NOISE_FLOOR => "floor",
             "records" => "records",
+            CLOSED_LOOP => "closed",
             _ => "results",
         }
     }
@@ -51,10 +59,17 @@ impl Curve {
 pub struct Plots {
     /// The lines of the percentile chart; what comes later is drawn on top.
     pub curves: Vec<Curve>,
-    /// Whose latency is shown over time.
-    pub timed: String,
-    /// Latency over time.
-    pub over_time: Vec<Point>,
+    /// The charts of latency over time, one below the other and on one scale.
+    pub over_time: Vec<OverTime>,
+}
+
+/// Latency over time.
+#[derive(Clone, Debug)]
+pub struct OverTime {
+    /// Whose latency.
+    pub name: String,
+    /// What there is of it.
+    pub points: Vec<Point>,
     /// The width of a slot of it.
     pub slot_seconds: f64,
 }
@@ -70,9 +85,16 @@ impl Plots {
     /// Sets what is shown over time.
     #[must_use]
     pub fn over_time(mut self, name: &str, latency: &Latency) -> Self {
-        self.timed = name.to_owned();
-        self.over_time = latency.series().points();
-        self.slot_seconds = latency.series().slot_ns() as f64 / 1e9;
+        self.over_time.clear();
+        self.and_over_time(name, latency)
+    }
+
+    /// Adds what is shown over time beside that.
+    #[must_use]
+    pub fn and_over_time(mut self, name: &str, latency: &Latency) -> Self {
+        let (points, name) = (latency.series().points(), name.to_owned());
+        let slot_seconds = latency.series().slot_ns() as f64 / 1e9;
+        self.over_time.push(OverTime { name, points, slot_seconds });
         self
     }
 }
@@ -82,8 +104,10 @@ pub fn render(report: &Report, plots: &Plots) -> String {
     let mut out = String::with_capacity(64 << 10);
     head(&mut out, report);
     figures(&mut out, report);
-    percentile_chart(&mut out, plots);
+    percentile_chart(&mut out, report, plots);
     time_chart(&mut out, report, plots);
+    breakdown::section(&mut out, &report.breakdown);
+    load::sections(&mut out, report);
     latencies(&mut out, &report.latencies());
     steps(&mut out, report);
     ratios(&mut out, report);
@@ -107,6 +131,12 @@ fn head(out: &mut String, report: &Report) {
     );
     if !report.setup.is_empty() {
         let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&report.setup));
+    }
+    if !report.pace.is_empty() {
+        let is_closed = report.pace.starts_with(CLOSED_LOOP);
+        let class = if is_closed { "missed" } else { "soft" };
+        let pace = escape(&report.pace);
+        let _ = writeln!(out, "<p class=\"{class}\">Load: {pace}</p>");
     }
     if report.host.debug_build {
         out.push_str("<p class=\"missed\">Debug build: these numbers mean nothing.</p>\n");
@@ -136,7 +166,7 @@ fn figures(out: &mut String, report: &Report) {
     out.push_str("</dl>\n");
 }
 
-fn percentile_chart(out: &mut String, plots: &Plots) {
+fn percentile_chart(out: &mut String, report: &Report, plots: &Plots) {
     if plots.curves.iter().all(|curve| curve.latency.samples == 0) {
         return;
     }
@@ -148,30 +178,50 @@ fn percentile_chart(out: &mut String, plots: &Plots) {
     }
     out.push_str("</ul>\n");
     out.push_str(&chart::percentiles(&plots.curves));
-    out.push_str(
+    let counts_from = match plots.curves.iter().any(|curve| curve.name == CLOSED_LOOP) {
+        true => {
+            "Latency of the open loop counts from the intended time of a record, so a stall is \
+             charged to every record that it delayed; that of the closed loop counts from when a \
+             record was sent, which is after the stall for all but one of them."
+        }
+        false if report.pace.starts_with(CLOSED_LOOP) => {
+            "Latency counts from when a record was sent, so a stall is charged to the one record \
+             that it met, and not to those that waited to be sent: coordinated omission."
+        }
+        false => {
+            "Latency counts from the intended time of a record, so a stall is charged to every \
+             record that it delayed."
+        }
+    };
+    let _ = writeln!(
+        out,
         "<figcaption>Each step to the right leaves ten times fewer samples above the line. \
-         Latency counts from the intended time of a record, so a stall is charged to every \
-         record that it delayed. The grey ground is what an empty loop measures on the same \
-         cores.</figcaption>\n</figure>\n",
+         {counts_from} The grey ground is what an empty loop measures on the same \
+         cores.</figcaption>\n</figure>"
     );
 }
 
 fn time_chart(out: &mut String, report: &Report, plots: &Plots) {
-    if plots.over_time.is_empty() {
+    let drawn: Vec<&OverTime> =
+        plots.over_time.iter().filter(|timed| !timed.points.is_empty()).collect();
+    if drawn.is_empty() {
         return;
     }
-    out.push_str("<h2>Latency over time</h2>\n<figure>\n<ul class=\"legend\">");
-    let name = escape(&plots.timed);
-    for class in ["max", "p99", "p50"] {
-        let _ = write!(out, "<li>{}{name} {class}</li>", chart::swatch(class));
+    out.push_str("<h2>Latency over time</h2>\n");
+    for timed in &drawn {
+        out.push_str("<figure>\n<ul class=\"legend\">");
+        let name = escape(&timed.name);
+        for class in ["max", "p99", "p50"] {
+            let _ = write!(out, "<li>{}{name} {class}</li>", chart::swatch(class));
+        }
+        out.push_str("</ul>\n");
+        out.push_str(&chart::over_time(timed, &drawn, report.noise_floor));
+        let width = span((timed.slot_seconds * 1e9) as u64);
+        let _ = writeln!(
+            out,
+            "<figcaption>One point for each {width}; gaps had no samples.</figcaption>\n</figure>"
+        );
     }
-    out.push_str("</ul>\n");
-    out.push_str(&chart::over_time(plots, report.noise_floor));
-    let width = span((plots.slot_seconds * 1e9) as u64);
-    let _ = writeln!(
-        out,
-        "<figcaption>One point for each {width}; gaps had no samples.</figcaption>\n</figure>"
-    );
 }
 
 fn latencies(out: &mut String, rows: &[(&str, LatencyNs)]) {

@@ -9,12 +9,14 @@ pub mod args;
 pub mod baseline;
 pub mod bench;
 pub mod checkpoint;
+pub mod compare;
 pub mod failure;
 mod folder;
 pub mod host;
 pub mod html;
 pub mod interrupt;
 pub mod journal;
+pub mod load;
 pub mod noise;
 pub mod output;
 pub mod pin;
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Bench(args) => bench::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Journal(command) => journal::run(command),
         Command::Checkpoint(command) => checkpoint::run(command),
         Command::Replay(args) => replay::run(args),

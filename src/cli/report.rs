@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Serialize, Serializer};
 
 use super::host::{Disturbance, Host};
+use super::load::{Found, Probe};
 use crate::metrics::{Counters, Percentiles};
 
 /// The result of one scenario. Field names are stable: programs read them.
@@ -40,6 +41,18 @@ pub struct Report {
     /// From a record's intended time to its having been processed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_latency_ns: Option<LatencyNs>,
+    /// Other latencies that a reader should see beside those, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside_ns: BTreeMap<String, LatencyNs>,
+    /// Where the time went, piece by piece, if it was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub breakdown: Vec<Piece>,
+    /// The highest rate that holds an objective, if it was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Found>,
+    /// Latency against load, if it was swept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sweep: Vec<Probe>,
     /// The step that took longest after the warm-up.
     pub worst_step: Option<Step>,
     /// The most that each stage did in one call after the warm-up, upstream first: a bound on a
@@ -63,6 +76,35 @@ pub struct Report {
     pub notes: Vec<String>,
     /// How many times it ran.
     pub repeats: u32,
+    /// What each of those runs found, for `millstream compare`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunFigures>,
+}
+
+/// What one of several runs found.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct RunFigures {
+    /// Records that went through in a second.
+    pub records_per_s: f64,
+    /// As in the report.
+    pub latency_ns: Option<LatencyNs>,
+    /// As in the report.
+    pub record_latency_ns: Option<LatencyNs>,
+    /// As in the report.
+    pub noise_floor: Option<LatencyNs>,
+    /// As in the report.
+    pub ratios: BTreeMap<String, f64>,
+}
+
+/// A part of a latency, between two stamps of the same batch.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Piece {
+    /// Of what: `records` or `results`.
+    pub of: String,
+    /// Between which stamps.
+    pub span: String,
+    /// How long that took.
+    pub latency_ns: LatencyNs,
 }
 
 /// The step that took longest, and what the core had to do with it.
@@ -164,7 +206,7 @@ impl LatencyNs {
     }
 
     /// Over repeated runs: medians, but the worst of all for the maximum.
-    fn of_repeats(runs: &[Self]) -> Option<Self> {
+    pub fn of_repeats(runs: &[Self]) -> Option<Self> {
         let pick = |what: fn(&Self) -> u64| {
             let mut values: Vec<u64> = runs.iter().map(what).collect();
             values.sort_unstable();
@@ -180,6 +222,18 @@ impl LatencyNs {
             mean: pick(|run| run.mean)?,
             samples: pick(|run| run.samples)?,
         })
+    }
+}
+
+impl RunFigures {
+    fn of(run: &Report) -> Self {
+        Self {
+            records_per_s: run.records_per_s,
+            latency_ns: run.latency_ns,
+            record_latency_ns: run.record_latency_ns,
+            noise_floor: run.noise_floor,
+            ratios: run.ratios.clone(),
+        }
     }
 }
 
@@ -199,13 +253,11 @@ impl Report {
     }
 
     /// The rows of a table of latencies, with what is known.
-    pub fn latencies(&self) -> Vec<(&'static str, LatencyNs)> {
-        let all = [
-            ("noise floor", self.noise_floor),
-            ("records", self.record_latency_ns),
-            ("results", self.latency_ns),
-        ];
-        all.into_iter().filter_map(|(name, latency)| Some((name, latency?))).collect()
+    pub fn latencies(&self) -> Vec<(&str, LatencyNs)> {
+        let beside = self.beside_ns.iter().map(|(name, latency)| (name.as_str(), Some(*latency)));
+        let all = [("noise floor", self.noise_floor)].into_iter().chain(beside);
+        let own = [("records", self.record_latency_ns), ("results", self.latency_ns)];
+        all.chain(own).filter_map(|(name, latency)| Some((name, latency?))).collect()
     }
 
     /// The names of all ratios and goals: a goal without a ratio must show as not measured.
@@ -235,6 +287,19 @@ impl Report {
         sum.noise_floor = latency(|run| run.noise_floor);
         sum.latency_ns = latency(|run| run.latency_ns);
         sum.record_latency_ns = latency(|run| run.record_latency_ns);
+        for (name, latency) in &mut sum.beside_ns {
+            let of_runs: Vec<LatencyNs> =
+                runs.iter().filter_map(|run| run.beside_ns.get(name).copied()).collect();
+            *latency = LatencyNs::of_repeats(&of_runs).unwrap_or(*latency);
+        }
+        for (at, piece) in sum.breakdown.iter_mut().enumerate() {
+            let of_runs: Vec<LatencyNs> = runs
+                .iter()
+                .filter_map(|run| run.breakdown.get(at))
+                .map(|piece| piece.latency_ns)
+                .collect();
+            piece.latency_ns = LatencyNs::of_repeats(&of_runs).unwrap_or(piece.latency_ns);
+        }
         sum.allocations_per_step =
             runs.iter().filter_map(|run| run.allocations_per_step).max_by(f64::total_cmp);
         sum.worst_step =
@@ -246,6 +311,7 @@ impl Report {
         sum.disturbance =
             runs.iter().fold(Disturbance::default(), |all, run| all + run.disturbance);
         sum.repeats = runs.iter().map(|run| run.repeats).sum();
+        sum.runs = runs.iter().map(RunFigures::of).collect();
         sum.notes = unique(runs.iter().flat_map(|run| &run.notes));
         sum.gather_ratios(&runs);
         Some(sum)
@@ -363,6 +429,8 @@ mod tests {
         assert_eq!((sum.allocations_per_step, sum.notes.len()), (Some(4.0), 1));
         assert_eq!(sum.worst_step.map(|step| step.ns), Some(500));
         assert_eq!(sum.stage_work[0].work, 250);
+        let ratios: Vec<f64> = sum.runs.iter().map(|run| run.ratios["a"]).collect();
+        assert_eq!(ratios, [4.0, 2.0, 1.0], "every run, in order of its rate");
         assert!(Report::of_repeats(Vec::new()).is_none());
     }
 

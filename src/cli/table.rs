@@ -1,5 +1,7 @@
 //! A report as text for a terminal of 100 columns, and numbers as people read them.
 
+pub mod breakdown;
+pub mod load;
 mod steps;
 
 use std::fmt::Write;
@@ -24,6 +26,8 @@ pub fn render(report: &Report) -> String {
     out.push('\n');
     rates(&mut out, report);
     latencies(&mut out, &report.latencies());
+    breakdown::section(&mut out, &report.breakdown);
+    load::sections(&mut out, report);
     steps(&mut out, &steps::lines(report));
     ratios(&mut out, report);
     counters(&mut out, report);
@@ -164,17 +168,20 @@ fn latencies(out: &mut String, rows: &[(&str, LatencyNs)]) {
     if rows.is_empty() {
         return;
     }
-    let mut head = format!("{:<INDENT$}", "latency");
+    let longest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let width = (longest + 2).max(INDENT);
+    let samples = WIDTH - 5 - 6 * 11 - width;
+    let mut head = format!("{:<width$}", "latency");
     for column in LatencyNs::COLUMNS {
         let _ = write!(head, "{column:>11}");
     }
-    line(out, &format!("{head}{:>16}", "samples"));
+    line(out, &format!("{head}{:>samples$}", "samples"));
     for (name, latency) in rows {
-        let mut row = format!("  {name:<width$}", width = INDENT - 2);
+        let mut row = format!("{:<width$}", format!("  {name}"));
         for value in latency.columns() {
             let _ = write!(row, "{:>11}", nanos(value));
         }
-        line(out, &format!("{row}{:>16}", count(latency.samples)));
+        line(out, &format!("{row}{:>samples$}", count(latency.samples)));
     }
     out.push('\n');
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::metrics::{Counter, Latency, ShardCounters};
+use crate::metrics::{Breakdown, Counter, Latency, ShardCounters, Stamps};
 use crate::time::{Clock, Timestamp};
 
 /// How much a step did, in records, marks and slices of deferred work. Zero means that there was
@@ -43,6 +43,8 @@ pub struct Context {
     pub now: Timestamp,
     /// When the oldest record of the batch in hand arrived or was due. Latency counts from here.
     pub ingress: Timestamp,
+    /// When that batch passed the places on its way, if it is the one that they are of.
+    pub(crate) stamps: Stamps,
     /// The source partition that the batch in hand came from; only meaningful before the first
     /// edge.
     pub partition: usize,
@@ -65,6 +67,10 @@ pub struct Context {
     pub to_sink: Latency,
     /// Latency from ingress to the update of keyed state on this shard.
     pub to_state: Latency,
+    /// Where the time went, if somebody asked for it.
+    pub breakdown: Option<Box<Breakdown>>,
+    /// When the sink had all of a batch, if somebody asked where the time went.
+    emitted: Timestamp,
     clock: Rc<dyn Clock>,
     failure: Option<Error>,
 }
@@ -75,6 +81,7 @@ impl Context {
         Self {
             now: Timestamp::MIN,
             ingress: Timestamp::MIN,
+            stamps: Stamps::default(),
             partition: 0,
             silent_ns: 0,
             partition_ended: false,
@@ -85,6 +92,8 @@ impl Context {
             counters,
             to_sink: Latency::new(),
             to_state: Latency::new(),
+            breakdown: None,
+            emitted: Timestamp::MIN,
             clock,
             failure: None,
         }
@@ -96,10 +105,33 @@ impl Context {
         (self.partition, self.silent_ns, self.partition_ended) = (0, 0, false);
     }
 
+    /// A batch comes from a source in this step.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, ingress: Timestamp) {
+        self.ingress = ingress;
+        self.stamps = Stamps::received(ingress, self.now);
+    }
+
+    /// A batch comes over an edge in this step, and had waited so long for its source.
+    #[inline(always)]
+    pub(crate) fn dequeue(&mut self, ingress: Timestamp, waited_ns: u32) {
+        self.ingress = ingress;
+        self.stamps = Stamps::dequeued(ingress, waited_ns, self.now);
+    }
+
     /// Adds to a counter.
     #[inline(always)]
     pub fn count(&self, counter: Counter, n: u64) {
         self.counters.add(counter, n);
+    }
+
+    /// A sink has all records of a batch and is about to publish them. Looks at the clock only if
+    /// somebody asked where the time goes.
+    #[inline]
+    pub(crate) fn reaches_sink(&mut self) {
+        if self.breakdown.is_some() {
+            self.emitted = self.clock.now();
+        }
     }
 
     /// `n` records reached a sink: records their latency at the cost of one clock reading.
@@ -107,6 +139,9 @@ impl Context {
     pub fn reached_sink(&mut self, n: u64) {
         let now = self.clock.now();
         self.to_sink.record(now, now.since(self.ingress), n);
+        if let Some(breakdown) = &mut self.breakdown {
+            breakdown.sent(&self.stamps, self.ingress, [self.emitted, now], n);
+        }
         self.count(Counter::RecordsOut, n);
     }
 
@@ -115,6 +150,9 @@ impl Context {
     pub fn reached_state(&mut self, n: u64) {
         let now = self.clock.now();
         self.to_state.record(now, now.since(self.ingress), n);
+        if let Some(breakdown) = &mut self.breakdown {
+            breakdown.updated(&self.stamps, self.ingress, now, n);
+        }
     }
 
     /// Stops the pipeline with this error once the step is over. The first error wins.

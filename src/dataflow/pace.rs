@@ -40,7 +40,7 @@ impl Pace {
     /// Event time has come this far.
     #[inline]
     pub fn on_watermark(&mut self, watermark: Watermark, cx: &Context) {
-        self.progress.begin(watermark, cx.ingress);
+        self.progress.begin(watermark, cx);
     }
 
     /// Event time has come this far, and there may be work whether or not that is news.
@@ -81,7 +81,7 @@ impl Pace {
         if !self.is_pending() || next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.progress.ingress();
+        self.progress.blame(cx);
         // After one look there is room for one batch.
         let between_looks = BETWEEN_LOOKS.min(batch_max);
         let mut left = fire_max;

@@ -40,6 +40,8 @@ pub struct Built {
     pub plan: Plan,
     /// The [`Config::fire_max`].
     pub fire_max: usize,
+    /// The [`Config::breakdown`].
+    pub breakdown: bool,
 }
 
 impl<'p> Pipeline<'p> {
@@ -126,7 +128,7 @@ pub fn build<H>(
     let heads: Vec<NodeId> = stages.iter().map(|(head, _)| *head).collect();
     let named = |(head, stage): (NodeId, _)| (plan.stage_name(head, &heads), stage);
     let stages = stages.into_iter().map(named).collect();
-    Ok((Built { stages, plan, fire_max: config.fire_max }, handles))
+    Ok((Built { stages, plan, fire_max: config.fire_max, breakdown: config.breakdown }, handles))
 }
 
 fn check(plan: &Plan, config: &Config, shards: usize) -> Result<(), ConfigError> {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Context;
+use crate::metrics::Stamps;
 use crate::time::{Timestamp, Watermark};
 
 /// Results between two looks at the clock and at the room downstream. With half as many a batch is
@@ -23,21 +25,27 @@ pub struct Progress {
     target: Watermark,
     /// The ingress of the batch that moved the target.
     ingress: Timestamp,
+    /// When that batch passed the places on its way. Not kept in a snapshot: what is measured
+    /// begins anew with a restore.
+    #[serde(skip)]
+    stamps: Stamps,
 }
 
 impl Progress {
     /// Nothing has fired.
     pub const fn new() -> Self {
         let (told, target) = (Watermark::START, Watermark::START);
-        Self { told, target, ingress: Timestamp::MIN }
+        let (intended, received, dequeued) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
+        let stamps = Stamps { intended, received, dequeued };
+        Self { told, target, ingress: Timestamp::MIN, stamps }
     }
 
-    /// Windows up to `watermark` are to fire, because of a batch with this ingress. While others
-    /// still fire their older ingress stays, so that latency is never under-reported.
+    /// Windows up to `watermark` are to fire, because of the batch in hand. While others still fire
+    /// their older ingress stays, so that latency is never under-reported.
     #[inline]
-    pub fn begin(&mut self, watermark: Watermark, ingress: Timestamp) {
+    pub fn begin(&mut self, watermark: Watermark, cx: &Context) {
         if !self.is_pending() {
-            self.ingress = ingress;
+            (self.ingress, self.stamps) = (cx.ingress, cx.stamps);
         }
         self.target = watermark;
     }
@@ -48,10 +56,10 @@ impl Progress {
         self.target
     }
 
-    /// The ingress of the batch that made them fire.
+    /// What is emitted from now on is because of the batch that made them fire.
     #[inline(always)]
-    pub const fn ingress(&self) -> Timestamp {
-        self.ingress
+    pub fn blame(&self, cx: &mut Context) {
+        (cx.ingress, cx.stamps) = (self.ingress, self.stamps);
     }
 
     /// Nothing is left to fire; returns the watermark that goes on downstream.

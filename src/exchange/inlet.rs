@@ -133,8 +133,8 @@ impl<T: 'static> Inlet<T> {
             }
             budget -= taken;
             let path = *path;
-            if let Some(Mark::BatchEnd { ingress, .. }) = mark {
-                cx.ingress = ingress;
+            if let Some(Mark::BatchEnd { ingress, waited_ns, .. }) = mark {
+                cx.dequeue(ingress, waited_ns);
             }
             if !inbox.is_empty() && (mark.is_some() || inbox.len() == self.batch_max) {
                 self.operator.on_batch(inbox.drain(..), cx);
@@ -170,8 +170,8 @@ impl<T: 'static> Inlet<T> {
             if records == 0 && mark.is_none() {
                 break;
             }
-            if let Some(ingress) = outbox.ingress() {
-                cx.ingress = ingress;
+            if let Some((ingress, waited_ns)) = outbox.ingress() {
+                cx.dequeue(ingress, waited_ns);
             }
             if records > 0 {
                 self.operator.on_batch(outbox.records.drain(..records), cx);
@@ -192,18 +192,18 @@ impl<T: 'static> Inlet<T> {
 
     #[inline]
     fn on_mark(&mut self, path: usize, mark: Mark, cx: &mut Context) {
-        let (watermark, ingress) = match mark {
-            Mark::Watermark(watermark) => (watermark, None),
-            Mark::BatchEnd { ingress, watermark } => (watermark, Some(ingress)),
-            Mark::Barrier(_) => return,
+        let Some(watermark) = mark.watermark() else { return };
+        let is_end = match mark {
+            Mark::BatchEnd { ingress, waited_ns, .. } => {
+                cx.dequeue(ingress, waited_ns);
+                true
+            }
+            Mark::Watermark(_) | Mark::Barrier(_) => false,
         };
-        if let Some(ingress) = ingress {
-            cx.ingress = ingress;
-        }
         if let Some(merged) = self.merged.update(path, watermark) {
             self.operator.on_watermark(merged, cx);
         }
-        if ingress.is_some() {
+        if is_end {
             self.operator.on_batch_end(cx);
         }
     }

@@ -10,12 +10,16 @@ pub enum Mark {
     /// it.
     Watermark(Watermark),
     /// The records so far were one batch. Carries the clock reading of its ingress and how far
-    /// event time has come.
+    /// event time has come. Three words: it must not be what makes a slot of a ring larger.
     BatchEnd {
         /// When the batch's oldest record arrived or was due.
         ingress: Timestamp,
         /// How far event time has come after it.
-        watermark: Watermark,
+        at: Timestamp,
+        /// Whether nothing is coming for now.
+        idle: bool,
+        /// How long that record waited for its source: see [`Stamps`](crate::metrics::Stamps).
+        waited_ns: u32,
     },
     /// What came before belongs to this checkpoint, what follows does not.
     Barrier(Epoch),
@@ -25,7 +29,8 @@ impl Mark {
     /// How far event time has come, if it says so.
     pub(super) fn watermark(self) -> Option<Watermark> {
         match self {
-            Self::Watermark(watermark) | Self::BatchEnd { watermark, .. } => Some(watermark),
+            Self::Watermark(watermark) => Some(watermark),
+            Self::BatchEnd { at, idle, .. } => Some(Watermark { at, idle }),
             Self::Barrier(_) => None,
         }
     }
@@ -66,22 +71,22 @@ impl<T> Outbox<T> {
     pub(super) fn mark(&mut self, mark: Mark) {
         let position = self.records.len();
         if let (
-            Some((last, Mark::BatchEnd { watermark: known, .. })),
-            Mark::BatchEnd { watermark, .. },
+            Some((last, Mark::BatchEnd { at: known, idle: known_idle, .. })),
+            Mark::BatchEnd { at, idle, .. },
         ) = (self.marks.last_mut(), mark)
             && *last == position
         {
-            *known = watermark;
+            (*known, *known_idle) = (at, idle);
             return;
         }
         self.marks.push((position, mark));
     }
 
-    /// The ingress of the first batch, if its end is here.
+    /// The ingress of the first batch, and how long it waited, if its end is here.
     #[inline]
-    pub(super) fn ingress(&self) -> Option<Timestamp> {
+    pub(super) fn ingress(&self) -> Option<(Timestamp, u32)> {
         self.marks.iter().find_map(|(_, mark)| match mark {
-            Mark::BatchEnd { ingress, .. } => Some(*ingress),
+            Mark::BatchEnd { ingress, waited_ns, .. } => Some((*ingress, *waited_ns)),
             Mark::Watermark(_) | Mark::Barrier(_) => None,
         })
     }
@@ -92,5 +97,17 @@ impl<T> Outbox<T> {
         for (position, _) in &mut self.marks {
             *position -= records;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A slot of a ring holds a record of 16 bytes and its timestamp, or a mark.
+    #[test]
+    fn a_mark_is_no_larger_than_a_small_record() {
+        assert_eq!(size_of::<Mark>(), 24);
+        assert!(size_of::<Mark>() <= size_of::<Record<[u64; 2]>>());
     }
 }

@@ -67,7 +67,9 @@ impl<T> Port<T> {
     pub fn end_batch(&mut self, watermark: Watermark, cx: &mut Context) {
         if self.outbox.records.len() > self.ended_at || self.told != Some(watermark) {
             self.told = Some(watermark);
-            self.outbox.mark(Mark::BatchEnd { ingress: cx.ingress, watermark });
+            let Watermark { at, idle } = watermark;
+            let (ingress, waited_ns) = (cx.ingress, cx.stamps.waited_ns(cx.ingress));
+            self.outbox.mark(Mark::BatchEnd { ingress, at, idle, waited_ns });
         }
         self.send(cx);
     }

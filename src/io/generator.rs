@@ -6,22 +6,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::schedule::{Beat, Gaps, period};
 use crate::dataflow::{Record, Saved};
 use crate::error::{ConfigError, IoError};
-use crate::io::{Polled, Source};
+use crate::io::{Arrival, Polled, Source};
 use crate::time::Timestamp;
-
-/// Records a second that can be asked for: from one in eleven days to a thousand a nanosecond.
-const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e12;
 
 /// A source that makes its own records, each with an intended time.
 ///
-/// Record `i` of the sequence is intended for `start + i / rate` and carries that time. Paced by
+/// Record `i` of the sequence is intended for `start + i / rate` and carries that time; other
+/// [arrivals](Self::arrival) spread the times around that rate. Paced by
 /// [`at_rate`](Self::at_rate) it is emitted when that time has come; a generator that was kept from
 /// running emits what it owes as fast as it is polled, skips nothing, and gives the intended time
 /// of the oldest as [`Polled::ingress`], so that latency is free of coordinated omission. By
 /// [`flat_out`](Self::flat_out) records come as fast as they are asked for, and only event time
-/// advances by the rate.
+/// advances by the rate. A [`closed_loop`](Self::closed_loop) shows what all that is good for.
 ///
 /// Timestamps never decrease, so every poll promises the time of the next record as
 /// [`Polled::watermark`]. Times are kept in units of 2^-64 ns: a period that is no whole number of
@@ -45,9 +44,10 @@ const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e12;
 #[derive(Clone, Debug)]
 pub struct Generator<F> {
     make: F,
-    paced: bool,
-    /// Between two records of the whole sequence, in 2^-64 ns.
+    pace: Pace,
+    /// The mean time between two records of the whole sequence, in 2^-64 ns.
     period: u128,
+    gaps: Gaps,
     start: Option<Timestamp>,
     /// How many records the whole sequence may have.
     count_max: u64,
@@ -62,14 +62,27 @@ pub struct Generator<F> {
     given: Vec<u64>,
 }
 
+/// What makes records come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Their intended times, however late they are.
+    OpenLoop,
+    /// Their intended times, each of which counts from when the record before was given.
+    ClosedLoop,
+    /// Being asked for them.
+    FlatOut,
+}
+
 /// Where a generator is in its sequence.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Run {
     beat: Beat,
     /// The number of the next record in the whole sequence.
     index: u64,
-    /// How many records are left to this instance.
+    /// How many records are left to this instance, as far as their number says it.
     left: u64,
+    /// No record is intended for this time or a later one.
+    until: Timestamp,
 }
 
 impl<F> Generator<F> {
@@ -108,10 +121,12 @@ impl<F> Generator<F> {
         make: F,
         flat_out_from: Option<Timestamp>,
     ) -> Result<Self, ConfigError> {
+        let period = period(setting, rate)?;
         Ok(Self {
             make,
-            paced: flat_out_from.is_none(),
-            period: period(setting, rate)?,
+            pace: if flat_out_from.is_none() { Pace::OpenLoop } else { Pace::FlatOut },
+            period,
+            gaps: Gaps::Even { period },
             start: flat_out_from,
             count_max: u64::MAX,
             span_max: None,
@@ -120,6 +135,37 @@ impl<F> Generator<F> {
             run: None,
             given: Vec::new(),
         })
+    }
+
+    /// Spreads the intended times around the mean rate in another way than evenly.
+    ///
+    /// ```
+    /// use millstream::io::{Arrival, Generator, Source};
+    /// use millstream::Timestamp;
+    ///
+    /// let trades = Generator::at_rate(1e6, |i, _intended| i)?;
+    /// let mut trades = trades.arrival(Arrival::Burst { size: 64, duty: 0.0 })?;
+    /// let mut seen = 0;
+    /// trades.poll(0, Timestamp(0), 1000, &mut |_| seen += 1)?;
+    /// assert_eq!(seen, 64);
+    /// # Ok::<(), millstream::error::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if there can be no such arrivals.
+    pub fn arrival(self, arrival: Arrival) -> Result<Self, ConfigError> {
+        Ok(Self { gaps: Gaps::new(arrival, self.period)?, ..self })
+    }
+
+    /// Gives one record a poll at most, and counts the time to the next from when it gave the last:
+    /// what a caller does who waits for an answer before it asks again. Latency then counts from
+    /// when a record was given, and a record carries that time.
+    ///
+    /// This is how latency should not be measured. While the pipeline stalls no record is due, so
+    /// those that a stall would have delayed are missing from the percentiles: coordinated
+    /// omission. It is here to be set beside the open loop.
+    pub fn closed_loop(self) -> Self {
+        Self { pace: Pace::ClosedLoop, ..self }
     }
 
     /// The intended time of record 0. Shares of one sequence need the same start to be one.
@@ -154,17 +200,27 @@ impl<F> Generator<F> {
     /// Where this instance starts, once it is known when.
     fn begin(&self, now: Timestamp) -> Run {
         let start = self.start.unwrap_or(now);
-        // All limits become one count, so that the loops below have one thing to look at. One of
-        // them is the end of time: a timestamp must not wrap.
+        // One of the limits is the end of time: a timestamp must not wrap.
         let end_of_time = Timestamp::MAX.since(start);
         let span = self.span_max.map_or(end_of_time, |span| {
             u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).min(end_of_time)
         });
-        let by_span = ((span as u128) << 64).div_ceil(self.period);
-        let all = by_span.min(self.count_max as u128) as u64;
+        let mut all = self.count_max;
+        if self.is_even() {
+            // All limits become one count, so that the loops below have one thing to look at.
+            let by_span = ((span as u128) << 64).div_ceil(self.period);
+            all = by_span.min(all as u128) as u64;
+        }
         let left = all.saturating_sub(self.first).div_ceil(self.stride);
-        let beat = Beat::new(start, self.period, self.first, self.stride);
-        Run { beat, index: self.first, left }
+        let beat = self.gaps.beat(start, self.first, self.stride);
+        let until = Timestamp(start.0.saturating_add_unsigned(span));
+        Run { beat, index: self.first, left, until }
+    }
+
+    /// Whether the times of all records are known from their numbers.
+    #[inline(always)]
+    fn is_even(&self) -> bool {
+        self.gaps.is_even() && self.pace != Pace::ClosedLoop
     }
 }
 
@@ -179,20 +235,32 @@ impl<T: 'static, F: FnMut(u64, Timestamp) -> T + 'static> Source for Generator<F
         budget: usize,
         emit: &mut impl FnMut(Record<T>),
     ) -> Result<Polled, IoError> {
+        let is_even = self.is_even();
         if self.run.is_none() {
             self.run = Some(self.begin(now));
         }
         let Some(run) = &mut self.run else { return Ok(Polled::open()) };
-        let most = run.left.min(budget as u64);
-        let due = if self.paced { run.beat.due(now, most) } else { most };
+        if !is_even && run.beat.time() >= run.until {
+            run.left = 0;
+        }
+        let (gaps, place) = (&self.gaps, (run.index, self.stride));
+        let due = match (self.pace, run.left.min(budget as u64)) {
+            (Pace::FlatOut, most) if is_even => most,
+            (Pace::FlatOut, most) => gaps.due(run.beat, place, Timestamp::MAX, run.until, most),
+            (Pace::OpenLoop, most) => gaps.due(run.beat, place, now, run.until, most),
+            (Pace::ClosedLoop, most) => gaps.due(run.beat, place, now, run.until, most.min(1)),
+        };
+        if self.pace == Pace::ClosedLoop && due > 0 {
+            run.beat.catch_up(now);
+        }
         let oldest = run.beat.time();
         match self.given.is_empty() {
-            true => run.emit(due, self.stride, &mut self.make, emit),
-            false => run.emit_new(due, self.stride, &mut self.given, &mut self.make, emit),
+            true => run.emit(due, self.stride, gaps, &mut self.make, emit),
+            false => run.emit_new(due, self.stride, gaps, &mut self.given, &mut self.make, emit),
         }
-        let ended = run.left == 0;
+        let ended = run.left == 0 || !is_even && run.beat.time() >= run.until;
         Ok(Polled {
-            ingress: (self.paced && due > 0).then_some(oldest),
+            ingress: (self.pace != Pace::FlatOut && due > 0).then_some(oldest),
             watermark: (!ended).then(|| run.beat.time()),
             ended,
             ..Polled::open()
@@ -225,92 +293,37 @@ impl Run {
         &mut self,
         due: u64,
         stride: u64,
+        gaps: &Gaps,
         make: &mut impl FnMut(u64, Timestamp) -> T,
         emit: &mut impl FnMut(Record<T>),
     ) {
-        let (mut beat, mut index) = (self.beat, self.index);
-        for _ in 0..due {
-            let at = beat.time();
-            emit(Record::new(at, make(index, at)));
-            beat.advance();
-            index = index.wrapping_add(stride);
+        let (mut beat, mut index, mut left) = (self.beat, self.index, due);
+        while left > 0 {
+            // Even times are one straight run. Only one place calls `emit`: what it inlines is the
+            // whole stage.
+            let straight = if gaps.is_even() { left } else { 1 };
+            let from = index;
+            for _ in 0..straight {
+                let at = beat.time();
+                emit(Record::new(at, make(index, at)));
+                beat.advance();
+                index = index.wrapping_add(stride);
+            }
+            if !gaps.is_even() {
+                gaps.advance(&mut beat, from, stride);
+            }
+            left -= straight;
         }
         (self.beat, self.index) = (beat, index);
         self.left -= due;
     }
 }
 
-/// The time between two records in 2^-64 ns, rounded up, for a rate in records a second.
-///
-/// Rounded up because the time of a record is rounded down to whole nanoseconds: three periods of a
-/// third of a second are then a second, and not a nanosecond less.
-pub(super) fn period(setting: &'static str, rate: f64) -> Result<u128, ConfigError> {
-    if !RATES.contains(&rate) {
-        let reason = "a rate is a number of records a second from 1e-6 to 1e12";
-        return Err(ConfigError::setting(setting, rate, reason));
-    }
-    let second = 1_000_000_000_u128 << 64;
-    if rate.fract() == 0.0 {
-        return Ok(second.div_ceil(rate as u128));
-    }
-    Ok((second as f64 / rate).ceil() as u128)
-}
-
-/// A clock that advances by a fixed step finer than a nanosecond.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Beat {
-    /// Whole nanoseconds since the epoch in the upper half, 2^-64 ns in the lower.
-    time: i128,
-    step: i128,
-}
-
-impl Beat {
-    /// The times `start + (first + k * stride) * period` for k from 0, with `period` in 2^-64 ns.
-    pub(super) fn new(start: Timestamp, period: u128, first: u64, stride: u64) -> Self {
-        Self::from((start.0 as i128) << 64, period, first, stride)
-    }
-
-    /// The same from a start between two nanoseconds.
-    fn from(start: i128, period: u128, first: u64, stride: u64) -> Self {
-        // Wrapping is right in two's complement while the times themselves are within i64.
-        let ahead = period.wrapping_mul(first as u128) as i128;
-        let step = period.wrapping_mul(stride as u128) as i128;
-        Self { time: start.wrapping_add(ahead), step }
-    }
-
-    /// When the record of number 0 was due, if this one has that number.
-    fn begin(&self, period: u128, number: u64) -> i128 {
-        self.time.wrapping_sub(period.wrapping_mul(number as u128) as i128)
-    }
-
-    /// The time of this beat, rounded down to whole nanoseconds.
-    #[inline(always)]
-    pub(super) fn time(&self) -> Timestamp {
-        Timestamp((self.time >> 64) as i64)
-    }
-
-    /// How many of the next `most` beats are at `now` or before.
-    #[inline]
-    pub(super) fn due(mut self, now: Timestamp, most: u64) -> u64 {
-        let mut due = 0;
-        while due < most && self.time() <= now {
-            self.advance();
-            due += 1;
-        }
-        due
-    }
-
-    /// Goes to the next beat: two additions.
-    #[inline(always)]
-    pub(super) fn advance(&mut self) {
-        self.time = self.time.wrapping_add(self.step);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::{ms, secs};
+    use crate::io::Schedule;
+    use crate::time::{ms, secs, us};
 
     type Seen = Vec<(i64, u64)>;
 
@@ -318,21 +331,6 @@ mod tests {
         let mut seen = Vec::new();
         let emit = &mut |r: Record<u64>| seen.push((r.at.0, r.value));
         (source.poll(0, Timestamp(now), budget, emit).unwrap(), seen)
-    }
-
-    #[test]
-    fn does_not_drift_and_hits_whole_seconds() {
-        for rate in [3.0, 7.0, 999_983.0, 1e6, 3e9] {
-            let mut beat = Beat::new(Timestamp(0), period("rate", rate).unwrap(), 0, 1);
-            let mut passed = 0_u64;
-            while beat.time() < Timestamp(1_000_000_000) && passed < 5_000_000 {
-                let exact = passed as u128 * 1_000_000_000 / rate as u128;
-                assert_eq!(beat.time().0 as u128, exact, "record {passed} at {rate}/s");
-                beat.advance();
-                passed += 1;
-            }
-            assert_eq!(passed, (rate as u64).min(5_000_000));
-        }
     }
 
     #[test]
@@ -410,5 +408,85 @@ mod tests {
             let error = Generator::at_rate(rate, |i, _| i).err().map(|e| e.to_string());
             assert!(error.is_some_and(|e| e.starts_with("rate = ")), "{rate}");
         }
+    }
+
+    const ARRIVALS: [Arrival; 3] = [
+        Arrival::Poisson { seed: 5 },
+        Arrival::Burst { size: 4, duty: 0.0 },
+        Arrival::Burst { size: 3, duty: 0.5 },
+    ];
+
+    #[test]
+    fn arrivals_are_the_same_for_the_whole_and_its_shares() {
+        for arrival in ARRIVALS {
+            let build = |index, of| {
+                let source = Generator::at_rate(1e6, |i, _| i).unwrap().arrival(arrival).unwrap();
+                source.start_at(Timestamp(0)).duration(us(100)).share(index, of)
+            };
+            let schedule = Schedule::new(1e6, arrival, Timestamp(0)).unwrap();
+            let times = schedule.map(|at| at.0).zip(0..).take_while(|(at, _)| *at < 100_000);
+            let expected: Seen = times.collect();
+            let (polled, whole) = poll(&mut build(0, 1), 1_000_000, 1000);
+            assert_eq!((&whole, polled.ended), (&expected, true), "{arrival}");
+            let shares = (0..3).flat_map(|i| poll(&mut build(i, 3), 1_000_000, 1000).1);
+            let mut shares: Seen = shares.collect();
+            shares.sort_unstable();
+            assert_eq!(shares, whole, "{arrival}");
+        }
+    }
+
+    #[test]
+    fn what_falls_behind_skips_nothing_whatever_the_arrival() {
+        for arrival in ARRIVALS {
+            let build = || {
+                let source = Generator::at_rate(1e6, |i, _| i).unwrap().arrival(arrival).unwrap();
+                source.start_at(Timestamp(0)).count(500)
+            };
+            let (mut prompt, mut late) = (build(), build());
+            let mut in_time = Vec::new();
+            for now in (0..2_000_000).step_by(100) {
+                in_time.extend(poll(&mut prompt, now, 1000).1);
+            }
+            let (mut caught_up, mut ended) = (Vec::new(), false);
+            while !ended {
+                let (polled, seen) = poll(&mut late, 2_000_000, 64);
+                let oldest = seen.first().map(|(at, _)| Timestamp(*at));
+                assert_eq!(polled.ingress, oldest, "latency counts from the intended time");
+                caught_up.extend(seen);
+                ended = polled.ended;
+            }
+            assert_eq!((in_time.len(), &in_time), (500, &caught_up), "{arrival}");
+        }
+    }
+
+    #[test]
+    fn flat_out_with_arrivals_has_their_event_times() {
+        let source = Generator::flat_out(1e6, |i, _| i).unwrap();
+        let source = source.arrival(Arrival::Burst { size: 2, duty: 0.0 }).unwrap();
+        let (polled, seen) = poll(&mut source.duration(us(4)), -1, 100);
+        assert_eq!(seen, [(0, 0), (0, 1), (2_000, 2), (2_000, 3)]);
+        assert_eq!((polled.ingress, polled.ended), (None, true));
+    }
+
+    #[test]
+    fn a_closed_loop_forgets_what_a_stall_kept_from_being_sent() {
+        let build = || {
+            let source = Generator::at_rate(1e6, |i, _| i).unwrap();
+            source.start_at(Timestamp(0)).duration(us(10))
+        };
+        let (mut open, mut closed) = (build(), build().closed_loop());
+        assert_eq!(poll(&mut closed, 0, 9).1, [(0, 0)]);
+        assert_eq!(poll(&mut closed, 999, 9).1, []);
+        // A stall of five periods: the open loop owes five records and one, the closed one.
+        assert_eq!(poll(&mut open, 0, 9).1, [(0, 0)]);
+        assert_eq!(poll(&mut open, 6_500, 9).1.len(), 6);
+        let (polled, seen) = poll(&mut closed, 6_500, 9);
+        assert_eq!((seen, polled.ingress), (vec![(6_500, 1)], Some(Timestamp(6_500))));
+        assert_eq!(polled.watermark, Some(Timestamp(7_500)));
+        let counts = [&mut open, &mut closed].map(|source| {
+            (7_000..20_000).step_by(100).map(|now| poll(source, now, 9).1.len()).sum::<usize>()
+        });
+        assert_eq!(counts, [3, 3], "both end with their span");
+        assert!(poll(&mut closed, 30_000, 9).0.ended);
     }
 }

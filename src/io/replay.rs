@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::generator::{Beat, period};
 use crate::dataflow::Record;
 use crate::error::{ConfigError, IoError};
-use crate::io::{Polled, Source};
+use crate::io::{Arrival, Polled, Schedule, Source};
 use crate::time::Timestamp;
 
 /// How many records are read ahead of their time.
@@ -58,8 +57,8 @@ pub struct Replay<S: Source> {
 #[derive(Clone, Copy, Debug)]
 enum Timing {
     FlatOut,
-    /// The period in 2^-64 ns.
-    Rate(u128),
+    /// Records a second, and how they are spread.
+    Rate(f64, Arrival),
     /// What to multiply event time by.
     Speed(f64),
 }
@@ -73,7 +72,7 @@ struct Lane<T> {
     rejected: u32,
     ended: bool,
     /// When the next record is due, at a rate.
-    beat: Option<Beat>,
+    schedule: Option<Schedule>,
     /// When the record before was due: none is due earlier than the one before it.
     last_due: Timestamp,
 }
@@ -87,7 +86,10 @@ impl<S: Source> Replay<S> {
     pub fn new(inner: S, pace: Pace) -> Result<Self, ConfigError> {
         let timing = match pace {
             Pace::FlatOut => Timing::FlatOut,
-            Pace::Rate(rate) => Timing::Rate(period("rate", rate)?),
+            Pace::Rate(rate) => {
+                Schedule::new(rate, Arrival::Constant, Timestamp(0))?;
+                Timing::Rate(rate, Arrival::Constant)
+            }
             Pace::Speed(speed) if speed > 0.0 && (1.0 / speed).is_normal() => {
                 Timing::Speed(1.0 / speed)
             }
@@ -98,6 +100,19 @@ impl<S: Source> Replay<S> {
         };
         let lanes = (0..inner.partitions()).map(|_| Lane::new()).collect();
         Ok(Self { inner, timing, start: None, first_at: None, lanes })
+    }
+
+    /// Spreads the records of a [`Pace::Rate`] around it in another way than evenly; recorded gaps
+    /// stay as they are. The partitions of a source are spread alike.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if there can be no such arrivals.
+    pub fn arrival(mut self, arrival: Arrival) -> Result<Self, ConfigError> {
+        arrival.check()?;
+        if let Timing::Rate(_, constant) = &mut self.timing {
+            *constant = arrival;
+        }
+        Ok(self)
     }
 
     /// When the first record is due, instead of at the first poll. Shards that replay parts of one
@@ -180,7 +195,7 @@ impl<T: 'static> Lane<T> {
     fn new() -> Self {
         let ahead = VecDeque::with_capacity(AHEAD);
         let last_due = Timestamp::MIN;
-        Self { ahead, promise: None, rejected: 0, ended: false, beat: None, last_due }
+        Self { ahead, promise: None, rejected: 0, ended: false, schedule: None, last_due }
     }
 
     /// Reads ahead. A source that counts on its clock is given the true one.
@@ -211,8 +226,11 @@ impl<T: 'static> Lane<T> {
     ) -> Timestamp {
         let due = match timing {
             Timing::FlatOut => start,
-            Timing::Rate(period) => {
-                self.beat.get_or_insert_with(|| Beat::new(start, period, 0, 1)).time()
+            Timing::Rate(rate, arrival) => {
+                if self.schedule.is_none() {
+                    self.schedule = Schedule::new(rate, arrival, start).ok();
+                }
+                self.schedule.as_ref().map_or(start, Schedule::due)
             }
             // Converting saturates: what is due after the end of time is due at its end.
             Timing::Speed(factor) => start.offset((at.since(origin) as f64 * factor) as i64),
@@ -223,8 +241,8 @@ impl<T: 'static> Lane<T> {
     /// The next record is taken.
     fn passed(&mut self, due: Timestamp) {
         self.last_due = due;
-        if let Some(beat) = &mut self.beat {
-            beat.advance();
+        if let Some(schedule) = &mut self.schedule {
+            schedule.advance();
         }
     }
 
@@ -293,6 +311,20 @@ mod tests {
         assert_eq!(got, [(vec![], None), (vec![0, 1, 2], Some(5)), (vec![3], Some(6))]);
         source = Replay::new(recorded(&[]), Pace::Rate(1.0)).unwrap();
         assert_eq!(source.poll(0, Timestamp(0), 4, &mut |_| ()).unwrap(), Polled::ended());
+    }
+
+    #[test]
+    fn a_rate_may_come_in_bursts() {
+        let bursts = Arrival::Burst { size: 2, duty: 0.0 };
+        let source = Replay::new(recorded(&[0; 5]), Pace::Rate(1e9)).unwrap();
+        let mut source = source.arrival(bursts).unwrap().start_at(Timestamp(7));
+        let got = polls(&mut source, &[7, 8, 9, 11]);
+        let want =
+            [(vec![0, 1], Some(7)), (vec![], None), (vec![2, 3], Some(9)), (vec![4], Some(11))];
+        assert_eq!(got, want);
+        // Recorded gaps are what they are.
+        let source = Replay::new(recorded(&[0, 1]), Pace::Speed(1.0)).unwrap();
+        assert_eq!(polls(&mut source.arrival(bursts).unwrap(), &[7])[0].0, [0]);
     }
 
     #[test]

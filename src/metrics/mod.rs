@@ -7,10 +7,12 @@
 //! May not know what a record or a shard is: it knows numbers and `crate::time`. Start with
 //! `counter.rs`.
 
+mod breakdown;
 mod counter;
 mod histogram;
 mod series;
 
+pub use breakdown::{Breakdown, Stamps};
 pub use counter::{Counter, Counters, Kind, ShardCounters, Share};
 #[cfg(feature = "cli")]
 pub use histogram::write_log;

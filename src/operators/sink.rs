@@ -120,6 +120,7 @@ impl<T, K: Sink<T>> Operator<T> for SinkOperator<K> {
     #[inline]
     fn on_batch_end(&mut self, cx: &mut Context) {
         if self.taken > 0 && self.pressure == Pressure::Clear {
+            cx.reaches_sink();
             let result = self.sink.end_of_batch();
             self.check(result, cx);
             cx.reached_sink(self.taken);

@@ -202,7 +202,7 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
         partition.listen(cx.now, emitted);
         if partition.is_worth_telling(&polled, emitted) {
             self.settled = false;
-            cx.ingress = polled.ingress.unwrap_or(cx.now);
+            cx.receive(polled.ingress.unwrap_or(cx.now));
             (cx.silent_ns, cx.partition_ended) = (partition.silent_ns, polled.ended);
             self.advance(polled, cx);
             self.next.on_batch_end(cx);

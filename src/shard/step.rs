@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::dataflow::{Built, Context, Epoch, Plan, Runnable, Shown, Work};
 use crate::error::Error;
-use crate::metrics::{Counter, Latency, ShardCounters};
+use crate::metrics::{Breakdown, Counter, Latency, ShardCounters};
 use crate::shard::checkpoint::Taking;
 use crate::shard::worst::{StageWork, WorstStep};
 use crate::state::Spare;
@@ -77,6 +77,8 @@ pub struct Latencies {
     pub to_sink: Latency,
     /// From ingress to the update of keyed state.
     pub to_state: Latency,
+    /// Where that time went, if the config asked for it.
+    pub breakdown: Option<Box<Breakdown>>,
 }
 
 impl Latencies {
@@ -84,6 +86,11 @@ impl Latencies {
     pub fn merge(&mut self, other: &Self) {
         self.to_sink.merge(&other.to_sink);
         self.to_state.merge(&other.to_state);
+        match (&mut self.breakdown, &other.breakdown) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
     }
 }
 
@@ -100,7 +107,8 @@ impl Shard {
             Stage { runnable, is_source, index, name, most: Work::NONE }
         };
         let stages = built.stages.into_iter().enumerate().map(stage).collect();
-        let cx = Context::new(clock, counters);
+        let mut cx = Context::new(clock, counters);
+        cx.breakdown = built.breakdown.then(Box::default);
         let (last, worst) = Default::default();
         let Built { plan, fire_max, .. } = built;
         let (taking, completed, step_clock) = (None, Vec::new(), None);
@@ -209,7 +217,12 @@ impl Shard {
 
     /// Its latencies so far.
     pub fn latencies(&self) -> Latencies {
-        Latencies { to_sink: self.cx.to_sink.clone(), to_state: self.cx.to_state.clone() }
+        let Context { to_sink, to_state, breakdown, .. } = &self.cx;
+        Latencies {
+            to_sink: to_sink.clone(),
+            to_state: to_state.clone(),
+            breakdown: breakdown.clone(),
+        }
     }
 
     /// A driver that has a clock says how long the last step took; the longest is kept, unless it
@@ -238,6 +251,9 @@ impl Shard {
     pub fn forget_warm_up(&mut self, now: Timestamp) {
         self.cx.to_sink.clear(now);
         self.cx.to_state.clear(now);
+        if let Some(breakdown) = &mut self.cx.breakdown {
+            breakdown.clear(now);
+        }
         self.stages.iter_mut().for_each(|stage| stage.most = Work::NONE);
         (self.worst, self.worst_ns) = (Did::default(), 0);
     }

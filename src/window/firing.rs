@@ -126,7 +126,7 @@ where
         if self.next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.firing.progress.ingress();
+        self.firing.progress.blame(cx);
         // After one look there is room for one batch.
         let between_looks = BETWEEN_LOOKS.min(self.settings.batch_max);
         let mut left = budget;

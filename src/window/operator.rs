@@ -328,7 +328,7 @@ where
             return;
         }
         self.watermark = watermark;
-        self.firing.progress.begin(watermark, cx.ingress);
+        self.firing.progress.begin(watermark, cx);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {

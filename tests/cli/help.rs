@@ -16,6 +16,12 @@ const FLAGS: &[&str] = &[
     "--rate",
     "--speed",
     "--flat-out",
+    "--arrival",
+    "--seed",
+    "--closed-loop",
+    "--slo",
+    "--sweep",
+    "--breakdown",
     "--output",
     "--late",
     "--dead-letters",
@@ -35,6 +41,7 @@ const FLAGS: &[&str] = &[
 const SCENARIOS: &[&str] = &[
     "bars",
     "hop",
+    "stall",
     "window",
     "closing",
     "growth",
@@ -100,7 +107,7 @@ fn help_of_replay_names_every_flag_and_teaches() {
         assert!(done.stdout.contains(flag), "{flag}");
     }
     let all = run(&folder("help-replay"), "--help").stdout;
-    for command in ["bench", "journal", "checkpoint", "replay"] {
+    for command in ["bench", "compare", "journal", "checkpoint", "replay"] {
         assert!(all.lines().any(|line| line.trim_start().starts_with(command)), "{all}");
     }
 }

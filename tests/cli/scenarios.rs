@@ -90,6 +90,29 @@ fn journal() {
     assert!(json["setup"].as_str().unwrap().contains("durable by"), "{json}");
 }
 
+/// The picture of coordinated omission: both loops, on a page.
+#[test]
+fn stall() {
+    let folder = folder("stall");
+    let text = run(&folder, "bench stall --seconds 2 --shards 1 --rate 20k --quiet");
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    assert!(text.stdout.contains("closed loop") && text.stdout.contains("coordinated omission"));
+    let read = |name: &str| std::fs::read_to_string(folder.join("report").join(name)).unwrap();
+    let json: Value = serde_json::from_str(&read("report.json")).unwrap();
+    let (open, closed) = (&json["record_latency_ns"], &json["beside_ns"]["closed loop"]);
+    let names = ["stall_open_vs_closed_p50", "stall_open_vs_closed_p99", "stall_p99_vs_expected"];
+    assert!(json["ratios"].as_object().unwrap().keys().eq(names), "{json}");
+    assert_eq!(json["goals"]["stall_open_vs_closed_p99"]["at_least"], 10.0);
+    // The open loop owes every record of its time; the closed one sends what it gets to.
+    let samples = |latency: &Value| latency["samples"].as_u64().unwrap();
+    assert!(samples(closed) < samples(open), "{json}");
+    let page = read("index.html");
+    for class in ["line results", "line closed", "area floor"] {
+        assert!(page.contains(class), "{class}");
+    }
+    assert_eq!(page.matches("aria-label=\"Latency over time\"").count(), 2);
+}
+
 /// One core is for the engine, one for who talks to it.
 #[cfg(feature = "net")]
 #[test]

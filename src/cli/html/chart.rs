@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Curve, Plots, count, escape, span};
+use super::{Curve, OverTime, count, escape, span};
 use crate::cli::report::LatencyNs;
 use crate::metrics::Point;
 
@@ -15,7 +15,7 @@ const LEFT: f64 = 62.0;
 const LABEL: f64 = 14.0;
 
 /// A chart's drawing area: where data stands on paper.
-struct Frame {
+pub(super) struct Frame {
     right: f64,
     /// The largest x.
     across: f64,
@@ -25,11 +25,11 @@ struct Frame {
 }
 
 impl Frame {
-    fn x(&self, value: f64) -> f64 {
+    pub(super) fn x(&self, value: f64) -> f64 {
         LEFT + (value / self.across).clamp(0.0, 1.0) * (WIDTH - self.right - LEFT)
     }
 
-    fn y(&self, ns: u64) -> f64 {
+    pub(super) fn y(&self, ns: u64) -> f64 {
         self.y_of_power((ns.max(1) as f64).log10())
     }
 
@@ -39,7 +39,11 @@ impl Frame {
     }
 
     /// An axis that holds all values and ends at 1, 2 or 5 times a power of ten.
-    fn around(values: impl Iterator<Item = u64> + Clone, across: f64, right: f64) -> Self {
+    pub(super) fn around(
+        values: impl Iterator<Item = u64> + Clone,
+        across: f64,
+        right: f64,
+    ) -> Self {
         let least = values.clone().filter(|&value| value > 0).min().unwrap_or(10);
         let most = values.max().unwrap_or(0).max(least);
         let ticks = || ticks().map(f64::log10);
@@ -52,7 +56,7 @@ impl Frame {
     }
 
     /// Horizontal grid and the labels of the y axis.
-    fn y_axis(&self, out: &mut String) {
+    pub(super) fn y_axis(&self, out: &mut String) {
         let decades = self.high - self.low;
         for tick in ticks() {
             let power = tick.log10();
@@ -73,14 +77,14 @@ impl Frame {
     }
 
     /// A tick of the x axis with its grid line.
-    fn x_tick(&self, out: &mut String, value: f64, label: &str) {
+    pub(super) fn x_tick(&self, out: &mut String, value: f64, label: &str) {
         let x = self.x(value);
         line(out, "grid", (x, TOP), (x, HEIGHT - BOTTOM));
         text(out, (x, HEIGHT - BOTTOM + 18.0), "middle", label);
     }
 
     /// The base line and what the x axis shows.
-    fn x_axis(&self, out: &mut String, title: &str) {
+    pub(super) fn x_axis(&self, out: &mut String, title: &str) {
         let bottom = HEIGHT - BOTTOM;
         line(out, "axis", (LEFT, bottom), (WIDTH - self.right, bottom));
         text(out, (WIDTH - self.right, HEIGHT - 8.0), "end", title);
@@ -152,14 +156,16 @@ fn marks(out: &mut String, frame: &Frame, curve: &Curve) {
     }
 }
 
-/// Latency over time, with the noise floor as lines across.
-pub(super) fn over_time(plots: &Plots, floor: Option<LatencyNs>) -> String {
-    let points = &plots.over_time;
-    let width = plots.slot_seconds;
-    let across = points.last().map_or(1.0, |point| point.seconds + width);
+/// Latency over time, with the noise floor as lines across. Its scale is that of all charts, so
+/// that they can be set beside each other.
+pub(super) fn over_time(timed: &OverTime, all: &[&OverTime], floor: Option<LatencyNs>) -> String {
+    let (points, width) = (&timed.points, timed.slot_seconds);
+    let end = |it: &&OverTime| it.points.last().map_or(1.0, |point| point.seconds + width);
+    let across = all.iter().map(end).fold(0.0, f64::max);
     let levels = floor.map(|floor| [("floor p99.9", floor.p99_9), ("floor max", floor.max)]);
     let levels: Vec<(&str, u64)> = levels.into_iter().flatten().collect();
-    let values = points.iter().flat_map(|point| [point.p50, point.p99, point.max]);
+    let points_of_all = all.iter().flat_map(|it| &it.points);
+    let values = points_of_all.flat_map(|point| [point.p50, point.p99, point.max]);
     let right = if levels.is_empty() { 20.0 } else { 128.0 };
     let frame = Frame::around(values.chain(levels.iter().map(|level| level.1)), across, right);
     let mut out = open("Latency over time");
@@ -179,7 +185,7 @@ pub(super) fn over_time(plots: &Plots, floor: Option<LatencyNs>) -> String {
 }
 
 /// Lines of the noise floor, named at their right end.
-fn floor_lines(out: &mut String, frame: &Frame, levels: &[(&str, u64)]) {
+pub(super) fn floor_lines(out: &mut String, frame: &Frame, levels: &[(&str, u64)]) {
     let end = WIDTH - frame.right;
     let mut above = f64::INFINITY;
     for (at, &(name, ns)) in levels.iter().enumerate() {
@@ -268,7 +274,7 @@ fn percentile_ticks(across: f64) -> Vec<(f64, String)> {
 }
 
 /// At most ten round values from zero on.
-fn time_ticks(across: f64) -> Vec<(f64, String)> {
+pub(super) fn time_ticks(across: f64) -> Vec<(f64, String)> {
     let rough = (across / 10.0).max(1e-6);
     let power = 10f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
@@ -290,7 +296,7 @@ fn tick_label(ns: f64) -> String {
     format!("{:.0}&#8239;{unit}", ns / size)
 }
 
-fn open(title: &str) -> String {
+pub(super) fn open(title: &str) -> String {
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
         escape(title)
@@ -306,12 +312,12 @@ fn line(out: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
 }
 
 /// A label; the text is HTML already.
-fn text(out: &mut String, at: (f64, f64), anchor: &str, html: &str) {
+pub(super) fn text(out: &mut String, at: (f64, f64), anchor: &str, html: &str) {
     let (x, y) = at;
     let _ = writeln!(out, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{html}</text>"#);
 }
 
-fn path(places: &[(f64, f64)]) -> String {
+pub(super) fn path(places: &[(f64, f64)]) -> String {
     let mut text = String::with_capacity(places.len() * 14);
     for (at, (x, y)) in places.iter().enumerate() {
         let verb = if at == 0 { 'M' } else { 'L' };

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub(in crate::cli) use columns::Symbol;
 
+use super::open_loop::OpenLoop;
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
@@ -31,6 +32,14 @@ pub const SCENARIO: Scenario = Scenario {
     takes_trades: true,
     plan,
     run,
+};
+
+/// Generated trades at any rate.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    rate: market::RATE,
+    generator: market::alone,
+    sample: market::sample,
 };
 
 /// Windows of generated trades: short, so that a run has results enough for its p99.99.
@@ -93,6 +102,13 @@ fn compare(measured: &mut Measured, ran: &Ran, with_goals: bool) {
         ));
     }
 }
+
+/// What is said beside latencies of a closed loop.
+pub const CLOSED: &str = "Closed loop: a record is made when the one before is through, and \
+                                 its latency counts from then. While the pipeline stalls no record \
+                                 is due, so a stall counts once however long it is (coordinated \
+                                 omission). It says how long a record takes, not what a user would \
+                                 see.";
 
 /// What is said beside latencies that are not those of an open loop.
 const FLAT_OUT: &str = "Flat out: the input has no times of its own, so latency counts from when \

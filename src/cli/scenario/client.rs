@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::open_loop::Times;
 use crate::cli::interrupt;
 use crate::cli::workload::{Reading, mix};
-use crate::io::{Codec, codec};
+use crate::io::{Arrival, Codec, Schedule, codec};
 use crate::metrics::Latency;
 use crate::net::{Count, Counts};
 use crate::time::{Clock, SystemClock};
@@ -21,7 +22,10 @@ pub const ROW: usize = 64;
 pub const KEYS: u64 = 1_000;
 
 /// How long anything may take to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long an open loop that fell behind goes on at least.
+const AND_NO_LONGER: Duration = Duration::from_secs(1);
 
 /// What a flood is controlled by, where the host has it.
 pub const CONGESTION: &str = "cubic";
@@ -52,15 +56,6 @@ pub fn readings() -> impl Codec<Value = Reading> {
 fn row(n: u64) -> [u64; ROW / 8] {
     let key = mix(n) % KEYS;
     [key, n, key, n, key, n, key, n]
-}
-
-/// How long something is done, and how much of that is not measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// Not measured.
-    pub warm_up: Duration,
-    /// Measured.
-    pub measured: Duration,
 }
 
 /// Connects once somebody listens, and waits until he has accepted.
@@ -154,7 +149,9 @@ impl Client {
         loop {
             let start = self.clock.now();
             let passed = Duration::from_nanos(start.since(begun));
-            if passed >= times.warm_up + times.measured || interrupt::is_seen() {
+            // On a starved host a single one may take longer than that.
+            let is_over = passed >= times.warm_up + times.measured && latency.samples() > 0;
+            if is_over || interrupt::is_seen() {
                 return Ok(latency);
             }
             self.send(1)?;
@@ -170,36 +167,42 @@ impl Client {
         }
     }
 
-    /// So many records a second, so many at once, whatever comes back; the latency of each counts
-    /// from when it was due.
+    /// So many records a second, whatever comes back; the latency of each counts from when it was
+    /// due. What falls behind skips nothing, but ends when it has taken half as long again as it
+    /// was to take, or a second more.
     ///
     /// # Errors
     /// What the system said, or that a record does not come back.
-    pub fn open_loop(&mut self, per_s: f64, burst: u64, times: Times) -> io::Result<Latency> {
-        let (begun, first, mut latency) = (self.clock.now(), self.sent, Latency::new());
-        let period = burst as f64 / per_s * 1e9;
-        let of = |time: Duration| (time.as_nanos() as f64 / period) as u64 * burst;
-        let (skip, total) = (of(times.warm_up), of(times.warm_up + times.measured));
-        let (mut heard, mut sent) = (begun, 0);
-        while self.back - first < total && !interrupt::is_seen() {
+    pub fn open_loop(&mut self, per_s: f64, arrival: Arrival, times: Times) -> io::Result<Paced> {
+        let (begun, first) = (self.clock.now(), self.sent);
+        let whole = times.warm_up + times.measured;
+        let (from, end) = (begun + times.warm_up, begun + whole);
+        let cut = end + (whole / 2).max(AND_NO_LONGER);
+        let schedule = Schedule::new(per_s, arrival, begun).map_err(io::Error::other)?;
+        let (mut sending, mut hearing) = (schedule.clone(), schedule);
+        let (mut heard, mut latency) = (begun, Latency::new());
+        loop {
             let now = self.clock.now();
-            let due = ((now.since(begun) as f64 / period) as u64 + 1) * burst;
-            match due.min(total) - sent {
-                0 => self.write()?,
-                more => {
-                    // What is far behind is sent in pieces.
-                    let more = more.min((CHUNK / ROW) as u64);
-                    self.send(more)?;
-                    sent += more;
-                }
+            let is_sent = sending.due() >= end || now >= cut || interrupt::is_seen();
+            if is_sent && self.back == self.sent && self.out.is_empty() {
+                break;
+            }
+            // What is far behind is sent in pieces, and what the socket refuses is still owed.
+            let room = (CHUNK / ROW).saturating_sub(self.out.len() / ROW) as u64;
+            let mut more = 0;
+            while !is_sent && more < room && sending.due() <= now && sending.due() < end {
+                sending.advance();
+                more += 1;
+            }
+            if more > 0 {
+                self.send(more)?
+            } else {
+                self.write()?
             }
             let back = self.read()?;
             let now = self.clock.now();
-            for number in self.back - back - first..self.back - first {
-                let due = begun.offset(((number / burst) as f64 * period) as i64);
-                if number >= skip {
-                    latency.record(now, now.since(due), 1);
-                }
+            for due in hearing.by_ref().take(back as usize).filter(|due| *due >= from) {
+                latency.record(now, now.since(due), 1);
             }
             if back > 0 {
                 heard = now;
@@ -207,8 +210,22 @@ impl Client {
                 return Err(ErrorKind::TimedOut.into());
             }
         }
-        Ok(latency)
+        let passed = heard.since(begun).max(1) as f64 / 1e9;
+        let per_s = (self.back - first) as f64 / passed;
+        let late = whole / 100 + Duration::from_millis(1);
+        let kept_up = sending.due() >= end && heard <= end + late;
+        Ok(Paced { latency, per_s, kept_up })
     }
+}
+
+/// What became of an open loop.
+pub struct Paced {
+    /// From when each record was due to when it was back.
+    pub latency: Latency,
+    /// Records a second that came back.
+    pub per_s: f64,
+    /// Whether the last one was back in time.
+    pub kept_up: bool,
 }
 
 /// Sends as fast as it goes, until the other end has taken everything and closes; returns how many

@@ -56,6 +56,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.rates(&closing);
     let (of_steady, of_closing) =
         (&steady.summary.latencies.to_state, &closing.summary.latencies.to_state);
+    measured.beside("steady", of_steady);
     measured.results(of_closing);
     let ratio = of_closing.at(0.999) as f64 / of_steady.at(0.999).max(1) as f64;
     measured.ratio("closing_vs_steady", ratio, Some(Goal::AtMost(2.0)));

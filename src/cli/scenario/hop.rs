@@ -62,6 +62,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let ran = run::engine(engine, Timing::default(), progress, move |p| build(p, rounds))?;
     let hop = &ran.summary.latencies.to_sink;
     measured.rates(&ran);
+    measured.beside("raw ring", &raw);
     measured.results(hop);
     let (ours, floor) = (hop.at(0.5) as f64, raw.at(0.5).max(1) as f64);
     measured.ratio("hop_vs_rtrb", ours / floor, Some(Goal::AtMost(1.5)));

@@ -4,7 +4,8 @@
 use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 
-use super::client::{CONGESTION, KEYS, ROW, Times, flood, readings};
+use super::client::{CONGESTION, KEYS, ROW, flood, readings};
+use super::open_loop::Times;
 use super::trial::{failed, interrupted};
 use super::wire::on_two_cores;
 use super::{Measured, Scenario};

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::cli::html::{NOISE_FLOOR, Plots};
+use crate::cli::html::{CLOSED_LOOP, NOISE_FLOOR, OPEN_LOOP, Plots};
 use crate::cli::noise::{CoreNoise, Noise};
-use crate::cli::report::{Goal, Report, StageUnits, Step};
+use crate::cli::report::{Goal, Piece, Report, StageUnits, Step};
 use crate::cli::run::Ran;
-use crate::metrics::Latency;
+use crate::metrics::{Breakdown, Latency};
 use crate::shard::{StageWork, WorstStep};
 
 /// What one run found: the report, and the distributions behind its percentiles.
@@ -68,9 +68,32 @@ impl Measured {
         report.disturbance = report.disturbance + ran.disturbance;
         self.lasted = Duration::from_secs_f64(ran.seconds);
         self.steps(ran.summary.worst_step.clone(), &ran.summary.stage_work);
+        if let Some(breakdown) = &ran.summary.latencies.breakdown {
+            self.pieces(breakdown);
+        }
         if ran.was_interrupted {
             let done = ran.seconds;
             self.note(format!("Stopped by Ctrl-C after {done:.1} s: this is what there was."));
+        }
+    }
+
+    /// Takes in where the time went.
+    fn pieces(&mut self, breakdown: &Breakdown) {
+        let Breakdown { records, results, unknown } = breakdown;
+        let of_records = Breakdown::RECORDS.iter().zip(records).map(|it| ("records", it));
+        let of_results = Breakdown::RESULTS.iter().zip(results).map(|it| ("results", it));
+        let piece = |(of, (span, latency)): (&str, (&&str, &Latency))| Piece {
+            of: of.to_owned(),
+            span: (*span).to_owned(),
+            latency_ns: latency.percentiles().into(),
+        };
+        let all = of_records.chain(of_results).filter(|(_, (_, it))| it.samples() > 0);
+        self.report.breakdown = all.map(piece).collect();
+        if *unknown > 0 {
+            self.note(format!(
+                "Where the time of {unknown} records and results went is not known: an operator \
+                 held them back."
+            ));
         }
     }
 
@@ -96,6 +119,22 @@ impl Measured {
     pub fn results(&mut self, latency: &Latency) {
         self.report.latency_ns = Some(latency.percentiles().into());
         self.keep("results", latency);
+    }
+
+    /// Takes in a latency that stands beside the others.
+    pub fn beside(&mut self, name: &str, latency: &Latency) {
+        self.report.beside_ns.insert(name.to_owned(), latency.percentiles().into());
+    }
+
+    /// Takes in the latency of records as an open loop saw it, with what a closed loop saw beside
+    /// it: in one chart by percentile, and in a chart each over time.
+    pub fn two_loops(&mut self, open: &Latency, closed: &Latency) {
+        self.report.record_latency_ns = Some(open.percentiles().into());
+        self.report.beside_ns.insert(CLOSED_LOOP.to_owned(), closed.percentiles().into());
+        let plots = std::mem::take(&mut self.plots);
+        let plots = plots.curve(CLOSED_LOOP, closed).curve(OPEN_LOOP, open);
+        self.plots = plots.over_time(OPEN_LOOP, open).and_over_time(CLOSED_LOOP, closed);
+        self.latencies.extend([("records", open.clone()), ("closed_loop", closed.clone())]);
     }
 
     fn keep(&mut self, name: &'static str, latency: &Latency) {

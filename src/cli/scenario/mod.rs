@@ -29,6 +29,9 @@
 //! Whatever else it runs (a hand-written loop, a raw ring) it pins with [`pin`](super::pin), shows
 //! by `progress.phase(..)`, and cuts short when [`interrupt`](super::interrupt) has been seen.
 //! Repeats, medians, text, JSON and HTML are made from what it returns.
+//!
+//! One whose load can be chosen (arrivals, an objective to search for, a sweep of rates) has a line
+//! in [`OPEN_LOOPS`] too, with a function that measures one rate of it.
 
 mod asof;
 pub(super) mod bars;
@@ -46,11 +49,13 @@ mod ingest;
 mod join;
 mod journal;
 mod measured;
+mod open_loop;
 mod process;
 mod sessions;
 #[cfg(feature = "net")]
 pub(super) mod shared;
 mod sliding;
+mod stall;
 mod tablejoin;
 mod timers;
 mod trial;
@@ -66,11 +71,13 @@ use crate::dataflow::Plan;
 use crate::error::ConfigError;
 
 pub use measured::Measured;
+pub use open_loop::{OPEN_LOOPS, find_rate, go_through};
 
 /// All scenarios, the default one first.
 pub const ALL: &[Scenario] = &[
     bars::SCENARIO,
     hop::SCENARIO,
+    stall::SCENARIO,
     window::SCENARIO,
     closing::SCENARIO,
     growth::SCENARIO,
@@ -120,13 +127,18 @@ pub fn find(args: &BenchArgs) -> Result<&'static Scenario> {
         let reason = format!("no such scenario; there are: {}", names.join(", "));
         return Err(ConfigError::setting("scenario", name, reason).into());
     };
-    match args.bars_only().filter(|_| !scenario.takes_trades) {
-        Some(flag) => {
-            let reason = format!("makes its own records and takes no {flag}");
-            Err(ConfigError::setting("scenario", name, reason).into())
-        }
-        None => Ok(scenario),
+    let refused = |reason: String| Err(ConfigError::setting("scenario", name, reason).into());
+    if let Some(flag) = args.bars_only().filter(|_| !scenario.takes_trades) {
+        return refused(format!("makes its own records and takes no {flag}"));
     }
+    if let Some(flag) = args.load.given().filter(|_| open_loop::find(name).is_none()) {
+        let names: Vec<&str> = OPEN_LOOPS.iter().map(|it| it.name).collect();
+        let names = names.join(", ");
+        return refused(format!("has a load of its own and takes no {flag}; {names} do"));
+    }
+    let (input, speed, rate) = (args.input.is_some(), args.speed.is_some(), args.rate.is_some());
+    args.load.check(input, speed, rate)?;
+    Ok(scenario)
 }
 
 /// The list of scenarios, a line each.

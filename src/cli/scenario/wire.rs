@@ -1,11 +1,14 @@
 //! `wire`: records in by TCP, through a keyed window, and out by TCP, beside a bare ring that sends
 //! back what it receives.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use super::client::{Client, ROW, Times, connect, readings};
+use super::bars::CLOSED;
+use super::client::{Client, Paced, ROW, connect, readings};
+use super::open_loop::{OpenLoop, Sample, Times};
 use super::trial::{failed, interrupted};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -19,7 +22,7 @@ use crate::cli::{interrupt, pin};
 use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
 use crate::error::{ConfigError, IoError};
-use crate::io::Fixed;
+use crate::io::{Arrival, Fixed};
 use crate::metrics::Latency;
 use crate::net::{Count, Counts, Listener, Receiving, Sending, TcpSink, TcpSource};
 use crate::runtime::Engine;
@@ -36,11 +39,18 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
-/// Records a second of the open loop.
+/// Any rate of its open loop.
+pub const OPEN_LOOP: OpenLoop =
+    OpenLoop { name: SCENARIO.name, rate: RATE, generator: alone, sample };
+
+/// Records a second of the open loop unless the command line says so.
 const RATE: f64 = 200_000.0;
 
 /// Records a second where calls to the system are counted, and how many of them come at once.
-const BURSTS: (f64, u64) = (1e6, 64);
+const BURSTS: (f64, Arrival) = (1e6, Arrival::Burst { size: 64, duty: 0.0 });
+
+/// A rate that nothing can keep up with.
+const FASTEST: f64 = 1e8;
 
 /// How often the engine and the bare ring take turns: a host has its moods, and they change in
 /// seconds.
@@ -76,22 +86,34 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.noise(run::noise_floor(&cpus, times.noise, progress));
     let rounds = ROUNDS as u32;
     let part = Times { warm_up: times.warm_up / rounds / 9, measured: times.measured / rounds / 9 };
+    let load = Load { rate: args.rate.unwrap_or(RATE), arrival: args.load.arrival() };
     let mut all = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         progress.phase("bare ring", None);
-        let (one, two) = (echo(cpus, Ways::One, part)?, echo(cpus, Ways::Two, part)?);
+        let game = move |client: Client, counts: &Counts| play(client, load, part, counts);
+        let (one, two) = (echo(cpus, Ways::One, game)?, echo(cpus, Ways::Two, game)?);
         progress.phase("engine", None);
-        let (engine, ran) = through(config.clone(), cpus, part, progress)?;
+        let (engine, ran) = through(config.clone(), cpus, progress, game)?;
         measured.rates(&ran);
         all.push(Round { one, two, engine });
     }
     if interrupt::is_seen() {
         return Err(interrupted());
     }
-    measured.report.setup = format!("one shard on CPU {}, its client on CPU {}", cpus[0], cpus[1]);
-    measured.report.pace = "closed loop, then open loop".to_owned();
-    report(&mut measured, &all);
+    measured.report.setup = in_words(cpus);
+    report(&mut measured, args, load, &all);
     Ok(measured)
+}
+
+fn in_words(cpus: [usize; 2]) -> String {
+    format!("one shard on CPU {}, its client on CPU {}", cpus[0], cpus[1])
+}
+
+/// The open loop that is asked for.
+#[derive(Clone, Copy)]
+struct Load {
+    rate: f64,
+    arrival: Arrival,
 }
 
 /// What each of them did in one turn.
@@ -103,7 +125,7 @@ struct Round {
     engine: Played,
 }
 
-fn report(measured: &mut Measured, all: &[Round]) {
+fn report(measured: &mut Measured, args: &BenchArgs, load: Load, all: &[Round]) {
     let median = |of: &dyn Fn(&Round) -> f64| {
         let mut each: Vec<f64> = all.iter().map(of).collect();
         each.sort_by(f64::total_cmp);
@@ -112,100 +134,125 @@ fn report(measured: &mut Measured, all: &[Round]) {
     let ratio = |one: &Latency, other: &Latency, at| one.at(at) as f64 / other.at(at).max(1) as f64;
     let alone = median(&|it| ratio(&it.engine.alone, &it.two.alone, 0.5));
     let on_one = median(&|it| ratio(&it.engine.alone, &it.one.alone, 0.5));
-    let paced = |at| median(&|it| ratio(&it.engine.paced, &it.two.paced, at));
+    let paced = |at| median(&|it| ratio(&it.engine.paced.latency, &it.two.paced.latency, at));
     let calls = median(&|it| it.engine.calls_per_record);
     let at_most = |goal| Some(Goal::AtMost(goal));
+    // Those of the open loop are set for this load and no other.
+    let is_usual = load.rate == RATE && load.arrival == Arrival::Constant;
+    let if_usual = |goal| at_most(goal).filter(|_| is_usual);
     measured.ratio("wire_vs_echo", alone, at_most(1.3));
     measured.ratio("wire_vs_echo_on_one", on_one, None);
-    measured.ratio("wire_paced_p99_vs_echo", paced(0.99), at_most(1.5));
-    measured.ratio("wire_paced_p99_9_vs_echo", paced(0.999), at_most(1.5));
+    measured.ratio("wire_paced_p99_vs_echo", paced(0.99), if_usual(1.5));
+    measured.ratio("wire_paced_p99_9_vs_echo", paced(0.999), if_usual(1.5));
     measured.ratio("wire_calls_per_record", calls, at_most(0.05));
+    latencies(measured, args.load.closed_loop, all);
+    if args.load.closed_loop {
+        measured.report.pace = "closed loop of one record in flight".to_owned();
+        measured.note(CLOSED);
+    } else {
+        measured.report.offered_per_s = Some(load.rate);
+        measured.report.records_per_s = median(&|it| it.engine.paced.per_s);
+        measured.report.pace = args.load.pace();
+    }
+    measured.note(format!(
+        "Latency is that of the whole way there and back of a record of {ROW} bytes, taken by the \
+         client. wire_vs_echo compares medians of a closed loop, one record in flight: both have \
+         one connection for each way; wire_vs_echo_on_one is beside a bare ring with a single \
+         one, whose answers carry the acknowledgements along. The others are of open loops. Ratios \
+         are medians of {ROUNDS} rounds in which engine and bare ring take turns."
+    ));
+    let (rate, arrival) = BURSTS;
+    measured.note(format!(
+        "{calls:.4} calls to the system for each record, in and out, at {rate} records/s in \
+         {arrival}."
+    ));
+}
+
+/// All that was measured, by name. What the run is about comes last.
+fn latencies(measured: &mut Measured, is_closed: bool, all: &[Round]) {
     let merged = |what: &dyn Fn(&Round) -> &Latency| {
         let mut merged = Latency::new();
         all.iter().for_each(|round| merged.merge(what(round)));
         merged
     };
-    let ours = merged(&|it| &it.engine.alone);
-    measured.results(&ours);
-    measured.note(format!(
-        "Latency is that of the whole way there and back, taken by the client. One record of {ROW} \
-         bytes in flight: engine {}; bare ring {}. Both have one connection for each way; on a \
-         single one, whose answers carry the acknowledgements along, the bare ring needs {}.",
-        in_words(&ours),
-        in_words(&merged(&|it| &it.two.alone)),
-        in_words(&merged(&|it| &it.one.alone))
-    ));
-    measured.note(format!(
-        "Open loop of {RATE} records/s: engine {}; bare ring {}. Ratios are medians of {ROUNDS} \
-         rounds in which they take turns.",
-        in_words(&merged(&|it| &it.engine.paced)),
-        in_words(&merged(&|it| &it.two.paced))
-    ));
-    let (rate, burst) = BURSTS;
-    measured.note(format!(
-        "At {rate} records/s, {burst} at once: engine {}; {calls:.4} calls to the system for each \
-         record, in and out.",
-        in_words(&merged(&|it| &it.engine.bursts))
-    ));
+    let (alone, paced) = (merged(&|it| &it.engine.alone), merged(&|it| &it.engine.paced.latency));
+    if is_closed {
+        measured.beside("ring, closed", &merged(&|it| &it.two.alone));
+        measured.beside("one, closed", &merged(&|it| &it.one.alone));
+        measured.results(&alone);
+    } else {
+        measured.beside("bare ring", &merged(&|it| &it.two.paced.latency));
+        measured.beside("in bursts", &merged(&|it| &it.engine.bursts));
+        measured.results(&paced);
+    }
 }
 
-/// Percentiles in microseconds.
-fn in_words(latency: &Latency) -> String {
-    let us = |quantile| latency.at(quantile) as f64 / 1e3;
-    let samples = latency.samples();
-    format!(
-        "p50 {:.1} us, p99 {:.1}, p99.9 {:.1} ({samples} samples)",
-        us(0.5),
-        us(0.99),
-        us(0.999)
-    )
+/// Measures one rate of the open loop, without a bare ring beside it.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let (config, cpus) = on_two_cores(args)?;
+    let arrival = args.load.arrival();
+    let game = move |mut client: Client, _: &Counts| client.open_loop(rate, arrival, span);
+    let (Paced { latency, per_s, kept_up }, _) = through(config, cpus, progress, game)?;
+    Ok(Sample { setup: in_words(cpus), achieved_per_s: per_s, kept_up, latency })
+}
+
+/// Records a second that the client sends and gets back where a bare ring is all there is.
+fn alone(args: &BenchArgs, span: Times) -> Result<f64> {
+    let (_, cpus) = on_two_cores(args)?;
+    let arrival = args.load.arrival();
+    let game = move |mut client: Client, _: &Counts| client.open_loop(FASTEST, arrival, span);
+    Ok(echo(cpus, Ways::Two, game)?.per_s)
 }
 
 /// What a client measured.
 struct Played {
-    /// With one record in flight.
+    /// With one record in flight: a closed loop.
     alone: Latency,
     /// In the open loop.
-    paced: Latency,
+    paced: Paced,
     /// Where records come many at once.
     bursts: Latency,
     calls_per_record: f64,
 }
 
-fn play(to: TcpStream, from: TcpStream, part: Times, counts: &Counts) -> std::io::Result<Played> {
-    let mut client = Client::new(to, from)?;
+fn play(mut client: Client, load: Load, part: Times, counts: &Counts) -> io::Result<Played> {
     let alone = client.one_at_a_time(part)?;
-    let paced = client.open_loop(RATE, 1, part)?;
+    let paced = client.open_loop(load.rate, load.arrival, part)?;
     let (rate, burst) = BURSTS;
     let before = counts.get(Count::Calls);
-    let bursts = client.open_loop(rate, burst, Times { warm_up: Duration::ZERO, ..part })?;
+    let unwarmed = Times { warm_up: Duration::ZERO, ..part };
+    let bursts = client.open_loop(rate, burst, unwarmed)?.latency;
     let calls = counts.get(Count::Calls) - before;
     let calls_per_record = calls as f64 / bursts.samples().max(1) as f64;
     Ok(Played { alone, paced, bursts, calls_per_record })
 }
 
-/// The game against a bare ring.
-fn echo(cpus: [usize; 2], ways: Ways, part: Times) -> Result<Played> {
-    let talk = move |from, to| play(to, from, part, &Counts::default());
+/// A game against a bare ring.
+fn echo<T: Send + 'static>(
+    cpus: [usize; 2],
+    ways: Ways,
+    game: impl FnOnce(Client, &Counts) -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let talk = move |from, to| game(Client::new(to, from)?, &Counts::default());
     let done = sockets::beside(cpus, ways, |bare, to| bare.echo(&to), talk);
     let ((), played) = done.map_err(|error| IoError::new("talk to", "a bare ring", error))?;
     Ok(played)
 }
 
-/// The game against the engine.
-fn through(
+/// A game against the engine.
+fn through<T: Send + 'static>(
     config: Config,
     [_, cpu]: [usize; 2],
-    part: Times,
     progress: &mut Progress,
-) -> Result<(Played, Ran)> {
+    game: impl FnOnce(Client, &Counts) -> io::Result<T> + Send + 'static,
+) -> Result<(T, Ran)> {
     let ports = Ports::open()?;
     let (inlet, outlet, its) =
         (ports.inlet.address(), ports.outlet.address(), ports.counts.clone());
     let client = thread::spawn(move || {
         pin::this_thread(cpu);
         let from = connect(outlet, &its)?;
-        play(TcpStream::connect(inlet)?, from, part, &its)
+        game(Client::new(TcpStream::connect(inlet)?, from)?, &its)
     });
     let build = move |p: Pipeline<'_>| ports.build(p);
     let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;

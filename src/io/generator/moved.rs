@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Beat, Generator, Run};
+use super::{Gaps, Generator, Run};
 use crate::dataflow::{Record, Saved};
 use crate::time::Timestamp;
 
@@ -47,17 +47,27 @@ impl<F> Generator<F> {
 
     /// Gives, of its own share, what none of these has.
     fn go_on_from(&mut self, runs: &[Run]) {
-        // Where a shard had not asked for the time before the others, its records are due later.
-        let begins = runs.iter().map(|run| run.beat.begin(self.period, run.index)).max();
-        let start = begins.unwrap_or_default();
+        // When the furthest record is due that a shard would have come to. Where a shard had not
+        // asked for the time before the others, its records are due later.
+        let most = runs.iter().map(|run| run.index).max().unwrap_or_default();
+        let furthest = |run: &Run| {
+            run.beat.exact().wrapping_add(self.gaps.between(run.index, most - run.index))
+        };
+        let furthest = runs.iter().map(furthest).max().unwrap_or_default();
         let least = runs.iter().map(|run| run.index).min().unwrap_or_default();
         let passed = least.saturating_sub(self.first).div_ceil(self.stride);
         let index = self.first + passed * self.stride;
+        let time = match index <= most {
+            true => furthest.wrapping_sub(self.gaps.between(index, most - index)),
+            false => furthest.wrapping_add(self.gaps.between(most, index - most)),
+        };
         let shards = runs.len() as u64;
-        let all = runs.iter().map(|run| run.left + run.index / shards).sum::<u64>();
+        let all = runs.iter().map(|run| run.left.saturating_add(run.index / shards));
+        let all = all.fold(0, u64::saturating_add);
         let left = all.saturating_sub(index).div_ceil(self.stride);
-        let beat = Beat::from(start, self.period, index, self.stride);
-        self.run = Some(Run { beat, index, left });
+        let beat = self.gaps.beat_from(time, self.stride);
+        let until = runs.iter().map(|run| run.until).max().unwrap_or(Timestamp::MAX);
+        self.run = Some(Run { beat, index, left, until });
         self.given = runs.iter().map(|run| run.index).collect();
     }
 }
@@ -69,6 +79,7 @@ impl Run {
         &mut self,
         due: u64,
         stride: u64,
+        gaps: &Gaps,
         given: &mut Vec<u64>,
         make: &mut impl FnMut(u64, Timestamp) -> T,
         emit: &mut impl FnMut(Record<T>),
@@ -77,9 +88,9 @@ impl Run {
         for _ in 0..due {
             let is_new = self.index >= given[(self.index % shards) as usize];
             if is_new {
-                self.emit(1, stride, make, emit);
+                self.emit(1, stride, gaps, make, emit);
             } else {
-                self.beat.advance();
+                gaps.advance(&mut self.beat, self.index, stride);
                 self.index = self.index.wrapping_add(stride);
                 self.left -= 1;
             }
@@ -93,8 +104,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::Polled;
-    use crate::io::Source;
+    use crate::io::{Arrival, Polled, Source};
     use crate::state::Rescale;
 
     type Seen = Vec<(i64, u64)>;
@@ -105,39 +115,49 @@ mod tests {
         (source.poll(0, Timestamp(0), budget, emit).unwrap(), seen)
     }
 
+    const ARRIVALS: [Arrival; 3] =
+        [Arrival::Constant, Arrival::Poisson { seed: 3 }, Arrival::Burst { size: 7, duty: 0.5 }];
+
     #[test]
     fn shares_of_another_number_of_shards_give_the_rest() {
-        for (before, shards, count) in [(3, 2, 100), (2, 3, 100), (1, 4, 7), (4, 1, 50), (2, 5, 0)]
-        {
-            let source = |index, of| {
-                let source = Generator::flat_out(997.0, |i, _| i).unwrap().count(count);
-                source.share(index, of)
-            };
-            let whole = poll(&mut source(0, 1), 1000).1;
-            let (mut seen, mut all) = (Seen::new(), Vec::new());
-            for index in 0..before {
-                let mut one = source(index, before);
-                seen.extend(poll(&mut one, 5 + 9 * index).1);
-                let mut saved = Saved::new();
-                one.save(&mut saved);
-                all.push(saved);
+        for arrival in ARRIVALS {
+            for (before, shards, count) in
+                [(3, 2, 100), (2, 3, 100), (1, 4, 7), (4, 1, 50), (2, 5, 0)]
+            {
+                moves(arrival, (before, shards), count);
             }
-            for shard in 0..shards {
-                let to = Rescale { shard, shards, before, hash_seed: 0 };
-                let mut saved = Saved::rescaling(all.clone(), to);
-                let mut one = source(shard, shards);
-                one.load(&mut saved);
-                assert_eq!(saved.finish(), Ok(()));
-                loop {
-                    let (polled, more) = poll(&mut one, 4);
-                    seen.extend(more);
-                    if polled.ended {
-                        break;
-                    }
+        }
+    }
+
+    fn moves(arrival: Arrival, (before, shards): (usize, usize), count: u64) {
+        let source = |index, of| {
+            let source = Generator::flat_out(997.0, |i, _| i).unwrap().count(count);
+            source.arrival(arrival).unwrap().share(index, of)
+        };
+        let whole = poll(&mut source(0, 1), 1000).1;
+        let (mut seen, mut all) = (Seen::new(), Vec::new());
+        for index in 0..before {
+            let mut one = source(index, before);
+            seen.extend(poll(&mut one, 5 + 9 * index).1);
+            let mut saved = Saved::new();
+            one.save(&mut saved);
+            all.push(saved);
+        }
+        for shard in 0..shards {
+            let to = Rescale { shard, shards, before, hash_seed: 0 };
+            let mut saved = Saved::rescaling(all.clone(), to);
+            let mut one = source(shard, shards);
+            one.load(&mut saved);
+            assert_eq!(saved.finish(), Ok(()));
+            loop {
+                let (polled, more) = poll(&mut one, 4);
+                seen.extend(more);
+                if polled.ended {
+                    break;
                 }
             }
-            seen.sort_unstable();
-            assert_eq!(seen, whole, "{before} to {shards}");
         }
+        seen.sort_unstable();
+        assert_eq!(seen, whole, "{arrival}, {before} to {shards}");
     }
 }

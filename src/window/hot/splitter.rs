@@ -147,7 +147,7 @@ where
         if self.next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.progress.ingress();
+        self.progress.blame(cx);
         // After one look there is room for one batch.
         let between_looks = BETWEEN_LOOKS.min(self.settings.batch_max);
         let mut left = budget;
@@ -210,7 +210,7 @@ where
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
         self.watermark = watermark;
-        self.progress.begin(watermark, cx.ingress);
+        self.progress.begin(watermark, cx);
         if !self.is_due() {
             let told = self.progress.finish();
             self.next.on_watermark(told, cx);

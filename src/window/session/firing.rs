@@ -23,7 +23,7 @@ where
         if self.next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.firing.ingress();
+        self.firing.blame(cx);
         // After one look there is room for one batch.
         let between_looks = BETWEEN_LOOKS.min(self.settings.batch_max);
         let budget = self.settings.fire_max.saturating_mul(MOVES);

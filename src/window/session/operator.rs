@@ -353,7 +353,7 @@ where
         if !self.firing.is_pending() {
             self.growth = Growth::from(self.held);
         }
-        self.firing.begin(watermark, cx.ingress);
+        self.firing.begin(watermark, cx);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {

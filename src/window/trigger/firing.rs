@@ -31,7 +31,7 @@ where
         if self.next.pressure() == Pressure::Full {
             return Work::NONE;
         }
-        cx.ingress = self.firing.ingress();
+        self.firing.blame(cx);
         let (work, is_done) = self.look_at_what_is_due(By::Watermark, cx);
         if is_done {
             let told = self.firing.finish();

@@ -361,7 +361,7 @@ where
         if !self.firing.is_pending() {
             self.growth = Growth::from(self.slots.len());
         }
-        self.firing.begin(watermark, cx.ingress);
+        self.firing.begin(watermark, cx);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {

@@ -4,26 +4,35 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use super::trade::{HEADER, Trade, bars, fold, line};
-use super::{FLAT_OUT, compare, setup, window};
+use super::{CLOSED, FLAT_OUT, compare, setup, window};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::output::Csv;
 use crate::cli::progress::Progress;
 use crate::cli::run::{self, Timing};
+use crate::cli::scenario::open_loop::{Sample, Times};
+use crate::cli::scenario::trial::on_core;
 use crate::cli::scenario::{Measured, bars::SCENARIO};
 use crate::cli::table;
 use crate::cli::workload::mix;
+use crate::config::{Config, Shards};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
+use crate::error::ConfigError;
+use crate::io::{Arrival, Generator, Source};
 use crate::runtime::Engine;
 use crate::time::{Clock, SystemClock, Timestamp};
 
 /// Records a second unless `--rate` says so; and flat out, the records of a second of event time.
-const RATE: f64 = 1e6;
+pub const RATE: f64 = 1e6;
 /// Keys unless `--keys` says so.
 const KEYS: u32 = 1000;
 /// From now until the first record is due: shards must have been built by then.
 const LEAD: Duration = Duration::from_millis(50);
+
+/// A rate that nothing can keep up with.
+const FASTEST: f64 = 1e12;
+/// How much later than at the end of its time a run may end before it counts as behind.
+const GRACE: Duration = Duration::from_millis(20);
 
 /// What the shards build, on all of them alike.
 #[derive(Clone)]
@@ -36,22 +45,19 @@ struct Market {
 
 pub fn plan(args: &BenchArgs) -> Result<Plan> {
     let market = Market { args: args.clone(), start: Timestamp(0), span: None };
-    let engine = Engine::new(args.config()?)?;
+    let engine = Engine::new(config(args)?)?;
     Ok(engine.plan(|pipeline| market.build(pipeline))?)
 }
 
 pub fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
-    let (config, times) = (args.config()?, args.schedule());
+    let (config, times) = (config(args)?, args.schedule());
     let engine = Engine::new(config.clone())?;
     args.output.as_deref().map_or(Ok(()), Csv::<()>::check)?;
     let mut measured = Measured::new(SCENARIO.name);
-    let keys = table::count(args.keys.unwrap_or(KEYS).into());
-    measured.report.setup = setup(args, &config, engine.cpus(), &format!("{keys} keys"));
+    measured.report.setup = in_words(args, &config, &engine);
     measured.noise(run::noise_floor(engine.cpus(), times.noise, progress));
-    let start = SystemClock::new().now() + LEAD;
-    // The warm-up counts from when the shards begin, a little before the first record.
     let span = LEAD + times.warm_up + times.measured;
-    let market = Market { args: args.clone(), start, span: (!args.flat_out).then_some(span) };
+    let market = Market::of(args, (!args.flat_out).then_some(span));
     let timing = Timing {
         warm_up: times.warm_up + LEAD,
         measured: Some(times.measured),
@@ -59,32 +65,122 @@ pub fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     };
     let ran = run::engine(engine, timing, progress, move |pipeline| market.build(pipeline))?;
     measured.ran(&ran);
+    let rate = args.rate.unwrap_or(RATE);
     if args.flat_out {
         measured.report.pace = "flat out".to_owned();
         measured.note(FLAT_OUT);
+    } else if args.load.closed_loop {
+        measured.report.pace = format!("closed loop of at most {}", table::rate(rate));
+        measured.note(CLOSED);
     } else {
-        let rate = args.rate.unwrap_or(RATE);
         measured.report.offered_per_s = Some(rate);
-        measured.report.pace = "open loop".to_owned();
+        measured.report.pace = args.load.pace();
         // The goals are set for this load and no other.
-        let is_as_set = rate == RATE && config.shards.count() == 2 && args.output.is_none();
+        let is_usual = rate == RATE && args.load.arrival() == Arrival::Constant;
+        let is_as_set = is_usual && config.shards.count() == 2 && args.output.is_none();
         compare(&mut measured, &ran, is_as_set);
     }
     Ok(measured)
 }
 
+/// One shard for a closed loop: there, a record is through before the next one is made.
+fn config(args: &BenchArgs) -> Result<Config> {
+    let config = args.config()?;
+    if !args.load.closed_loop || config.shards.count() == 1 {
+        return Ok(config);
+    }
+    if args.shards.is_some() || !args.cpus.is_empty() {
+        let reason = "a closed loop is on one shard, where a record is through before the next";
+        return Err(ConfigError::setting("shards", config.shards.count(), reason).into());
+    }
+    Ok(Config { shards: Shards::Count(1), ..config })
+}
+
+fn in_words(args: &BenchArgs, config: &Config, engine: &Engine) -> String {
+    let keys = table::count(args.keys.unwrap_or(KEYS).into());
+    setup(args, config, engine.cpus(), &format!("{keys} keys"))
+}
+
+/// One rate, for so long.
+pub fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let args = BenchArgs { rate: Some(rate), ..args.clone() };
+    let config = args.config()?;
+    let engine = Engine::new(config.clone())?;
+    let setup = in_words(&args, &config, &engine);
+    let whole = span.warm_up + span.measured;
+    let market = Market::of(&args, Some(LEAD + whole));
+    // What is not through by then never will be: the rate is too high, and it is known by how much.
+    let patience = span.measured / 4 + GRACE;
+    let timing = Timing {
+        warm_up: span.warm_up + LEAD,
+        measured: Some(span.measured + patience),
+        stop: true,
+    };
+    let ran = run::engine(engine, timing, progress, move |pipeline| market.build(pipeline))?;
+    let most = LEAD + whole + (whole / 100).max(GRACE);
+    Ok(Sample {
+        setup,
+        achieved_per_s: ran.records_per_s,
+        kept_up: ran.summary.elapsed <= most,
+        latency: ran.summary.latencies.to_sink,
+    })
+}
+
+/// Trades a second that the shards make where nobody takes them: the generator alone, on the first
+/// of the cores, times the shards.
+pub fn alone(args: &BenchArgs, span: Times) -> Result<f64> {
+    let engine = Engine::new(args.config()?)?;
+    let shards = engine.cpus().len();
+    let cpu = engine.cpus().first().copied().unwrap_or(0);
+    let market = Market::of(args, None);
+    let per_shard = on_core(cpu, move || market.made_in(span.measured, shards))??;
+    Ok(per_shard * shards as f64)
+}
+
 impl Market {
-    fn build(&self, p: Pipeline<'_>) -> crate::error::Result<()> {
+    /// One that begins in a moment.
+    fn of(args: &BenchArgs, span: Option<Duration>) -> Self {
+        Self { args: args.clone(), start: SystemClock::new().now() + LEAD, span }
+    }
+
+    /// The trades of one shard, at `rate`.
+    fn trades(
+        &self,
+        rate: f64,
+        (shard, shards): (usize, usize),
+    ) -> std::result::Result<impl Source<Out = Trade<u32>> + use<>, ConfigError> {
         let (args, keys) = (&self.args, u64::from(self.args.keys.unwrap_or(KEYS)));
         let make = move |index, at| trade(index, at, keys);
-        let rate = args.rate.unwrap_or(RATE);
-        let trades = if args.flat_out {
-            Generator::flat_out(rate, make)
-        } else {
-            Generator::at_rate(rate, make)
+        let trades = match args.flat_out {
+            true => Generator::flat_out(rate, make)?,
+            false => Generator::at_rate(rate, make)?,
         };
-        let trades = trades?.start_at(self.start).share(p.shard(), p.shards());
-        let trades = self.span.map_or(trades.clone(), |span| trades.duration(span));
+        let trades = trades.arrival(args.load.arrival())?.start_at(self.start);
+        let trades = trades.share(shard, shards);
+        let trades = if args.load.closed_loop { trades.closed_loop() } else { trades };
+        Ok(self.span.map_or(trades.clone(), |span| trades.duration(span)))
+    }
+
+    /// Trades a second that one of `shards` makes while it owes more than it can make.
+    fn made_in(&self, span: Duration, shards: usize) -> Result<f64> {
+        let mut trades = self.trades(FASTEST, (0, shards))?;
+        let (clock, mut made) = (SystemClock::new(), 0u64);
+        let begun = clock.now();
+        loop {
+            trades.poll(0, Timestamp::MAX, 256, &mut |trade| {
+                black_box(trade);
+                made += 1;
+            })?;
+            let passed = clock.now().since(begun);
+            if passed >= span.as_nanos() as u64 {
+                return Ok(made as f64 * 1e9 / passed as f64);
+            }
+        }
+    }
+
+    fn build(&self, p: Pipeline<'_>) -> crate::error::Result<()> {
+        let args = &self.args;
+        let trades = self.trades(args.rate.unwrap_or(RATE), (p.shard(), p.shards()))?;
         let bars = bars(p.source(trades), window(args));
         match &args.output {
             Some(path) => {

@@ -12,6 +12,7 @@ use super::trade::{HEADER, Trade, figures, fold, line};
 use super::{FLAT_OUT, SCENARIO, compare, setup, window};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::{Failure, Result};
+use crate::cli::load::ArrivalArg;
 use crate::cli::output::Csv;
 use crate::cli::progress::Progress;
 use crate::cli::run::{self, Timing};
@@ -75,8 +76,7 @@ pub fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
             measured.note(FLAT_OUT);
         }
         Pace::Rate(rate) => {
-            (measured.report.offered_per_s, measured.report.pace) =
-                (Some(rate), "open loop".into());
+            (measured.report.offered_per_s, measured.report.pace) = (Some(rate), args.load.pace());
             compare(&mut measured, &ran, false);
         }
         Pace::Speed(speed) => {
@@ -93,6 +93,7 @@ fn pace(args: &BenchArgs) -> Pace {
     match (args.rate, args.speed) {
         (Some(rate), _) => Pace::Rate(rate),
         (_, Some(speed)) => Pace::Speed(speed),
+        _ if args.load.arrival == Some(ArrivalArg::Replay) => Pace::Speed(1.0),
         _ => Pace::FlatOut,
     }
 }
@@ -161,7 +162,7 @@ impl Recorded {
         let source = CsvSource::from_reader(place, file, columns, decode)?;
         let letters = keep(&self.letters, args.dead_letters.as_deref(), self.monitor.clone())?;
         let source = source.on_dead_letter(letters);
-        Ok(Some(Replay::new(source, pace(args))?))
+        Ok(Some(Replay::new(source, pace(args))?.arrival(args.load.arrival())?))
     }
 }
 

@@ -1,0 +1,219 @@
+//! The scenarios whose load can be chosen, and how one rate of it is measured.
+
+use std::time::Duration;
+
+use super::{Measured, bars};
+use crate::cli::args::BenchArgs;
+use crate::cli::failure::Result;
+use crate::cli::interrupt;
+use crate::cli::load::{Found, Limit, Probe, Slo, Sweep, search};
+use crate::cli::progress::Progress;
+use crate::cli::report::LatencyNs;
+use crate::cli::run;
+use crate::metrics::Latency;
+use crate::runtime::Engine;
+
+/// All of them, the default one first.
+pub const OPEN_LOOPS: &[OpenLoop] = &[
+    bars::OPEN_LOOP,
+    #[cfg(feature = "net")]
+    super::wire::OPEN_LOOP,
+];
+
+/// The scenario of this name, if its load can be chosen.
+pub fn find(name: &str) -> Option<&'static OpenLoop> {
+    OPEN_LOOPS.iter().find(|it| it.name == name)
+}
+
+/// A scenario whose load can be chosen.
+pub struct OpenLoop {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// Records a second unless the command line says so.
+    pub rate: f64,
+    /// Records a second that whatever makes them makes by itself on these cores.
+    pub generator: fn(&BenchArgs, Times) -> Result<f64>,
+    /// Measures one rate.
+    pub sample: fn(&BenchArgs, f64, Times, &mut Progress) -> Result<Sample>,
+}
+
+/// How long a rate is measured, and how long not before that.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Not measured.
+    pub warm_up: Duration,
+    /// Measured.
+    pub measured: Duration,
+}
+
+/// What one rate came to.
+pub struct Sample {
+    /// What ran on which cores, in words.
+    pub setup: String,
+    /// Records a second that went through.
+    pub achieved_per_s: f64,
+    /// Whether every record was sent by the end of its time.
+    pub kept_up: bool,
+    /// From intended times on.
+    pub latency: Latency,
+}
+
+/// The shortest time that a rate is measured.
+const SPAN_MIN: Duration = Duration::from_millis(20);
+/// A probe takes this part of the time of a run.
+const PROBES: u32 = 10;
+
+impl Times {
+    /// A fifth of it for the warm-up.
+    fn of(whole: Duration) -> Self {
+        let whole = whole.max(SPAN_MIN);
+        Self { warm_up: whole / 5, measured: whole - whole / 5 }
+    }
+}
+
+/// Looks for the highest rate that holds an objective.
+///
+/// # Errors
+/// What kept the scenario from running.
+pub fn find_rate(
+    open_loop: &OpenLoop,
+    args: &BenchArgs,
+    slo: Slo,
+    progress: &mut Progress,
+) -> Result<Measured> {
+    let times = args.schedule();
+    let span = Times::of((times.warm_up + times.measured) / PROBES);
+    let (mut measured, mut probes) = begin(open_loop, args, span, progress)?;
+    let first = args.rate.unwrap_or(open_loop.rate);
+    let generator = probes.generator_per_s;
+    let found = search::search(slo, first, generator, |rate| probes.probe(rate, progress))?;
+    let shown = found.highest.or(found.next).map(|it| it.per_s);
+    probes.end(&mut measured, shown);
+    if let Some(rate) = args.rate.filter(|rate| *rate > generator) {
+        measured.note(beyond(rate, generator));
+    }
+    measured.note(sides(&found, span));
+    measured.report.slo = Some(found);
+    Ok(measured)
+}
+
+/// Goes through a range of rates.
+///
+/// # Errors
+/// What kept the scenario from running.
+pub fn go_through(
+    open_loop: &OpenLoop,
+    args: &BenchArgs,
+    sweep: Sweep,
+    progress: &mut Progress,
+) -> Result<Measured> {
+    let times = args.schedule();
+    let span = Times::of((times.warm_up + times.measured) / sweep.points());
+    let (mut measured, mut probes) = begin(open_loop, args, span, progress)?;
+    let generator = probes.generator_per_s;
+    let found = sweep.run(args.load.seed, args.repeat, |rate| probes.probe(rate, progress))?;
+    let found: Vec<Probe> = found.into_iter().map(|probe| probe.limited(generator)).collect();
+    let highest = found.iter().filter(|probe| probe.kept_up).map(|probe| probe.offered_per_s);
+    let shown = highest.reduce(f64::max).or(found.first().map(|probe| probe.offered_per_s));
+    probes.end(&mut measured, shown);
+    measured.note(format!(
+        "Rates were tried in random order (seed {}), each for {:.2?} after {:.2?} of warm-up. The \
+         curves above are those of the highest rate that was kept up with.",
+        args.load.seed, span.measured, span.warm_up
+    ));
+    let behind = |probe: &&Probe| probe.limited_by == Some(Limit::Generator);
+    if let Some(probe) = found.iter().find(behind) {
+        measured.note(beyond(probe.offered_per_s, generator));
+    }
+    measured.report.sweep = found;
+    Ok(measured)
+}
+
+/// Why a rate was not reached, or not asked for.
+fn beyond(rate: f64, generator: f64) -> String {
+    format!(
+        "{} is more than the generator makes by itself on these cores, which is {}: what is \
+         measured there says nothing of the pipeline.",
+        crate::cli::table::rate(rate),
+        crate::cli::table::rate(generator)
+    )
+}
+
+/// What stands beside an answer.
+fn sides(found: &Found, span: Times) -> String {
+    let few = found.probes.iter().any(|probe| found.slo.has_few_samples(&probe.latency_ns));
+    let few = match few {
+        true => format!(
+            " Some had fewer than ten samples above {}, which makes it an accident: give it more \
+             --seconds.",
+            found.slo.percentile()
+        ),
+        false => String::new(),
+    };
+    format!(
+        "Each probe is {:.2?} after {:.2?} of warm-up. A rate holds where most of its runs do; one \
+         that was not kept up with does not, whatever its percentiles.{few}",
+        span.measured, span.warm_up
+    )
+}
+
+/// Measures what all probes have in common.
+fn begin<'a>(
+    open_loop: &'a OpenLoop,
+    args: &'a BenchArgs,
+    span: Times,
+    progress: &mut Progress,
+) -> Result<(Measured, Probes<'a>)> {
+    let engine = Engine::new(args.config()?)?;
+    let mut measured = Measured::new(open_loop.name);
+    measured.noise(run::noise_floor(engine.cpus(), args.schedule().noise, progress));
+    progress.phase("generator", None);
+    let generator_per_s = (open_loop.generator)(args, span)?;
+    Ok((measured, Probes { open_loop, args, span, generator_per_s, samples: Vec::new() }))
+}
+
+/// Probes, and what is drawn of them.
+struct Probes<'a> {
+    open_loop: &'a OpenLoop,
+    args: &'a BenchArgs,
+    span: Times,
+    generator_per_s: f64,
+    samples: Vec<(f64, Sample)>,
+}
+
+impl Probes<'_> {
+    /// Measures one rate; nothing after Ctrl-C.
+    fn probe(&mut self, rate: f64, progress: &mut Progress) -> Result<Option<Probe>> {
+        if interrupt::is_seen() {
+            return Ok(None);
+        }
+        let sample = (self.open_loop.sample)(self.args, rate, self.span, progress)?;
+        if interrupt::is_seen() {
+            return Ok(None);
+        }
+        let latency_ns: LatencyNs = sample.latency.percentiles().into();
+        let Sample { achieved_per_s, kept_up, .. } = sample;
+        // One of a rate is enough to draw, and a search probes a few dozen.
+        match self.samples.iter_mut().find(|(known, _)| *known == rate) {
+            Some((_, known)) => *known = sample,
+            None => self.samples.push((rate, sample)),
+        }
+        let runs = 1;
+        let probe =
+            Probe { offered_per_s: rate, achieved_per_s, kept_up, latency_ns, ..Probe::default() };
+        Ok(Some(Probe { runs, ..probe }))
+    }
+
+    /// Shows what the probe of a rate came to as what the run came to.
+    fn end(self, measured: &mut Measured, shown: Option<f64>) {
+        let pace = self.args.load.pace();
+        let seconds = (self.span.warm_up + self.span.measured).as_secs_f64();
+        let found = self.samples.into_iter().find(|(rate, _)| Some(*rate) == shown);
+        let Some((rate, sample)) = found else { return };
+        let report = &mut measured.report;
+        (report.setup, report.pace, report.seconds) = (sample.setup, pace, seconds);
+        (report.offered_per_s, report.records_per_s) = (Some(rate), sample.achieved_per_s);
+        measured.lasted = self.span.measured;
+        measured.results(&sample.latency);
+    }
+}
