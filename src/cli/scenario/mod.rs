@@ -46,6 +46,7 @@ mod ingest;
 mod join;
 mod journal;
 mod measured;
+mod nexmark;
 mod process;
 mod sessions;
 #[cfg(feature = "net")]
@@ -86,6 +87,7 @@ pub const ALL: &[Scenario] = &[
     hotkey::SCENARIO,
     journal::SCENARIO,
     checkpoint::SCENARIO,
+    nexmark::SCENARIO,
     #[cfg(feature = "net")]
     wire::SCENARIO,
     #[cfg(feature = "net")]
@@ -120,6 +122,9 @@ pub fn find(args: &BenchArgs) -> Result<&'static Scenario> {
         let reason = format!("no such scenario; there are: {}", names.join(", "));
         return Err(ConfigError::setting("scenario", name, reason).into());
     };
+    if let Some(query) = args.query.as_deref().filter(|_| name != nexmark::SCENARIO.name) {
+        return Err(ConfigError::setting("scenario", name, format!("has no query {query}")).into());
+    }
     match args.bars_only().filter(|_| !scenario.takes_trades) {
         Some(flag) => {
             let reason = format!("makes its own records and takes no {flag}");
