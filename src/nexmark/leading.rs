@@ -18,8 +18,8 @@ use crate::window::aggregates::max;
 
 /// Of the records of each tumbling window those of which `measure` is largest, when it closes.
 ///
-/// Keeps, on each shard, the largest so far of each open window, and in one place those that were
-/// the largest of their shard when they came.
+/// Keeps, on each shard, the largest so far of the latest window, and in one place the records that
+/// were the largest of their shard when they came.
 pub fn leading<'p, T: Copy + Send + Stored>(
     records: Stream<'p, impl Stage<Out = T>>,
     window: Duration,
