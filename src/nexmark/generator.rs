@@ -102,7 +102,7 @@ impl Nexmark {
         let at = self.at(number);
         match number % EPOCH {
             ..PEOPLE => Event::Person(person(number, at, &mut rng)),
-            ..=AUCTIONS => Event::Auction(self.auction(number, at, &mut rng)),
+            PEOPLE..=AUCTIONS => Event::Auction(self.auction(number, at, &mut rng)),
             _ => Event::Bid(self.bid(number, at, &mut rng)),
         }
     }

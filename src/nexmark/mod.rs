@@ -32,8 +32,9 @@
 //! | [`q22`](q22()) | folders of an address: text that is cut |
 //!
 //! Start with `q01.rs`, `q05.rs`, `q08.rs` and `winning.rs`: a map, windows, a join, and a function
-//! with state and timers. `query.rs` runs them all by name. Only the public API is used, so each
-//! file can be copied into another crate. May not know drivers.
+//! with state and timers. `query.rs` runs them all by name, `millstream bench nexmark` measures
+//! them. Only the public API is used, so each file can be copied into another crate. May not know
+//! drivers.
 //!
 //! # What is kept
 //!

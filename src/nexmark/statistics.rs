@@ -98,7 +98,7 @@ pub fn statistics<'p, G: Key + Default>(
 fn ranks(price: u64) -> Ranks {
     match price {
         ..10_000 => [1, 1, 0, 0],
-        ..1_000_000 => [1, 0, 1, 0],
+        10_000..1_000_000 => [1, 0, 1, 0],
         _ => [1, 0, 0, 1],
     }
 }
