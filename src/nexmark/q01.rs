@@ -8,7 +8,7 @@ use crate::dataflow::{Stage, Stream};
 use crate::time::Timestamp;
 
 /// What a dollar is worth, in thousandths of a euro.
-pub const EURO_PER_1000: u64 = 908;
+const EURO_PER_1000: u64 = 908;
 
 /// A bid in euros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

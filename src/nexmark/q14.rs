@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::Bid;
-use super::q01::EURO_PER_1000;
+use super::q01::{Converted, q01};
 use super::streams::minute;
 use super::words::Phrase;
 use crate::dataflow::{Stage, Stream};
@@ -39,15 +39,14 @@ pub struct Calculated {
 /// WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000
 /// ```
 ///
-/// Keeps nothing.
+/// Keeps nothing. Begins as [query 1](q01): parts of a pipeline are put together like functions.
 pub fn q14<'p>(
     bids: Stream<'p, impl Stage<Out = Bid>>,
 ) -> Stream<'p, impl Stage<Out = Calculated>> {
-    bids.filter_map(|Bid { auction, bidder, price, at, extra, .. }| {
-        let price = price * EURO_PER_1000;
-        let is_asked_for = 1_000_000_000 < price && price < 50_000_000_000;
+    q01(bids).filter(|bid| (1_000_000_001..50_000_000_000).contains(&bid.price)).map(|bid| {
+        let Converted { auction, bidder, price, at, extra } = bid;
         let (time, letters) = (time_type(at), count_char(extra.as_str(), b'c'));
-        is_asked_for.then_some(Calculated { auction, bidder, price, time, at, extra, letters })
+        Calculated { auction, bidder, price, time, at, extra, letters }
     })
 }
 

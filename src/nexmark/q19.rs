@@ -65,10 +65,11 @@ impl Process for TopTen {
     fn on_record(&mut self, bid: Bid, ctx: &mut KeyContext<'_, Self>) {
         let before = ctx.get().copied().unwrap_or_default().bids;
         let ahead = before.iter().flatten().filter(|other| order(other) < order(&bid)).count();
+        // Also where the bid is not among the ten: to be asked for is to live on.
         let top = ctx.state();
-        if let Some(behind) = top.bids.get_mut(ahead..) {
-            behind.rotate_right(1.min(behind.len()));
-            behind.iter_mut().take(1).for_each(|place| *place = Some(bid));
+        if ahead < TOP {
+            top.bids[ahead..].rotate_right(1);
+            top.bids[ahead] = Some(bid);
         }
         let after = top.bids;
         for (place, (old, new)) in before.into_iter().zip(after).enumerate().skip(ahead) {
