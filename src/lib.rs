@@ -28,6 +28,7 @@
 //! | floor | room | what is in it |
 //! |---|---|---|
 //! | 8 | `cli/` | the `millstream` command: benchmark scenarios, reports, the noise floor |
+//! | 7 | `nexmark/` | the queries of an auction house, each as a user would write it |
 //! | 7 | [`testing`] | for tests: a driver with a virtual clock, marbles, the contract |
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
 //! | 6 | [`sim`] | N shards in one thread under a seed, with its disk and its network |
@@ -114,6 +115,7 @@
 //!   room of their own on floor 4.
 //! - **A new place to look things up**: `impl` [`lookup::Lookup`] if it never blocks, as
 //!   `lookup/table.rs` does; or a [`lookup::Worker`] on a bridge if it does, as `lookup/redis.rs`.
+//! - **A query**: `nexmark/` has 23 of them, a file each; its `mod.rs` says which to read first.
 //! - **A test of a pipeline**: [`testing`]; `tests/testing_kit.rs` shows all of it. An operator
 //!   that keeps state shows it there by `inspect` and puts it into a [`Snapshot`] by `save` and
 //!   `load`, as `reduce.rs` does.
@@ -136,6 +138,8 @@ pub mod memory;
 pub mod metrics;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "nexmark")]
+pub mod nexmark;
 pub mod operators;
 #[cfg(feature = "runtime")]
 pub mod runtime;

@@ -2,6 +2,8 @@
 //! on simulated shards, with full queues, closed sinks and silence, must give the same output.
 //! `src/testing/contract.rs` says what all of that is.
 
+#[path = "contract/apart.rs"]
+mod apart;
 #[path = "contract/asof.rs"]
 mod asof;
 #[path = "contract/batch.rs"]
@@ -98,6 +100,15 @@ fn filter() {
 }
 
 #[test]
+fn filter_map() {
+    let want = records(&numbers()).into_iter().filter(|(_, n)| n % 3 == 1);
+    let want = want.map(|(at, n)| (at, n.to_string()));
+    let steps = case!(u64 => String, |s| s.filter_map(|n| (n % 3 == 1).then(|| n.to_string())));
+    Tester::new(steps, numbers(), want).check();
+    Tester::new(case!(u64 => u64, |s| s.filter_map(|_| None)), numbers(), []).check();
+}
+
+#[test]
 fn inspect() {
     let steps = case!(u64 => u64, |s| {
         let mut seen = 0;
@@ -179,27 +190,6 @@ fn two_exchanges_keep_the_order_of_a_key() {
     });
     let want: Vec<_> = rows().iter().map(|row| (row.at, *row)).collect();
     Tester::new(steps, said(&rows()), want).by(|row| row.key).check();
-}
-
-#[test]
-fn split_and_union() {
-    let steps = case!(u64 => u64, |s| {
-        let (even, odd) = s.split(|n| n % 2 == 0);
-        even.union(odd.map(|n| n + 100))
-    });
-    let both = |(at, n): (i64, u64)| (at, n + 100 * (n % 2));
-    let want = records(&numbers()).into_iter().map(both);
-    Tester::new(steps, numbers(), want).by(|n| n % 2).check();
-}
-
-#[test]
-fn side_output() {
-    let steps = case!(u64 => (bool, String), |s| {
-        let (main, side) = s.side_output(|n| if n < 4 { Ok(n) } else { Err(n.to_string()) });
-        main.map(|n| (true, n.to_string())).union(side.map(|text| (false, text)))
-    });
-    let want = records(&numbers()).into_iter().map(|(at, n)| (at, (n < 4, n.to_string())));
-    Tester::new(steps, numbers(), want).by(|text| text.0.into()).check();
 }
 
 #[test]

@@ -28,7 +28,7 @@ const FLOORS: &[(u32, &[&str])] = &[
     (41, &["table", "window_join"]),
     (50, &["shard"]),
     (60, &["runtime", "sim"]),
-    (70, &["control", "testing"]),
+    (70, &["control", "testing", "nexmark"]),
     (80, &["cli"]),
     (90, &["main", "lib", "prelude"]),
 ];

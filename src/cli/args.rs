@@ -81,6 +81,8 @@ pub struct BenchArgs {
     /// What to measure; see --list.
     #[arg(default_value = "bars")]
     pub scenario: String,
+    /// Of `nexmark`: which query, q0 to q22 [default: all].
+    pub query: Option<String>,
     /// Print the scenarios and exit.
     #[arg(long)]
     pub list: bool,

@@ -12,6 +12,7 @@ mod direct;
 mod event_time;
 mod expiring;
 mod filter;
+mod filter_map;
 mod flat_map;
 mod global;
 mod inspect;
@@ -28,6 +29,7 @@ mod shuffle;
 mod side_output;
 mod sink;
 mod source;
+mod tee;
 mod union;
 
 pub use batch::{BatchStream, Batched};

@@ -57,6 +57,7 @@ const SCENARIOS: &[&str] = &[
     "tablejoin",
     "journal",
     "checkpoint",
+    "nexmark",
     #[cfg(feature = "net")]
     "wire",
     #[cfg(feature = "net")]

@@ -216,3 +216,26 @@ fn checkpoint() {
     assert!(json["goals"].is_null(), "goals are set for another number of keys");
     assert!(json["records_per_s"].as_f64().unwrap() > 0.0, "{json}");
 }
+
+/// All queries, which must come to the same on one shard, on two, and disordered.
+#[test]
+fn nexmark() {
+    let words = "bench nexmark --seconds 0.5 --json --quiet";
+    let json = run(&folder("nexmark"), words).json();
+    let ratios = json["ratios"].as_object().unwrap();
+    let is_there = |number: i32| ratios.contains_key(&format!("nexmark_q{number}_m_per_s"));
+    assert!((0..23).all(is_there), "{json}");
+    assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");
+    let notes = json["notes"].as_array().unwrap();
+    let hashes = notes.iter().filter(|note| note.as_str().unwrap().contains(" rows, hash "));
+    assert_eq!(hashes.count(), 23, "{json}");
+}
+
+#[test]
+fn nexmark_of_one_query_has_latencies() {
+    let words = "bench nexmark q1 --seconds 0.5 --rate 20k --json --quiet";
+    let json = run(&folder("nexmark_q1"), words).json();
+    assert!(json["latency_ns"]["samples"].as_u64().unwrap() > 0, "{json}");
+    run(&folder("nexmark_q1"), "bench nexmark q23").failed(2, &["query q23", "q0, q1,", "q22"]);
+    run(&folder("nexmark_q1"), "bench bars q5").failed(2, &["bars", "no query q5"]);
+}

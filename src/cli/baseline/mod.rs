@@ -54,6 +54,11 @@ impl Checksum {
         self.results = self.results + u64::from(after.is_some()) - u64::from(before.is_some());
     }
 
+    /// The number that results come to, beside how many there are.
+    pub const fn hash(&self) -> u64 {
+        self.hash
+    }
+
     /// Takes in what another shard or thread found.
     pub fn merge(&mut self, other: Self) {
         self.results += other.results;

@@ -49,6 +49,7 @@ mod ingest;
 mod join;
 mod journal;
 mod measured;
+mod nexmark;
 mod open_loop;
 mod process;
 mod sessions;
@@ -93,6 +94,7 @@ pub const ALL: &[Scenario] = &[
     hotkey::SCENARIO,
     journal::SCENARIO,
     checkpoint::SCENARIO,
+    nexmark::SCENARIO,
     #[cfg(feature = "net")]
     wire::SCENARIO,
     #[cfg(feature = "net")]
@@ -128,6 +130,9 @@ pub fn find(args: &BenchArgs) -> Result<&'static Scenario> {
         return Err(ConfigError::setting("scenario", name, reason).into());
     };
     let refused = |reason: String| Err(ConfigError::setting("scenario", name, reason).into());
+    if let Some(query) = args.query.as_deref().filter(|_| name != nexmark::SCENARIO.name) {
+        return refused(format!("has no query {query}"));
+    }
     if let Some(flag) = args.bars_only().filter(|_| !scenario.takes_trades) {
         return refused(format!("makes its own records and takes no {flag}"));
     }

@@ -38,8 +38,8 @@ impl<S: State> Slot<S> {
     }
 }
 
-/// After keys have been shared out among another number of shards: none of them knows by heart where
-/// its timer is.
+/// After keys have been shared out among another number of shards: none of them knows by heart
+/// where its timer is.
 pub fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>, from: &Saved) {
     if from.shares().is_none() {
         return;
