@@ -44,6 +44,8 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("io_uring", &["net/", "disk/"]),
     ("rtrb", &["exchange/ring.rs", "exchange/pipe.rs", "cli/baseline/"]),
     ("hdrhistogram", &["metrics/histogram.rs"]),
+    ("zerocopy", &["io/codec/", "io/mod.rs"]),
+    ("memchr", &["io/framing.rs", "io/codec/"]),
     ("csv", &["io/csv/", "io/mod.rs"]),
     ("quanta", &["time/clock.rs"]),
     ("crc32c", &["io/journal/crc.rs"]),

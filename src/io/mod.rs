@@ -24,7 +24,9 @@ mod storage;
 mod when_durable;
 
 pub use at_once::{AtOnce, Seen, Token};
-pub use codec::{Codec, CodecOf, codec};
+pub use codec::{
+    Codec, CodecOf, Malformed, Plain, Selective, codec, itch, moldudp64, selective, soupbintcp,
+};
 pub use directory::Directory;
 pub use framing::{Fixed, Framing, LengthPrefixed, Lines, Split};
 pub use gate::{AtCheckpoint, Commit, MemoryCommits};

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
-use crate::io::{Codec, Framing, Polled, Source, Split};
+use crate::io::{Codec, Framing, Malformed, Polled, Source, Split};
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::datagrams::Datagrams;
 use crate::net::local::Remote;
@@ -159,9 +159,10 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         self.wire.rung()
     }
 
-    fn tell(&mut self, at: usize, count: Count, reason: String) {
+    fn tell(&mut self, at: usize, count: Count, malformed: Malformed) {
         self.counts.add(count, 1);
         if let Some(tell) = &mut self.on_problem {
+            let reason = malformed.to_string();
             let peer = Remote::Anybody(self.datagrams.address());
             tell(&Problem { peer, offset: self.offset + at as u64, count, reason });
         }
@@ -177,24 +178,27 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
     ) -> bool {
         while *left > 0 && came.start < came.end {
             let rest = &self.wire.received(came.buffer, came.end)[came.start..];
-            let (count, reason, total) = match self.framing.split(rest, 0) {
+            let (count, malformed, total) = match self.framing.split(rest, 0) {
                 Ok(Split::Frame { start, end, total }) => {
                     match self.codec.decode(&rest[start..end]) {
                         Ok(value) => {
-                            emit(value);
+                            match value {
+                                Some(value) => emit(value),
+                                None => self.counts.add(Count::Skipped, 1),
+                            }
                             came.start += total;
                             *left -= 1;
                             continue;
                         }
-                        Err(reason) => (Count::Malformed, reason, total),
+                        Err(malformed) => (Count::Malformed, malformed, total),
                     }
                 }
                 Ok(Split::More(_)) => {
-                    (Count::CutShort, "it ends within a record".to_owned(), rest.len())
+                    (Count::CutShort, "it ends within a record".to_owned().into(), rest.len())
                 }
-                Err(reason) => (Count::Garbage, reason, rest.len()),
+                Err(reason) => (Count::Garbage, Malformed::from(reason), rest.len()),
             };
-            self.tell(came.start, count, reason);
+            self.tell(came.start, count, malformed);
             came.start += total;
             *rejected += 1;
             *left -= 1;
@@ -205,7 +209,7 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
     fn on_event(&mut self, event: Event, now: Timestamp) {
         match event {
             Event::Received { buffer, bytes, .. } if bytes > self.bytes_max => {
-                self.tell(0, Count::TooLong, "a datagram that is too long".to_owned());
+                self.tell(0, Count::TooLong, "a datagram that is too long".to_owned().into());
                 self.wire.give_back(buffer);
             }
             Event::Received { buffer, bytes, .. } => {
