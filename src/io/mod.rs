@@ -25,7 +25,8 @@ mod when_durable;
 
 pub use at_once::{AtOnce, Seen, Token};
 pub use codec::{
-    Codec, CodecOf, Malformed, Plain, Selective, codec, itch, moldudp64, selective, soupbintcp,
+    Codec, CodecOf, Malformed, Plain, Selective, codec, fix, itch, moldudp64,
+    selective, soupbintcp,
 };
 pub use directory::Directory;
 pub use framing::{Fixed, Framing, LengthPrefixed, Lines, Split};

@@ -5,6 +5,7 @@
 //! here, each a pure function from bytes to a view of them, and one back: a view borrows, so what a
 //! pipeline keeps of it is picked in a closure of [`selective`].
 
+pub mod fix;
 pub mod itch;
 mod malformed;
 pub mod moldudp64;
