@@ -56,7 +56,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("redis", &["lookup/redis.rs", "lookup/mod.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("postcard", &["memory/encoding.rs"]),
-    ("serde_json", &["cli/", "checkpoint/manifest.rs", "runtime/poison.rs"]),
+    ("serde_json", &["cli/", "checkpoint/manifest.rs", "runtime/poison.rs", "io/codec/json/"]),
     ("indicatif", &["cli/"]),
     ("ctrlc", &["cli/", "main.rs"]),
     ("mimalloc", &["main.rs"]),

@@ -7,6 +7,7 @@
 
 pub mod fix;
 pub mod itch;
+pub mod json;
 mod malformed;
 pub mod moldudp64;
 mod plain;
