@@ -10,6 +10,7 @@ pub mod itch;
 pub mod json;
 mod malformed;
 pub mod moldudp64;
+pub mod openrtb;
 mod plain;
 pub mod soupbintcp;
 

@@ -39,6 +39,7 @@ mod records;
 mod serde;
 mod text;
 
+pub(super) use cursor::{Broken, Cursor, Kind, Number};
 pub use records::{Json, Reader, Records};
 pub use text::Str;
 
