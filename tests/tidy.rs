@@ -46,6 +46,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("hdrhistogram", &["metrics/histogram.rs"]),
     ("zerocopy", &["io/codec/", "io/mod.rs"]),
     ("memchr", &["io/framing.rs", "io/codec/"]),
+    ("sonic_rs", &["cli/baseline/codecs.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),
     ("quanta", &["time/clock.rs"]),
     ("crc32c", &["io/journal/crc.rs"]),

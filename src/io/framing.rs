@@ -45,6 +45,9 @@ pub trait Framing: Clone + 'static {
         1
     }
 
+    /// What is looked at next is the beginning of a datagram, whatever was there before.
+    fn restart(&mut self) {}
+
     /// Looks for the first frame. In the first `seen` bytes it was looked for before.
     ///
     /// # Errors
@@ -134,7 +137,8 @@ impl LengthPrefixed {
     }
 
     /// The same with lengths of one to five bytes, of which each but the last has its highest bit
-    /// set and seven bits of the length, the least significant first: as Protobuf delimits messages.
+    /// set and seven bits of the length, the least significant first: as Protobuf delimits
+    /// messages.
     pub const fn varint(bytes_max: usize) -> Self {
         Self::with(Prefix::Varint, bytes_max, u32::MAX as usize)
     }

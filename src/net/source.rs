@@ -78,8 +78,9 @@ impl Receiving {
 ///
 /// The records of one connection keep their order; those of several come as they come. A record's
 /// timestamp is when it was decoded: [`event_time`](crate::Stream::event_time) takes another. A
-/// record that does not decode is counted and left out, and so is one that its codec skips; where no
-/// record can be found any more, the connection is closed. Who wants to know why asks by [`on_problem`](Self::on_problem).
+/// record that does not decode is counted and left out, and so is one that its codec skips; where
+/// no record can be found any more, the connection is closed. Who wants to know why asks by
+/// [`on_problem`](Self::on_problem).
 ///
 /// Nothing is sent back, and what comes cannot come again: wrap it in
 /// [`Journalled`](crate::io::journal::Journalled) where a crash must lose none of it.

@@ -176,6 +176,9 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         rejected: &mut u32,
         emit: &mut impl FnMut(C::Value),
     ) -> bool {
+        if came.start == 0 {
+            self.framing.restart();
+        }
         while *left > 0 && came.start < came.end {
             let rest = &self.wire.received(came.buffer, came.end)[came.start..];
             let (count, malformed, total) = match self.framing.split(rest, 0) {

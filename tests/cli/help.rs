@@ -50,6 +50,7 @@ const SCENARIOS: &[&str] = &[
     "tablejoin",
     "journal",
     "checkpoint",
+    "codecs",
     #[cfg(feature = "net")]
     "wire",
     #[cfg(feature = "net")]

@@ -36,6 +36,7 @@ mod checkpoint;
 #[cfg(feature = "net")]
 mod client;
 mod closing;
+mod codecs;
 mod fifo;
 mod gate;
 mod growth;
@@ -84,6 +85,7 @@ pub const ALL: &[Scenario] = &[
     hotkey::SCENARIO,
     journal::SCENARIO,
     checkpoint::SCENARIO,
+    codecs::SCENARIO,
     #[cfg(feature = "net")]
     wire::SCENARIO,
     #[cfg(feature = "net")]

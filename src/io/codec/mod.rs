@@ -13,6 +13,7 @@ pub mod moldudp64;
 pub mod openrtb;
 mod plain;
 pub mod soupbintcp;
+mod word;
 
 pub use malformed::Malformed;
 pub use plain::Plain;

@@ -19,7 +19,11 @@
 //! # Ok::<(), millstream::io::Malformed>(())
 //! ```
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::io::codec::Malformed;
+use crate::io::framing::{Framing, Split};
 
 /// What a packet begins with.
 pub const HEADER: usize = 20;
@@ -112,6 +116,137 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
+/// Which message of which session a record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The session.
+    pub session: [u8; 10],
+    /// The number of the message; where there is none, of the next one that is to come.
+    pub sequence: u64,
+    /// Whether it is a message. A packet without messages is an empty record.
+    pub is_message: bool,
+    /// Whether the session is over.
+    pub ends: bool,
+}
+
+/// The [`Framing`] of messages in packets, one or several to a datagram: for a source of datagrams.
+///
+/// Its [`place`](Self::place) says of each record, while it is decoded, which one it is: so what a
+/// pipeline keeps of a message can have its number, and a gap is seen. A packet without messages is
+/// an empty record, since it tells of a gap too.
+///
+/// ```
+/// use millstream::io::moldudp64::{Packets, Writer};
+/// use millstream::io::{Codec, Framing, Split, selective};
+///
+/// let mut framing = Packets::new(100);
+/// let place = framing.place();
+/// let mut numbered = selective(
+///     0,
+///     |_: &(u64, u8), _: &mut Vec<u8>| {},
+///     move |bytes: &[u8]| Ok(bytes.first().map(|first| (place.get().sequence, *first))),
+/// );
+/// let mut datagram = Vec::new();
+/// let mut writer = Writer::begin(&mut datagram, *b"SESSION001", 41);
+/// writer.push(b"a")?;
+/// writer.push(b"b")?;
+/// let (mut seen, mut rest) = (Vec::new(), &datagram[..]);
+/// while let Ok(Split::Frame { start, end, total }) = framing.split(rest, 0) {
+///     seen.extend(numbered.decode(&rest[start..end])?);
+///     rest = &rest[total..];
+/// }
+/// assert_eq!(seen, [(41, b'a'), (42, b'b')]);
+/// # Ok::<(), millstream::io::Malformed>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Packets {
+    bytes_max: usize,
+    /// Messages of the packet that are still to come.
+    left: u16,
+    place: Rc<Cell<Place>>,
+}
+
+impl Packets {
+    /// Of messages of at most so many bytes each.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes_max: bytes_max.min(u16::MAX.into()), left: 0, place: Rc::default() }
+    }
+
+    /// Which message the record is that was found last. It goes on being that.
+    pub fn place(&self) -> Rc<Cell<Place>> {
+        self.place.clone()
+    }
+}
+
+impl Framing for Packets {
+    fn frame_max(&self) -> usize {
+        HEADER + PREFIX + self.bytes_max
+    }
+
+    fn around(&self) -> usize {
+        HEADER + PREFIX
+    }
+
+    fn restart(&mut self) {
+        self.left = 0;
+    }
+
+    #[inline]
+    fn split(&mut self, bytes: &[u8], _seen: usize) -> Result<Split, String> {
+        let (mut place, mut left, mut start) = (self.place.get(), self.left, 0);
+        place.sequence = place.sequence.saturating_add(place.is_message.into());
+        if left == 0 {
+            let Ok(packet) = Packet::decode(bytes) else {
+                return Ok(Split::More(HEADER - bytes.len()));
+            };
+            let Packet { session, sequence, count, ends, .. } = packet;
+            place = Place { session, sequence, is_message: count > 0, ends };
+            (left, start) = (count, HEADER);
+        }
+        let mut end = start;
+        if place.is_message {
+            let rest = bytes.get(start..).unwrap_or_default();
+            let Some(length) = rest.first_chunk() else {
+                return Ok(Split::More(PREFIX - rest.len()));
+            };
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length > self.bytes_max {
+                let most = self.bytes_max;
+                return Err(format!("a message of {length} bytes, at most {most} are allowed"));
+            }
+            start += PREFIX;
+            end = start + length;
+        }
+        match end.checked_sub(bytes.len()) {
+            None | Some(0) => {
+                self.left = left.saturating_sub(1);
+                self.place.set(place);
+                Ok(Split::Frame { start, end, total: end })
+            }
+            Some(more) => Ok(Split::More(more)),
+        }
+    }
+
+    /// A packet of its own for each message, without a session, numbered from 1 on.
+    fn begin(&mut self, into: &mut Vec<u8>) {
+        let mut place = self.place.get();
+        place.sequence = place.sequence.saturating_add(1);
+        self.place.set(place);
+        Writer::begin(into, place.session, place.sequence).set_count(1);
+        into.extend_from_slice(&[0; PREFIX]);
+    }
+
+    /// A message that is longer than may be is cut.
+    fn end(&mut self, into: &mut Vec<u8>, from: usize) {
+        let start = from + HEADER + PREFIX;
+        into.truncate(start + self.bytes_max);
+        let length = into.len().saturating_sub(start) as u16;
+        if let Some(prefix) = into.get_mut(start - PREFIX..start) {
+            prefix.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+}
+
 /// Puts a packet together.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -196,6 +331,61 @@ mod tests {
         assert!(packet.messages().all(|message| message.is_ok()));
     }
 
+    /// What was found last.
+    type Found = Result<Split, String>;
+
+    /// What comes of a datagram.
+    fn framed(framing: &mut Packets, datagram: &[u8]) -> (Vec<(Place, Vec<u8>)>, Found) {
+        let (place, mut rest, mut records) = (framing.place(), datagram, Vec::new());
+        framing.restart();
+        loop {
+            match framing.split(rest, 0) {
+                Ok(Split::Frame { start, end, total }) => {
+                    assert!(start <= end && end == total && total <= rest.len());
+                    records.push((place.get(), rest[start..end].to_vec()));
+                    rest = &rest[total..];
+                    if rest.is_empty() {
+                        return (records, Ok(Split::More(1)));
+                    }
+                }
+                other => return (records, other),
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_shows_at_a_heartbeat_and_a_datagram_cut_short_hurts_no_other() {
+        let mut framing = Packets::new(10);
+        let (mut first, mut beat) = (Vec::new(), Vec::new());
+        let mut writer = Writer::begin(&mut first, [b'x'; 10], 7);
+        writer.push(b"seven").unwrap();
+        writer.push(b"eight").unwrap();
+        Writer::begin(&mut beat, [b'x'; 10], 12);
+        let (records, rest) = framed(&mut framing, &first[..first.len() - 1]);
+        assert_eq!((records.len(), rest), (1, Ok(Split::More(1))));
+        let (records, _) = framed(&mut framing, &beat);
+        let place = Place { session: [b'x'; 10], sequence: 12, is_message: false, ends: false };
+        assert_eq!(records, [(place, Vec::new())]);
+        let (records, _) = framed(&mut framing, &first);
+        assert_eq!(records.iter().map(|it| it.0.sequence).collect::<Vec<_>>(), [7, 8]);
+        Writer::begin(&mut beat, [b'x'; 10], 13).end_session();
+        let (records, _) = framed(&mut framing, &beat);
+        assert_eq!(records.iter().map(|it| it.0.ends).collect::<Vec<_>>(), [false, true]);
+        let (records, rest) = framed(&mut Packets::new(4), &first);
+        assert!(records.is_empty() && rest.is_err());
+        let mut written = Vec::new();
+        framing = Packets::new(3);
+        for message in [&b"one"[..], b"long"] {
+            let from = written.len();
+            framing.begin(&mut written);
+            written.extend(message);
+            framing.end(&mut written, from);
+        }
+        let (records, _) = framed(&mut Packets::new(3), &written);
+        let records: Vec<_> = records.iter().map(|it| (it.0.sequence, &it.1[..])).collect();
+        assert_eq!(records, [(1, &b"one"[..]), (2, b"lon")]);
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(
@@ -216,6 +406,9 @@ mod tests {
             }
             prop_assert_eq!(packet.messages().count(), messages.len());
             prop_assert_eq!(packet.next(), next);
+            let (records, _) = framed(&mut Packets::new(60), &bytes);
+            let records = records.into_iter().filter(|it| it.0.is_message).map(|it| it.1);
+            prop_assert_eq!(records.collect::<Vec<_>>(), messages);
             // What is cut short gives its whole messages, and then an error at its end.
             bytes.truncate(bytes.len() - cut.min(bytes.len()));
             if let Ok(packet) = Packet::decode(&bytes) {
@@ -235,6 +428,7 @@ mod tests {
             if let Some(low) = bytes.get_mut(18..20) {
                 low.copy_from_slice(&[0, count]);
             }
+            framed(&mut Packets::new(30), &bytes);
             match Packet::decode(&bytes) {
                 Ok(packet) => for message in packet.messages() {
                     match message {

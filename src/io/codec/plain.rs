@@ -29,7 +29,8 @@ use crate::io::codec::{Codec, Malformed};
 ///
 /// let mut quotes = Plain::<Quote>::new();
 /// let framing = Fixed::new(quotes.bytes_max());
-/// let (mut bytes, quote) = (Vec::new(), Quote { stock: 7.into(), bid: 1.5.into(), ask: 2.0.into() });
+/// let quote = Quote { stock: 7.into(), bid: 1.5.into(), ask: 2.0.into() };
+/// let mut bytes = Vec::new();
 /// quotes.encode(&quote, &mut bytes);
 /// assert_eq!(bytes.len(), 20);
 /// assert_eq!(quotes.decode(&bytes).unwrap().unwrap().ask.get(), 2.0);
@@ -81,9 +82,13 @@ impl<T: FromBytes + IntoBytes + Immutable + 'static> Codec for Plain<T> {
     fn decode(&mut self, bytes: &[u8]) -> Result<Option<T>, Malformed> {
         match T::read_from_bytes(bytes) {
             Ok(value) => Ok(Some(value)),
-            Err(_) => {
-                Err(Malformed::at(bytes.len().min(size_of::<T>()), "a record of another length"))
-            }
+            Err(_) => Err(other_length(bytes.len().min(size_of::<T>()))),
         }
     }
+}
+
+/// Kept out of line, so that decoding what is in order stays small.
+#[cold]
+fn other_length(at: usize) -> Malformed {
+    Malformed::at(at, "a record of another length")
 }

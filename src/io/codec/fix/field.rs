@@ -2,6 +2,7 @@
 
 use crate::io::codec::Malformed;
 use crate::io::codec::fix::{END, tags};
+use crate::io::codec::word;
 use crate::time::Timestamp;
 
 /// A field, where it was received.
@@ -200,7 +201,7 @@ impl<'a> Fields<'a> {
             }
             Some((_, length)) if rest.get(length) == Some(&END) => length,
             Some(_) => return Err(self.error(value, "data of another length than was said")),
-            None => match memchr::memchr(END, rest) {
+            None => match word::find(END, rest) {
                 Some(length) => length,
                 None => return Err(self.error(value, "a field without an end")),
             },

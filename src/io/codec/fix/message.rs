@@ -38,8 +38,9 @@ impl<'a> Message<'a> {
     /// The message that bytes are.
     ///
     /// # Errors
-    /// A BodyLength or a CheckSum that is wrong, with what it should be; a field of the session that
-    /// is missing; what is no field. Fields behind the header are looked at when they are read.
+    /// A BodyLength or a CheckSum that is wrong, with what it should be; a field of the session
+    /// that is missing; what is no field. Fields behind the header are looked at when they are
+    /// read.
     #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let start = match start(bytes) {
@@ -81,8 +82,8 @@ impl<'a> Message<'a> {
     }
 
     /// The entries of a repeating group, in order. `count` is the tag that says how many there are.
-    /// `members` are the tags that may be in an entry, those of groups within it included, first the
-    /// one that each entry begins with.
+    /// `members` are the tags that may be in an entry, those of groups within it included, first
+    /// the one that each entry begins with.
     ///
     /// ```
     /// use millstream::io::fix::{Encoder, Message};

@@ -1,8 +1,8 @@
 //! FIX tag-value, 4.2 to 4.4 and 5.0 over FIXT 1.1: messages framed, checked, read and written.
 //!
-//! A message is a sequence of `tag=value` fields, each with a byte 1 behind it. [`Frames`] finds its
-//! end by BodyLength; [`Message::decode`] checks BodyLength, CheckSum and the session's fields, and
-//! reads others where they are when they are asked for:
+//! A message is a sequence of `tag=value` fields, each with a byte 1 behind it. [`Frames`] finds
+//! its end by BodyLength; [`Message::decode`] checks BodyLength, CheckSum and the session's fields,
+//! and reads others where they are when they are asked for:
 //!
 //! ```
 //! use millstream::io::fix::{Encoder, Message, tags};

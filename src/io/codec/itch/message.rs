@@ -286,8 +286,8 @@ messages! {
         /// Which.
         order: U64,
     }
-    /// `U`: an order is taken off the book and another one, of the same side, stock and owner, is on
-    /// it instead.
+    /// `U`: an order is taken off the book and another one, of the same side, stock and owner, is
+    /// on it instead.
     OrderReplace = 'U', 35 {
         /// The one taken off.
         order: U64,

@@ -34,8 +34,8 @@
 //! [`Message::Unknown`], for the same reason, and skipping it is up to the caller. A known type of
 //! another length is an error: its fields could be anywhere.
 //!
-//! Messages come behind their length, two bytes with the most significant one first, in files and in
-//! the payload of SoupBinTCP ([`LengthPrefixed::big_endian_u16`]), and several to a datagram of
+//! Messages come behind their length, two bytes with the most significant one first, in files and
+//! in the payload of SoupBinTCP ([`LengthPrefixed::big_endian_u16`]), and several to a datagram of
 //! [`moldudp64`]. [`soupbintcp`] says what else there is in a session.
 //!
 //! [`LengthPrefixed::big_endian_u16`]: crate::io::LengthPrefixed::big_endian_u16

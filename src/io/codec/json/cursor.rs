@@ -4,15 +4,7 @@ use std::str;
 
 use crate::io::codec::Malformed;
 use crate::io::codec::json::DEPTH_MAX;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// The lowest byte of the mask that is set says where the first zero byte is.
-#[inline]
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGHS
-}
+use crate::io::codec::word::{HIGHS, ONES, zeros};
 
 /// What a value begins as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +126,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    pub fn expect(&mut self, byte: u8, else_reason: &'static str) -> Result<(), Broken> {
+    pub fn demand(&mut self, byte: u8, else_reason: &'static str) -> Result<(), Broken> {
         match self.take(byte) {
             true => Ok(()),
             false => Err(self.error(else_reason)),
@@ -184,11 +176,11 @@ impl<'a> Cursor<'a> {
             return Ok(None);
         }
         if !first {
-            self.expect(b',', "a comma or the end of the object is missing")?;
+            self.demand(b',', "a comma or the end of the object is missing")?;
             self.peek();
         }
         let key = self.text()?;
-        self.expect(b':', "a colon is missing")?;
+        self.demand(b':', "a colon is missing")?;
         Ok(Some(key))
     }
 
@@ -199,7 +191,7 @@ impl<'a> Cursor<'a> {
             return Ok(false);
         }
         if !first {
-            self.expect(b',', "a comma or the end of the array is missing")?;
+            self.demand(b',', "a comma or the end of the array is missing")?;
         }
         Ok(true)
     }
@@ -207,7 +199,7 @@ impl<'a> Cursor<'a> {
     /// Text. Escapes are checked only where they are undone.
     #[inline]
     pub fn text(&mut self) -> Result<Raw<'a>, Broken> {
-        self.expect(b'"', "text is missing")?;
+        self.demand(b'"', "text is missing")?;
         let (start, mut escaped) = (self.at, false);
         loop {
             match self.stop_in_text() {
@@ -387,7 +379,7 @@ impl<'a> Cursor<'a> {
         while let Some(chunk) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             let word = u64::from_le_bytes(*chunk);
             // Brackets and braces differ in one bit.
-            let braces = word | ONES * 0x20;
+            let braces = word | (ONES * 0x20);
             let stops = zeros(word ^ (ONES * b'"' as u64))
                 | zeros(braces ^ (ONES * b'{' as u64))
                 | zeros(braces ^ (ONES * b'}' as u64));

@@ -48,8 +48,8 @@ impl Reader {
     }
 }
 
-/// A [`Codec`] for records that are their JSON, for types that own what they hold. Types that borrow
-/// are read by a [`Reader`] within [`selective`](crate::io::selective).
+/// A [`Codec`] for records that are their JSON, for types that own what they hold. Types that
+/// borrow are read by a [`Reader`] within [`selective`](crate::io::selective).
 ///
 /// ```
 /// use millstream::io::json::Json;
@@ -64,7 +64,8 @@ impl Reader {
 /// }
 ///
 /// let mut trades = Json::<Trade>::new(200);
-/// let (mut line, trade) = (Vec::new(), Trade { symbol: "MSFT".try_into().unwrap(), price: 410.5 });
+/// let trade = Trade { symbol: "MSFT".try_into().unwrap(), price: 410.5 };
+/// let mut line = Vec::new();
 /// trades.encode(&trade, &mut line);
 /// assert_eq!(line, br#"{"symbol":"MSFT","price":410.5}"#);
 /// assert_eq!(trades.decode(&line), Ok(Some(trade)));

@@ -17,7 +17,8 @@
 //! let response = Response { id: request.id, seatbid, ..Response::default() };
 //! let mut bytes = Vec::new();
 //! response.encode(&mut bytes);
-//! let golden = r#"{"id":"r1","seatbid":[{"bid":[{"id":"b1","impid":"i1","price":0.75,"w":300}]}]}"#;
+//! let bid = r#"{"id":"b1","impid":"i1","price":0.75,"w":300}"#;
+//! let golden = format!(r#"{{"id":"r1","seatbid":[{{"bid":[{bid}]}}]}}"#);
 //! assert_eq!(bytes, golden.as_bytes());
 //!
 //! let error = reader.request(br#"{"id": "r2", "imp": [{"bidfloor": 1}]}"#).unwrap_err();
@@ -26,12 +27,13 @@
 //! ```
 //!
 //! A request is gone through once and checked: what must be there is there, what is read has its
-//! type, and no list is longer than [`Limits`] allow. Text is borrowed. A list is the place where it
-//! stands in the request, and is read again by whoever looks at it, so that nothing is kept and
+//! type, and no list is longer than [`Limits`] allow. Text is borrowed. A list is the place where
+//! it stands in the request, and is read again by whoever looks at it, so that nothing is kept and
 //! nothing allocated however many impressions there are.
 //!
-//! Fields that are not here are stepped over and counted, `ext` among them: the structs of this room
-//! say which are. Where a field comes twice, the last one counts. A `null` is a field that is absent.
+//! Fields that are not here are stepped over and counted, `ext` among them: the structs of this
+//! room say which are. Where a field comes twice, the last one counts. A `null` is a field that is
+//! absent.
 
 mod object;
 mod request;

@@ -205,7 +205,7 @@ impl<'a, T: Part<'a> + 'a> Part<'a> for List<'a, T> {
             return Ok(Self(Place::Found(&[], 0)));
         }
         let rest = walk.cursor.rest();
-        walk.cursor.expect(b'[', "not a list")?;
+        walk.cursor.demand(b'[', "not a list")?;
         let (most, mut count) = (T::most(&walk.limits), 0);
         while walk.cursor.another(count == 0)? {
             walk.cursor.peek();
@@ -259,12 +259,12 @@ pub fn missing<'a, T>(
 #[inline]
 pub fn begin(cursor: &mut Cursor<'_>) -> Result<(), Broken> {
     cursor.kind()?;
-    cursor.expect(b'{', "not an object")
+    cursor.demand(b'{', "not an object")
 }
 
-/// Declares an object: its fields by the names that they have in JSON. One of a type that is neither
-/// an option nor a list must be there, unless `=` says what it is else; a list `where some` holds one
-/// value at least.
+/// Declares an object: its fields by the names that they have in JSON. One of a type that is
+/// neither an option nor a list must be there, unless `=` says what it is else; a list `where some`
+/// holds one value at least.
 macro_rules! object {
     (
         $(#[$about:meta])*

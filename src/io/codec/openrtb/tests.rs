@@ -267,7 +267,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused_within_them(
-        bytes in prop::collection::vec(prop::sample::select(b"\"\\{}[],:0-e.imp d\xff".to_vec()), 0..60),
+        bytes in prop::collection::vec(
+            prop::sample::select(b"\"\\{}[],:0-e.imp d\xff".to_vec()), 0..60),
     ) {
         look_at(&bytes)?;
         look_at(&[b"{\"id\":\"\",\"imp\":[{\"id\":", &bytes[..]].concat())?;

@@ -290,8 +290,8 @@ proptest! {
         let bytes = encoded(&said, sequence);
         let message = Message::decode(&bytes).unwrap();
         prop_assert_eq!(message.header.sequence, u64::from(sequence));
-        let read: Vec<(u32, Vec<u8>)> =
-            message.fields().skip(5).map(|it| it.map(|it| (it.tag, it.value.to_vec()))).collect::<Result<_, _>>().unwrap();
+        let fields = message.fields().skip(5).map(Result::unwrap);
+        let read: Vec<(u32, Vec<u8>)> = fields.map(|it| (it.tag, it.value.to_vec())).collect();
         let mut wanted = Vec::new();
         for it in &said {
             match it {
@@ -305,7 +305,8 @@ proptest! {
         }
         prop_assert_eq!(read, wanted);
         for cut in 0..bytes.len() {
-            prop_assert!(matches!(Frames::new(10_000).split(&bytes[..cut], 0), Ok(Split::More(1..))));
+            let split = Frames::new(10_000).split(&bytes[..cut], 0);
+            prop_assert!(matches!(split, Ok(Split::More(1..))));
             prop_assert!(Message::decode(&bytes[..cut]).is_err());
         }
         let frame = Split::Frame { start: 0, end: bytes.len(), total: bytes.len() };
@@ -334,7 +335,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused_within_them(
-        bytes in prop::collection::vec(prop::sample::select(b"8=FIX.4\x01359610-x\xff".to_vec()), 0..80),
+        bytes in prop::collection::vec(
+            prop::sample::select(b"8=FIX.4\x01359610-x\xff".to_vec()), 0..80),
         begin in any::<bool>(),
     ) {
         let bytes = if begin { [b"8=FIX.4.4\x019=", &bytes[..]].concat() } else { bytes };
