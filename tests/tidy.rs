@@ -44,7 +44,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("io_uring", &["net/", "disk/"]),
     ("rtrb", &["exchange/ring.rs", "exchange/pipe.rs", "cli/baseline/"]),
     ("hdrhistogram", &["metrics/histogram.rs"]),
-    ("zerocopy", &["io/codec/", "io/mod.rs"]),
+    ("zerocopy", &["io/codec/"]),
     ("memchr", &["io/framing.rs", "io/codec/"]),
     ("sonic_rs", &["cli/baseline/codecs.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),

@@ -1,7 +1,7 @@
 //! The world as traits: where records come from and where they go.
 //!
 //! Pure code and plain files; sockets and io_uring live on a higher floor. Start with `source.rs`
-//! and `sink.rs`.
+//! and `sink.rs`; the formats of records are in `codec/`.
 
 mod at_once;
 mod codec;

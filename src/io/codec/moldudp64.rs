@@ -428,7 +428,7 @@ mod tests {
             if let Some(low) = bytes.get_mut(18..20) {
                 low.copy_from_slice(&[0, count]);
             }
-            framed(&mut Packets::new(30), &bytes);
+            let _ = framed(&mut Packets::new(30), &bytes);
             match Packet::decode(&bytes) {
                 Ok(packet) => for message in packet.messages() {
                     match message {

@@ -86,6 +86,7 @@ impl<'a> Message<'a> {
     /// the one that each entry begins with.
     ///
     /// ```
+    /// use millstream::io::Malformed;
     /// use millstream::io::fix::{Encoder, Message};
     ///
     /// let mut bytes = Vec::new();
@@ -95,7 +96,7 @@ impl<'a> Message<'a> {
     /// snapshot.text(58, "behind the group");
     /// snapshot.finish()?;
     /// let message = Message::decode(&bytes)?;
-    /// let prices: Result<Vec<_>, _> = message
+    /// let prices: Result<Vec<f64>, Malformed> = message
     ///     .group(268, &[269, 270, 271])?
     ///     .map(|entry| Ok(entry?.get(270)?.map_or(0.0, |it| it.decimal().unwrap().to_f64())))
     ///     .collect();

@@ -32,7 +32,7 @@ macro_rules! messages {
 
             impl $name {
                 /// The byte of its type.
-                pub const KIND: u8 = $kind as u8;
+                pub const KIND: u8 = byte($kind);
 
                 /// The length of such a message, with that byte.
                 pub const BYTES: usize = $length;
@@ -101,6 +101,11 @@ macro_rules! messages {
             }
         }
     };
+}
+
+/// A letter as the byte that it is on the wire.
+const fn byte(letter: char) -> u8 {
+    letter as u8
 }
 
 /// Kept out of line, so that decoding what is in order stays small.

@@ -291,7 +291,7 @@ struct Key<'r, 'de> {
 }
 
 impl<'de> Key<'_, 'de> {
-    fn as_text<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+    fn read<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         if !self.key.escaped {
             return visitor.visit_borrowed_str(self.cursor.utf8(self.key)?);
         }
@@ -305,13 +305,13 @@ impl<'de> Deserializer<'de> for Key<'_, 'de> {
     type Error = Refused;
 
     fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
-        self.as_text(visitor)
+        self.read(visitor)
     }
 
     #[inline]
     fn deserialize_identifier<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         match self.key.escaped {
-            true => self.as_text(visitor),
+            true => self.read(visitor),
             false => visitor.visit_borrowed_bytes(self.key.bytes),
         }
     }

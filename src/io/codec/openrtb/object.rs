@@ -171,6 +171,8 @@ impl<'a, T: Part<'a> + fmt::Debug> fmt::Debug for List<'a, T> {
 /// Goes through a [`List`].
 pub struct ListIter<'a, T: Part<'a>>(Reading<'a, T>);
 
+// It lies on the stack of whoever goes through the list; a box would be an allocation.
+#[allow(clippy::large_enum_variant)]
 enum Reading<'a, T> {
     Found { walk: Walk<'a>, first: bool, left: usize },
     Given(std::slice::Iter<'a, T>),
