@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "net/foreign.rs"]
 mod foreign;
+#[path = "net/formats.rs"]
+mod formats;
 #[path = "net/gone.rs"]
 mod gone;
 #[cfg(feature = "runtime")]
