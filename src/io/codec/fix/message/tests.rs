@@ -163,6 +163,7 @@ fn data_may_hold_the_end_of_a_field() {
         ("95=3|58=x|", "the data whose length came before is missing"),
         ("95=3|", "the data whose length came before is missing"),
         ("95=3|96=ab|", "data of another length than was said"),
+        ("95=1|96=ab|", "data of another length than was said"),
         ("95=-1|96=ab|", "not a length"),
         ("x=1|", "a field begins with its tag and `=`"),
         ("99999999999=1|", "a field begins with its tag and `=`"),
