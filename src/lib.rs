@@ -44,7 +44,7 @@
 //! | 4 | [`net`] | records in and out by TCP, on io_uring or on epoll, without a thread |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
-//! | 3 | [`io`] | `Source` and `Sink`, and those that need no network |
+//! | 3 | [`io`] | `Source` and `Sink`, those that need no network, and the formats of the wire |
 //! | 2 | [`dataflow`] | the grammar: record, operator, stage, stream, pipeline, plan |
 //! | 1 | [`state`] | keys, the state table, panes, leases on state |
 //! | 0 | [`time`] | timestamps, clocks, watermarks, timers |
@@ -113,6 +113,9 @@
 //! - **A new source or sink**: `impl` [`io::Source`] or [`io::Sink`]; copy `io/iter.rs` or
 //!   `io/memory.rs`. What needs a socket goes into `net/`, over a `Wire`; other devices get a
 //!   room of their own on floor 4.
+//! - **A new format**: a file or room in `io/codec/`, a pure function from bytes to a view of them
+//!   and one back, and a [`Framing`](io::Framing) if records end in a way of their own; copy
+//!   `io/codec/soupbintcp.rs`. Bytes that are none are a [`Malformed`](io::Malformed) with a place.
 //! - **A new place to look things up**: `impl` [`lookup::Lookup`] if it never blocks, as
 //!   `lookup/table.rs` does; or a [`lookup::Worker`] on a bridge if it does, as `lookup/redis.rs`.
 //! - **A query**: `nexmark/` has 23 of them, a file each; its `mod.rs` says which to read first.

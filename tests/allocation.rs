@@ -2,6 +2,8 @@
 
 #[path = "allocation/batch.rs"]
 mod batch;
+#[path = "allocation/codecs.rs"]
+mod codecs;
 #[path = "allocation/joins.rs"]
 mod joins;
 #[path = "allocation/journal.rs"]

@@ -7,6 +7,8 @@ mod acknowledged;
 mod bad_input;
 #[path = "net/foreign.rs"]
 mod foreign;
+#[path = "net/formats.rs"]
+mod formats;
 #[path = "net/gone.rs"]
 mod gone;
 #[path = "net/lines.rs"]

@@ -1,7 +1,7 @@
 //! The world as traits: where records come from and where they go.
 //!
 //! Pure code and plain files; sockets and io_uring live on a higher floor. Start with `source.rs`
-//! and `sink.rs`.
+//! and `sink.rs`; the formats of records are in `codec/`.
 
 mod at_once;
 mod codec;
@@ -25,7 +25,10 @@ mod storage;
 mod when_durable;
 
 pub use at_once::{AtOnce, Seen, Token};
-pub use codec::{Codec, CodecOf, codec};
+pub use codec::{
+    Codec, CodecOf, Malformed, Plain, Selective, codec, fix, itch, json, moldudp64, openrtb,
+    selective, soupbintcp,
+};
 pub use directory::Directory;
 pub use framing::{Fixed, Framing, LengthPrefixed, Lines, Split};
 pub use gate::{AtCheckpoint, Commit, MemoryCommits};

@@ -29,6 +29,8 @@ pub enum Count {
     Garbage,
     /// Records that did not decode.
     Malformed,
+    /// Records of a kind that their codec leaves out.
+    Skipped,
     /// Bytes received.
     BytesIn,
     /// Bytes sent.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::io::{Codec, Framing, Split};
+use crate::io::{Codec, Framing, Malformed, Split};
 use crate::net::counts::Count;
 use crate::net::local::Remote;
 use crate::net::wire::Wire;
@@ -51,12 +51,17 @@ pub enum Decoded {
     Lost(String),
 }
 
+/// A record that was in several buffers, and the length of its frame.
+type Finished<T> = (Result<Option<T>, Malformed>, usize);
+
 /// What decoding needs beside the connection.
 pub struct Desk<'a, F, C> {
     pub wire: &'a mut Wire,
     pub chunks: &'a mut [Chunk],
     pub framing: &'a mut F,
     pub codec: &'a mut C,
+    /// Records that the codec left out.
+    pub skipped: u64,
 }
 
 impl Peer {
@@ -128,7 +133,7 @@ impl Peer {
         desk: &mut Desk<'_, F, C>,
         left: &mut usize,
         emit: &mut impl FnMut(C::Value),
-        reject: &mut dyn FnMut(String, u64),
+        reject: &mut dyn FnMut(Malformed, u64),
     ) -> Decoded {
         while let Some((buffer, _)) = self.chunks {
             let Chunk { start, end, at, .. } = desk.chunks[usize::from(buffer)];
@@ -140,7 +145,9 @@ impl Peer {
             if *left == 0 {
                 return Decoded::Cut;
             }
-            match self.decode_some(bytes, at, desk.framing, desk.codec, left, emit, reject) {
+            let (framing, codec) = (&mut *desk.framing, &mut *desk.codec);
+            let skipped = &mut desk.skipped;
+            match self.decode_some(bytes, at, framing, codec, left, emit, reject, skipped) {
                 Ok(used) => desk.chunks[usize::from(buffer)].start += used,
                 Err(reason) => return Decoded::Lost(reason),
             }
@@ -159,7 +166,8 @@ impl Peer {
         codec: &mut C,
         left: &mut usize,
         emit: &mut impl FnMut(C::Value),
-        reject: &mut dyn FnMut(String, u64),
+        reject: &mut dyn FnMut(Malformed, u64),
+        skipped: &mut u64,
     ) -> Result<usize, String> {
         let (mut used, mut finished) = (0, None);
         if !self.carry.is_empty() {
@@ -190,8 +198,9 @@ impl Peer {
                 }
             };
             match decoded {
-                Ok(value) => emit(value),
-                Err(reason) => reject(reason, offset),
+                Ok(Some(value)) => emit(value),
+                Ok(None) => *skipped += 1,
+                Err(malformed) => reject(malformed, offset),
             }
             offset += total as u64;
             turn -= 1;
@@ -208,7 +217,7 @@ impl Peer {
         bytes: &[u8],
         framing: &mut F,
         codec: &mut C,
-    ) -> Result<(usize, Option<(Result<C::Value, String>, usize)>), String> {
+    ) -> Result<(usize, Option<Finished<C::Value>>), String> {
         let (before, mut used) = (self.carry.len(), 0);
         let mut wanted = CARRY;
         loop {

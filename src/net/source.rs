@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
-use crate::io::{Codec, Framing, Polled, Source};
+use crate::io::{Codec, Framing, Malformed, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::listener::{Listens, State};
 use crate::net::local::Remote;
@@ -77,8 +77,9 @@ impl Receiving {
 ///
 /// The records of one connection keep their order; those of several come as they come. A record's
 /// timestamp is when it was decoded: [`event_time`](crate::Stream::event_time) takes another. A
-/// record that does not decode is counted and left out; where no record can be found any more, the
-/// connection is closed. Who wants to know why asks by [`on_problem`](Self::on_problem).
+/// record that does not decode is counted and left out, and so is one that its codec skips; where
+/// no record can be found any more, the connection is closed. Who wants to know why asks by
+/// [`on_problem`](Self::on_problem).
 ///
 /// Nothing is sent back, and what comes cannot come again: wrap it in
 /// [`Journalled`](crate::io::journal::Journalled) where a crash must lose none of it.
@@ -292,16 +293,20 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         let Self { wire, framing, codec, peers, chunks, counts, on_problem, .. } = self;
         let (peer, mut left, mut rejected) = (&mut peers[slot], turn, 0);
         let address = peer.address;
-        let mut reject = |reason, offset| {
+        let mut reject = |malformed: Malformed, offset| {
             rejected += 1;
             let count = Count::Malformed;
             counts.add(count, 1);
             if let Some(tell) = on_problem {
+                let reason = malformed.to_string();
                 tell(&Problem { peer: address, offset, count, reason });
             }
         };
-        let mut desk = Desk { wire, chunks, framing, codec };
-        match peer.decode(&mut desk, &mut left, emit, &mut reject) {
+        let mut desk = Desk { wire, chunks, framing, codec, skipped: 0 };
+        let decoded = peer.decode(&mut desk, &mut left, emit, &mut reject);
+        let skipped = desk.skipped;
+        self.counts.add(Count::Skipped, skipped);
+        match decoded {
             Decoded::Cut => self.queue(slot),
             Decoded::Lost(reason) => self.close(slot, Some(Count::Garbage), reason),
             Decoded::All => {

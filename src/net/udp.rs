@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
-use crate::io::{Codec, Framing, Polled, Source};
+use crate::io::{Codec, Framing, Malformed, Polled, Source};
 use crate::net::came::Came;
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::datagrams::Datagrams;
@@ -163,9 +163,10 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         self.wire.rung()
     }
 
-    fn tell(&mut self, at: usize, count: Count, reason: String) {
+    fn tell(&mut self, at: usize, count: Count, malformed: Malformed) {
         self.counts.add(count, 1);
         if let Some(tell) = &mut self.on_problem {
+            let reason = malformed.to_string();
             let peer = Remote::Anybody(self.datagrams.address());
             tell(&Problem { peer, offset: self.offset + at as u64, count, reason });
         }
@@ -181,28 +182,37 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
     ) -> bool {
         let Self { wire, framing, codec, counts, on_problem, datagrams, offset, stamps, .. } = self;
         let begins = if stamps.is_some() { stamp::START } else { 0 };
-        let mut reject = |at: usize, count, reason| {
+        let mut reject = |at: usize, count, malformed: Malformed| {
             *rejected += 1;
             counts.add(count, 1);
             if let Some(tell) = on_problem {
                 let peer = Remote::Anybody(datagrams.address());
-                tell(&Problem { peer, offset: *offset + (at - begins) as u64, count, reason });
+                tell(&Problem {
+                    peer,
+                    offset: *offset + (at - begins) as u64,
+                    count,
+                    reason: malformed.to_string(),
+                });
             }
         };
         let bytes = wire.received(came.buffer, came.end);
-        came.take(bytes, (framing, codec), left, emit, &mut reject)
+        let mut each = |value: Option<C::Value>| match value {
+            Some(value) => emit(value),
+            None => counts.add(Count::Skipped, 1),
+        };
+        came.take(bytes, (framing, codec), left, &mut each, &mut reject)
     }
 
     /// Takes a datagram in that begins at `start` of its buffer.
     fn on_received(&mut self, buffer: u16, start: usize, end: usize, at: Timestamp) {
         if end - start > self.bytes_max {
-            self.tell(0, Count::TooLong, "a datagram that is too long".to_owned());
+            self.tell(0, Count::TooLong, "a datagram that is too long".to_owned().into());
         }
         if start == end || end - start > self.bytes_max {
             return self.wire.give_back(buffer);
         }
         self.counts.add(Count::BytesIn, (end - start) as u64);
-        self.came.push_back(Came { buffer, start, end, at, skip: 0, records: None });
+        self.came.push_back(Came { buffer, start, end, at, is_new: true, skip: 0, records: None });
     }
 
     fn on_event(&mut self, event: Event, now: Timestamp) {

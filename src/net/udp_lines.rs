@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
-use crate::io::{Codec, Framing, Polled, Source};
+use crate::io::{Codec, Framing, Malformed, Polled, Source};
 use crate::net::arbiter::{Arbiter, Arbitration, Next, Notice, Sequence, Why};
 use crate::net::came::Came;
 use crate::net::counts::{Count, Counts, Problem};
@@ -263,7 +263,8 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
             match next {
                 Next::Take { datagram, skip, count } => {
                     let Token { buffer, start, end, at, .. } = datagram;
-                    let came = Came { buffer, start, end, at, skip, records: Some(count) };
+                    let came =
+                        Came { buffer, start, end, at, is_new: true, skip, records: Some(count) };
                     self.ready.push_back((datagram, came));
                 }
                 Next::Drop(token, why) => {
@@ -294,17 +295,21 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
     ) -> bool {
         let Self { lines, framing, codec, counts, on_problem, .. } = self;
         let line = &lines[token.line];
-        let mut reject = |at: usize, count, reason| {
+        let mut reject = |at: usize, count, malformed: Malformed| {
             *rejected += 1;
             counts.add(count, 1);
             if let Some(tell) = on_problem {
                 let peer = Remote::Anybody(line.datagrams.address());
                 let offset = token.offset + at.saturating_sub(token.start) as u64;
-                tell(&Problem { peer, offset, count, reason });
+                tell(&Problem { peer, offset, count, reason: malformed.to_string() });
             }
         };
         let bytes = line.wire.received(came.buffer, came.end);
-        came.take(bytes, (framing, codec), left, emit, &mut reject)
+        let mut each = |value: Option<C::Value>| match value {
+            Some(value) => emit(value),
+            None => counts.add(Count::Skipped, 1),
+        };
+        came.take(bytes, (framing, codec), left, &mut each, &mut reject)
     }
 
     /// Begins to receive, as was asked for.

@@ -58,6 +58,7 @@ const SCENARIOS: &[&str] = &[
     "journal",
     "checkpoint",
     "nexmark",
+    "codecs",
     #[cfg(feature = "net")]
     "wire",
     #[cfg(feature = "net")]

@@ -113,6 +113,19 @@ fn stall() {
     assert_eq!(page.matches("aria-label=\"Latency over time\"").count(), 2);
 }
 
+/// No engine runs, so there is no step.
+#[test]
+fn codecs() {
+    let words = "bench codecs --seconds 0.2 --shards 1 --json --quiet";
+    let json = run(&folder("codecs_bench"), words).json();
+    let ratios = json["ratios"].as_object().unwrap();
+    assert!(ratios.keys().eq(["itch_vs_match", "json_vs_struct"]), "{ratios:?}");
+    assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");
+    assert_eq!(json["goals"]["itch_vs_match"]["at_least"], 0.7);
+    assert_eq!(json["goals"]["json_vs_struct"]["at_least"], 0.8);
+    assert!(json["records_per_s"].as_f64().unwrap() > 0.0, "{json}");
+}
+
 /// One core is for the engine, one for who talks to it.
 #[cfg(feature = "net")]
 #[test]

@@ -165,7 +165,7 @@ pub fn unfilled(bytes: &[u8], frame: usize) -> Vec<Pair> {
     frames
         .map(|frame| {
             assert!(frame[8..].iter().all(|byte| *byte == 0), "a frame that is not whole");
-            codec.decode(&frame[..8]).unwrap()
+            codec.decode(&frame[..8]).unwrap().unwrap()
         })
         .collect()
 }
@@ -195,7 +195,7 @@ pub fn unframed(bytes: &[u8]) -> Vec<Pair> {
     frames
         .map(|frame| {
             assert_eq!(frame[..4], [8, 0, 0, 0]);
-            codec.decode(&frame[4..]).unwrap()
+            codec.decode(&frame[4..]).unwrap().unwrap()
         })
         .collect()
 }

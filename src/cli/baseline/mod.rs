@@ -3,6 +3,7 @@
 //! tools; none is slowed down on purpose.
 
 pub mod asof;
+pub mod codecs;
 pub mod disk;
 pub mod exchange;
 pub mod joins;

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn trades_come_back_as_they_were() {
         let (mut codec, line) = (trades(), b"17,AAPL,585.33,-2");
-        let trade = codec.decode(line).unwrap();
+        let trade = codec.decode(line).unwrap().unwrap();
         let mut bytes = Vec::new();
         codec.encode(&trade, &mut bytes);
         assert_eq!(bytes, line);

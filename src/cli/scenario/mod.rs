@@ -39,6 +39,7 @@ mod checkpoint;
 #[cfg(feature = "net")]
 mod client;
 mod closing;
+mod codecs;
 mod fifo;
 mod gate;
 mod growth;
@@ -95,6 +96,7 @@ pub const ALL: &[Scenario] = &[
     journal::SCENARIO,
     checkpoint::SCENARIO,
     nexmark::SCENARIO,
+    codecs::SCENARIO,
     #[cfg(feature = "net")]
     wire::SCENARIO,
     #[cfg(feature = "net")]

@@ -223,7 +223,8 @@ impl<F: Files> Replay<F> {
                 return Ok(Some(polled));
             };
             match codec.decode(entry.bytes) {
-                Ok(value) => emit(Record::new(entry.at, value)),
+                Ok(Some(value)) => emit(Record::new(entry.at, value)),
+                Ok(None) => {}
                 Err(_) => polled.rejected += 1,
             }
         }

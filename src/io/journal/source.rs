@@ -158,7 +158,8 @@ impl<F: Files + 'static, C: Codec> Source for JournalSource<F, C> {
                 break;
             };
             match self.codec.decode(entry.bytes) {
-                Ok(value) => emit(Record::new(entry.at, value)),
+                Ok(Some(value)) => emit(Record::new(entry.at, value)),
+                Ok(None) => {}
                 Err(_) => polled.rejected += 1,
             }
         }
