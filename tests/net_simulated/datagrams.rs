@@ -146,6 +146,7 @@ fn datagrams_that_are_sent_hold_whole_records() {
         assert_eq!(counts.get(Count::BytesOut), u64::from(count) * FRAME as u64);
         for bytes in came.iter().flat_map(|it| it.chunks_exact(FRAME)) {
             let came = orders().decode(&bytes[4..]).unwrap();
+            let came = came.unwrap();
             assert_eq!(came, order(came.number));
         }
     });
