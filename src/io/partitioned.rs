@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 /// Simulation::new(3, 7).run(|p| {
 ///     let source = Partitioned::new(4, p.shard(), p.shards(), |partition| {
 ///         let numbers = (0..10).map(|n| Record::new(Timestamp(n), (partition, n)));
-///         Ok(MemorySource::new(numbers.collect::<Vec<_>>()))
+///         Ok::<_, millstream::Error>(MemorySource::new(numbers.collect::<Vec<_>>()))
 ///     })?;
 ///     p.source(source).key_by(|(partition, _)| *partition).reduce(|_, _| ()).for_each(drop);
 ///     Ok(())

@@ -1,8 +1,10 @@
 //! A bare ring that serves one peer and does nothing else: what the wire is measured beside.
 //! It is what a careful programmer writes by hand, with all that he is told to use.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 use io_uring::types::{CancelBuilder, Fd};
@@ -20,6 +22,9 @@ pub struct Bare {
     lent: Lent,
     from: TcpStream,
     receiving: bool,
+    /// What is still to be sent, the first of which is being sent: a buffer, and which bytes of it.
+    /// One at a time: of several under way one that has to wait is overtaken.
+    unsent: VecDeque<(u16, Range<usize>)>,
     /// How often the kernel was entered.
     calls: u64,
 }
@@ -36,7 +41,8 @@ impl Bare {
             .build(256)?;
         // SAFETY: they live until the ring has nothing under way: see `drop`.
         let lent = unsafe { Lent::to(&ring, buffers, buffer_bytes)? };
-        Ok(Self { ring, lent, from, receiving: false, calls: 0 })
+        let unsent = VecDeque::with_capacity(buffers.into());
+        Ok(Self { ring, lent, from, receiving: false, unsent, calls: 0 })
     }
 
     fn put(&mut self, entry: &squeue::Entry) -> io::Result<()> {
@@ -51,12 +57,26 @@ impl Bare {
         self.put(&entry.user_data(RECEIVE))
     }
 
-    fn send(&mut self, to: &TcpStream, buffer: u16, bytes: usize) -> io::Result<()> {
-        let start = self.lent.get(buffer, bytes).as_ptr();
-        let entry = opcode::Send::new(Fd(to.as_raw_fd()), start, bytes as u32)
-            .flags(libc::MSG_NOSIGNAL)
-            .build();
+    /// Sends the first of what is still to be sent.
+    fn send(&mut self, to: &TcpStream) -> io::Result<()> {
+        let Some((buffer, bytes)) = self.unsent.front().cloned() else { return Ok(()) };
+        let rest = &self.lent.get(buffer, bytes.end)[bytes.start..];
+        let (start, length) = (rest.as_ptr(), rest.len() as u32);
+        let entry = opcode::Send::new(Fd(to.as_raw_fd()), start, length);
+        let entry = entry.flags(libc::MSG_NOSIGNAL).build();
         self.put(&entry.user_data(buffer.into()))
+    }
+
+    /// So many bytes of the first were sent; goes on with what is left.
+    fn on_sent(&mut self, sent: usize, to: &TcpStream) -> io::Result<()> {
+        if let Some((buffer, bytes)) = self.unsent.front_mut() {
+            bytes.start += sent;
+            if bytes.is_empty() {
+                self.lent.give_back(*buffer);
+                self.unsent.pop_front();
+            }
+        }
+        self.send(to)
     }
 
     /// The next thing done, spun for.
@@ -78,16 +98,15 @@ impl Bare {
         }
     }
 
-    /// What was received next: a buffer, and how many bytes of it; nothing at the end. What was
-    /// sent meanwhile is given back.
-    fn received(&mut self) -> io::Result<Option<(u16, usize)>> {
+    /// What was received next: a buffer, and how many bytes of it; nothing at the end.
+    fn received(&mut self, to: Option<&TcpStream>) -> io::Result<Option<(u16, usize)>> {
         loop {
             let entry = self.next()?;
-            if entry.user_data() != RECEIVE {
+            if let Some(to) = to.filter(|_| entry.user_data() != RECEIVE) {
                 if entry.result() < 0 {
                     return Err(io::Error::from_raw_os_error(-entry.result()));
                 }
-                self.lent.give_back(entry.user_data() as u16);
+                self.on_sent(entry.result() as usize, to)?;
                 continue;
             }
             self.receiving = cqueue::more(entry.flags());
@@ -106,8 +125,11 @@ impl Bare {
     /// What the system said.
     pub fn echo(mut self, to: &TcpStream) -> io::Result<()> {
         to.set_nodelay(true)?;
-        while let Some((buffer, bytes)) = self.received()? {
-            self.send(to, buffer, bytes)?;
+        while let Some((buffer, bytes)) = self.received(Some(to))? {
+            self.unsent.push_back((buffer, 0..bytes));
+            if self.unsent.len() == 1 {
+                self.send(to)?;
+            }
         }
         Ok(())
     }
@@ -119,7 +141,7 @@ impl Bare {
     /// What the system said.
     pub fn count(mut self) -> io::Result<(u64, u64)> {
         let mut count = 0;
-        while let Some((buffer, bytes)) = self.received()? {
+        while let Some((buffer, bytes)) = self.received(None)? {
             count += bytes as u64;
             self.lent.give_back(buffer);
         }
