@@ -71,7 +71,7 @@ impl Bare {
     fn on_sent(&mut self, sent: usize, to: &TcpStream) -> io::Result<()> {
         if let Some((buffer, bytes)) = self.unsent.front_mut() {
             bytes.start += sent;
-            if bytes.is_empty() {
+            if bytes.start == bytes.end {
                 self.lent.give_back(*buffer);
                 self.unsent.pop_front();
             }
