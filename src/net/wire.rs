@@ -58,7 +58,7 @@ pub enum Connection {
 }
 
 impl Connection {
-    /// See [`prepare`].
+    /// What a socket of the kernel is told before it is used.
     pub fn prepare(&self) {
         if let Self::Socket(stream) = self {
             prepare(stream);
