@@ -78,40 +78,40 @@ impl Crashing for Counts {
 
 #[test]
 fn windows_move() {
-    rescales::<Windows>(20);
+    rescales::<Windows>(10);
 }
 
 #[test]
 fn slides_move() {
-    rescales::<Slides>(20);
+    rescales::<Slides>(10);
 }
 
 #[test]
 fn sessions_move() {
-    rescales::<Visits>(20);
+    rescales::<Visits>(10);
 }
 
 #[test]
 fn joins_move() {
-    rescales::<Pairs>(20);
+    rescales::<Pairs>(10);
 }
 
 #[test]
 fn outer_joins_move() {
-    rescales::<Lonely>(20);
+    rescales::<Lonely>(10);
 }
 
 #[test]
 fn windows_by_count_move() {
-    rescales::<Counts>(20);
+    rescales::<Counts>(10);
 }
 
 #[test]
 fn processes_and_their_timers_move() {
-    rescales::<Silences>(20);
+    rescales::<Silences>(10);
 }
 
 #[test]
 fn what_follows_an_exchange_and_what_is_on_one_shard_move() {
-    rescales::<WindowsOfWindows>(20);
+    rescales::<WindowsOfWindows>(10);
 }
