@@ -42,10 +42,9 @@ const HOT: u32 = 50;
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("glommio", &["runtime/", "disk/"]),
     ("io_uring", &["net/", "disk/"]),
-    ("zerocopy", &["net/shared/"]),
     ("rtrb", &["exchange/ring.rs", "exchange/pipe.rs", "cli/baseline/"]),
     ("hdrhistogram", &["metrics/histogram.rs"]),
-    ("zerocopy", &["io/codec/"]),
+    ("zerocopy", &["io/codec/", "net/shared/"]),
     ("memchr", &["io/framing.rs", "io/codec/"]),
     ("sonic_rs", &["cli/baseline/codecs.rs"]),
     ("csv", &["io/csv/", "io/mod.rs"]),

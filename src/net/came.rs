@@ -19,8 +19,8 @@ pub struct Came {
 }
 
 impl Came {
-    /// Decodes at most `left` records of its bytes, and hands on nothing for each that is left out by
-    /// rule; returns whether it is over.
+    /// Decodes at most `left` records of its bytes, and hands on nothing for each that is left out
+    /// by rule; returns whether it is over.
     pub fn take<C: Codec>(
         &mut self,
         bytes: &[u8],
