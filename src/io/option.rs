@@ -63,29 +63,21 @@ impl<S: Source> Source for Option<S> {
         self.iter_mut().for_each(|source| source.write_down(value, into));
     }
 
-    /// Its own, or the place in what the only shard reads that has it.
     fn number(&self, partition: usize) -> Option<u32> {
-        self.as_ref().map(|source| source.number(partition).unwrap_or(partition as u32))
+        self.as_ref()?.number(partition)
     }
 
     fn save(&self, out: &mut Saved) {
-        let save = |source: &S| {
-            let mut saved = Saved::new();
-            source.save(&mut saved);
-            (0, saved)
-        };
-        out.put_nested("option", self.iter().map(save).collect());
+        self.iter().for_each(|source| source.save(out));
     }
 
-    /// Whichever shard has the source now goes on from where the only one was that had it before.
+    /// On another number of shards nobody knows whose it is: a [`Partitioned`] of one partition does.
+    ///
+    /// [`Partitioned`]: crate::io::Partitioned
     fn load(&mut self, from: &mut Saved) {
-        let mut all = from.take_nested("option");
-        let Some(source) = self else { return };
-        match (&mut all[..], from.is_rescaled()) {
-            ([(_, saved)], _) => from.load_nested(saved, |saved| source.load(saved)),
-            ([], true) => {}
-            (_, true) => from.not_rescaled("source", "several shards have read one of their own"),
-            (_, false) => from.not_rescaled("source", "another shard has read it"),
+        match from.is_rescaled() {
+            true => from.not_rescaled("source", "only some shards have it; use `Partitioned`"),
+            false => self.iter_mut().for_each(|source| source.load(from)),
         }
     }
 }
