@@ -71,7 +71,7 @@ impl<S: Source> Source for Option<S> {
         self.iter().for_each(|source| source.save(out));
     }
 
-    /// On another number of shards nobody knows whose it is: a [`Partitioned`] of one partition does.
+    /// On another number of shards nobody knows whose it is: a [`Partitioned`] of one would.
     ///
     /// [`Partitioned`]: crate::io::Partitioned
     fn load(&mut self, from: &mut Saved) {
