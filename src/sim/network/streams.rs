@@ -28,7 +28,7 @@ use crate::time::Timestamp;
 /// let mut called = listener.accept().unwrap();
 /// assert_eq!(caller.write(b"hello").unwrap(), 5);
 /// network.advance(Timestamp(0) + us(200));
-/// let mut bytes = Vec::new();
+/// let mut bytes: Vec<u8> = Vec::new();
 /// while bytes.len() < 5 {
 ///     let mut some = [0; 8];
 ///     let read = called.read(&mut some).unwrap();
