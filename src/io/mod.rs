@@ -26,7 +26,7 @@ mod when_durable;
 
 pub use at_once::{AtOnce, Seen, Token};
 pub use codec::{
-    Codec, CodecOf, Malformed, Plain, Selective, codec, fix, itch, json, moldudp64, openrtb,
+    Codec, CodecOf, Decoded, Malformed, Plain, codec, fix, itch, json, moldudp64, openrtb,
     selective, soupbintcp,
 };
 pub use directory::Directory;

@@ -50,7 +50,7 @@ pub trait Codec: 'static {
     fn decode(&mut self, bytes: &[u8]) -> Result<Option<Self::Value>, Malformed>;
 }
 
-/// A [`Codec`] out of two functions: see [`codec`].
+/// A [`Codec`] out of two functions: see [`codec`] and [`selective`].
 #[derive(Clone, Debug)]
 pub struct CodecOf<E, D> {
     bytes_max: usize,
@@ -66,36 +66,6 @@ where
     D: FnMut(&[u8]) -> Result<T, String> + 'static,
 {
     CodecOf { bytes_max, encode, decode }
-}
-
-impl<T, E, D> Codec for CodecOf<E, D>
-where
-    T: 'static,
-    E: FnMut(&T, &mut Vec<u8>) + 'static,
-    D: FnMut(&[u8]) -> Result<T, String> + 'static,
-{
-    type Value = T;
-
-    fn bytes_max(&self) -> usize {
-        self.bytes_max
-    }
-
-    fn encode(&mut self, value: &T, into: &mut Vec<u8>) {
-        (self.encode)(value, into);
-    }
-
-    #[inline]
-    fn decode(&mut self, bytes: &[u8]) -> Result<Option<T>, Malformed> {
-        Ok(Some((self.decode)(bytes)?))
-    }
-}
-
-/// A [`Codec`] that leaves records out: see [`selective`].
-#[derive(Clone, Debug)]
-pub struct Selective<E, D> {
-    bytes_max: usize,
-    encode: E,
-    decode: D,
 }
 
 /// A [`Codec`] for some of the records that come: `decode` returns none for the others, which
@@ -128,33 +98,60 @@ pub struct Selective<E, D> {
 /// let error = prints.decode(b"P is cut short").unwrap_err();
 /// assert_eq!(error.to_string(), "at byte 14: `P` has 44 bytes, and there are less");
 /// ```
-pub const fn selective<T, E, D>(bytes_max: usize, encode: E, decode: D) -> Selective<E, D>
+pub const fn selective<T, E, D>(bytes_max: usize, encode: E, decode: D) -> CodecOf<E, D>
 where
     E: FnMut(&T, &mut Vec<u8>) + 'static,
     D: FnMut(&[u8]) -> Result<Option<T>, Malformed> + 'static,
 {
-    Selective { bytes_max, encode, decode }
+    CodecOf { bytes_max, encode, decode }
 }
 
-impl<T, E, D> Codec for Selective<E, D>
-where
-    T: 'static,
-    E: FnMut(&T, &mut Vec<u8>) + 'static,
-    D: FnMut(&[u8]) -> Result<Option<T>, Malformed> + 'static,
-{
+/// What a function that decodes may answer.
+pub trait Decoded {
+    /// What a record is.
+    type Value;
+
+    /// The same, as a [`Codec`] answers.
+    fn decoded(self) -> Result<Option<Self::Value>, Malformed>;
+}
+
+impl<T> Decoded for Result<T, String> {
     type Value = T;
+
+    #[inline]
+    fn decoded(self) -> Result<Option<T>, Malformed> {
+        Ok(Some(self?))
+    }
+}
+
+impl<T> Decoded for Result<Option<T>, Malformed> {
+    type Value = T;
+
+    #[inline]
+    fn decoded(self) -> Result<Option<T>, Malformed> {
+        self
+    }
+}
+
+impl<R, E, D> Codec for CodecOf<E, D>
+where
+    R: Decoded<Value: 'static>,
+    E: FnMut(&R::Value, &mut Vec<u8>) + 'static,
+    D: FnMut(&[u8]) -> R + 'static,
+{
+    type Value = R::Value;
 
     fn bytes_max(&self) -> usize {
         self.bytes_max
     }
 
-    fn encode(&mut self, value: &T, into: &mut Vec<u8>) {
+    fn encode(&mut self, value: &R::Value, into: &mut Vec<u8>) {
         (self.encode)(value, into);
     }
 
     #[inline]
-    fn decode(&mut self, bytes: &[u8]) -> Result<Option<T>, Malformed> {
-        (self.decode)(bytes)
+    fn decode(&mut self, bytes: &[u8]) -> Result<Option<R::Value>, Malformed> {
+        (self.decode)(bytes).decoded()
     }
 }
 
