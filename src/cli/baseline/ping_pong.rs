@@ -1,7 +1,11 @@
 //! A raw ring between two threads: what one hop costs when nothing else is done.
 
+use std::thread;
+
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::cli::failure::{Failure, Result};
+use crate::cli::pin;
 use crate::metrics::Latency;
 use crate::time::{Clock, SystemClock};
 
@@ -9,13 +13,33 @@ use crate::time::{Clock, SystemClock};
 pub type Ball = [u64; 4];
 
 /// One side of the game.
-pub struct Side {
+struct Side {
     to: Producer<Ball>,
     from: Consumer<Ball>,
 }
 
+/// Round trips between two threads, one on each of these CPUs.
+///
+/// # Errors
+/// If one of them panicked.
+pub fn between_threads(cpus: [usize; 2], rounds: u64) -> Result<Latency> {
+    let (serving, returning) = sides();
+    let other = thread::spawn(move || {
+        pin::this_thread(cpus[1]);
+        returning.give_back(rounds);
+    });
+    let thread = thread::spawn(move || {
+        pin::this_thread(cpus[0]);
+        serving.serve(rounds)
+    });
+    let panicked = |_| Failure { message: "the raw ring panicked".into(), code: Failure::RAN };
+    let latency = thread.join().map_err(panicked)?;
+    other.join().map_err(panicked)?;
+    Ok(latency)
+}
+
 /// The side that serves, and the side that returns.
-pub fn sides() -> (Side, Side) {
+fn sides() -> (Side, Side) {
     let (to_second, from_first) = RingBuffer::new(4096);
     let (to_first, from_second) = RingBuffer::new(4096);
     (Side { to: to_second, from: from_second }, Side { to: to_first, from: from_first })
@@ -23,7 +47,7 @@ pub fn sides() -> (Side, Side) {
 
 impl Side {
     /// Serves `rounds` times and measures each round trip. The first tenth is warm-up.
-    pub fn serve(mut self, rounds: u64) -> Latency {
+    fn serve(mut self, rounds: u64) -> Latency {
         let clock = SystemClock::new();
         let mut latency = Latency::new();
         for round in 0..rounds {
@@ -39,7 +63,7 @@ impl Side {
     }
 
     /// Returns `rounds` times.
-    pub fn give_back(mut self, rounds: u64) {
+    fn give_back(mut self, rounds: u64) {
         for _ in 0..rounds {
             let ball = self.receive();
             self.send(ball);

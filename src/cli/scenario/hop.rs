@@ -2,13 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::thread;
 
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::ping_pong;
-use crate::cli::failure::{Failure, Result};
-use crate::cli::pin;
+use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run::{self, Timing};
@@ -17,7 +15,6 @@ use crate::dataflow::{Pipeline, Plan, Record};
 use crate::error::{ConfigError, IoError};
 use crate::exchange::{To, exchange};
 use crate::io::{Polled, Source};
-use crate::metrics::Latency;
 use crate::runtime::Engine;
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -58,7 +55,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.noise(run::noise_floor(&cpus, times.noise, progress));
     let rounds = (times.measured.as_secs_f64() * ROUNDS_PER_SECOND) as u64 + 10;
     progress.phase("raw ring", None);
-    let raw = raw([cpus[0], cpus[1]], rounds)?;
+    let raw = ping_pong::between_threads([cpus[0], cpus[1]], rounds)?;
     let ran = run::engine(engine, Timing::default(), progress, move |p| build(p, rounds))?;
     let hop = &ran.summary.latencies.to_sink;
     measured.rates(&ran);
@@ -75,23 +72,6 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         raw.at(0.99) / 2
     ));
     Ok(measured)
-}
-
-/// Round trips over two raw rings between two threads.
-fn raw(cpus: [usize; 2], rounds: u64) -> Result<Latency> {
-    let (serving, returning) = ping_pong::sides();
-    let other = thread::spawn(move || {
-        pin::this_thread(cpus[1]);
-        returning.give_back(rounds);
-    });
-    let thread = thread::spawn(move || {
-        pin::this_thread(cpus[0]);
-        serving.serve(rounds)
-    });
-    let failed = |_| Failure { message: "the raw ring panicked".into(), code: Failure::RAN };
-    let latency = thread.join().map_err(failed)?;
-    other.join().map_err(failed)?;
-    Ok(latency)
 }
 
 /// What crosses: as much as a slot of a ring holds.

@@ -83,7 +83,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let (mut raw, mut ours, mut ratios) = (Latency::new(), Latency::new(), Vec::new());
     for turn in 0..TURNS {
         progress.phase("raw ring", None);
-        let threads = threads(cpus, rounds)?;
+        let threads = ping_pong::between_threads(cpus, rounds)?;
         progress.phase("shared ring", None);
         let processes = processes(&names(&turn.to_string()), cpus, rounds)?;
         if interrupt::is_seen() {
@@ -109,23 +109,6 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         raw.at(0.99) / 2
     ));
     Ok(measured)
-}
-
-/// Round trips over two raw rings between two threads.
-fn threads(cpus: [usize; 2], rounds: u64) -> Result<Latency> {
-    let (serving, returning) = ping_pong::sides();
-    let other = thread::spawn(move || {
-        pin::this_thread(cpus[1]);
-        returning.give_back(rounds);
-    });
-    let thread = thread::spawn(move || {
-        pin::this_thread(cpus[0]);
-        serving.serve(rounds)
-    });
-    let panicked = |_| failed("the raw ring panicked");
-    let latency = thread.join().map_err(panicked)?;
-    other.join().map_err(panicked)?;
-    Ok(latency)
 }
 
 /// Round trips over two shared rings between this process and one more.
