@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 use std::io::Write as _;
 
-use crate::dataflow::{Epoch, Record, Saved};
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
+use crate::io::source::pass_to;
 use crate::io::{Polled, Source};
 use crate::time::Timestamp;
 
@@ -47,9 +48,7 @@ impl<S: Source<Out: Debug>> Legible<S, fn(&S::Out, &mut Vec<u8>)> {
 impl<S: Source, F: FnMut(&S::Out, &mut Vec<u8>) + 'static> Source for Legible<S, F> {
     type Out = S::Out;
 
-    fn partitions(&self) -> usize {
-        self.source.partitions()
-    }
+    pass_to!(source);
 
     #[inline]
     fn poll(
@@ -60,26 +59,6 @@ impl<S: Source, F: FnMut(&S::Out, &mut Vec<u8>) + 'static> Source for Legible<S,
         emit: &mut impl FnMut(Record<S::Out>),
     ) -> Result<Polled, IoError> {
         self.source.poll(partition, now, budget, emit)
-    }
-
-    fn drive(&mut self, now: Timestamp) -> Result<(), IoError> {
-        self.source.drive(now)
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.source.is_at_rest()
-    }
-
-    fn on_complete(&mut self, epoch: Epoch) {
-        self.source.on_complete(epoch);
-    }
-
-    fn position(&self, partition: usize) -> Option<u64> {
-        self.source.position(partition)
-    }
-
-    fn number(&self, partition: usize) -> Option<u32> {
-        self.source.number(partition)
     }
 
     fn write_down(&mut self, value: &S::Out, into: &mut Vec<u8>) {

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Epoch, Record, Saved};
+use crate::dataflow::{Record, Saved};
 use crate::error::IoError;
+use crate::io::source::pass_to;
 use crate::io::{Polled, Source};
 use crate::time::Timestamp;
 
@@ -59,9 +60,7 @@ impl<S: Source> Numbered<S> {
 impl<S: Source> Source for Numbered<S> {
     type Out = (Origin, S::Out);
 
-    fn partitions(&self) -> usize {
-        self.source.partitions()
-    }
+    pass_to!(source);
 
     #[inline]
     fn poll(
@@ -83,26 +82,6 @@ impl<S: Source> Source for Numbered<S> {
         });
         self.next[partition] = Some(sequence);
         polled
-    }
-
-    fn drive(&mut self, now: Timestamp) -> Result<(), IoError> {
-        self.source.drive(now)
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.source.is_at_rest()
-    }
-
-    fn on_complete(&mut self, epoch: Epoch) {
-        self.source.on_complete(epoch);
-    }
-
-    fn position(&self, partition: usize) -> Option<u64> {
-        self.source.position(partition)
-    }
-
-    fn number(&self, partition: usize) -> Option<u32> {
-        self.source.number(partition)
     }
 
     fn write_down(&mut self, (_, value): &Self::Out, into: &mut Vec<u8>) {

@@ -103,6 +103,40 @@ pub trait Source: 'static {
     fn load(&mut self, _from: &mut Saved) {}
 }
 
+/// Passes on to another source, in the field `$source`, what whoever changes its records has nothing
+/// to do with.
+macro_rules! pass_to {
+    ($source:ident) => {
+        fn partitions(&self) -> usize {
+            self.$source.partitions()
+        }
+
+        fn drive(
+            &mut self,
+            now: $crate::time::Timestamp,
+        ) -> std::result::Result<(), $crate::error::IoError> {
+            self.$source.drive(now)
+        }
+
+        fn is_at_rest(&self) -> bool {
+            self.$source.is_at_rest()
+        }
+
+        fn on_complete(&mut self, epoch: $crate::dataflow::Epoch) {
+            self.$source.on_complete(epoch);
+        }
+
+        fn position(&self, partition: usize) -> Option<u64> {
+            self.$source.position(partition)
+        }
+
+        fn number(&self, partition: usize) -> Option<u32> {
+            self.$source.number(partition)
+        }
+    };
+}
+pub(super) use pass_to;
+
 /// What one poll of a source says besides its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Polled {
