@@ -40,4 +40,5 @@ pub use ports::{Exchange, Ports};
 pub use ring::{RingReceiver, RingSender, ring};
 pub use shuffle::{LocalOrShuffle, Shuffle};
 pub use side::Side;
+pub(crate) use side::pass_on_beside;
 pub use two_choices::TwoChoices;

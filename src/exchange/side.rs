@@ -4,6 +4,55 @@ use crate::dataflow::{Checkpoint, Context, Pressure, Record, Saved, Work};
 use crate::exchange::port::Port;
 use crate::time::Watermark;
 
+/// Passes on to a side output and to what follows, in these two fields, everything but records.
+macro_rules! pass_on_beside {
+    ($side:ident, $next:ident) => {
+        #[inline(always)]
+        fn on_watermark(
+            &mut self,
+            watermark: $crate::time::Watermark,
+            cx: &mut $crate::dataflow::Context,
+        ) {
+            self.$side.on_watermark(watermark);
+            self.$next.on_watermark(watermark, cx);
+        }
+
+        #[inline]
+        fn on_batch_end(&mut self, cx: &mut $crate::dataflow::Context) {
+            self.$side.on_batch_end(cx);
+            self.$next.on_batch_end(cx);
+        }
+
+        fn resume(&mut self, cx: &mut $crate::dataflow::Context) -> $crate::dataflow::Work {
+            let mut work = self.$side.resume(cx);
+            work += self.$next.resume(cx);
+            work
+        }
+
+        #[inline]
+        fn pressure(&self) -> $crate::dataflow::Pressure {
+            self.$side.pressure().max(self.$next.pressure())
+        }
+
+        fn on_checkpoint(
+            &mut self,
+            checkpoint: $crate::dataflow::Checkpoint,
+            cx: &mut $crate::dataflow::Context,
+        ) {
+            self.$side.on_checkpoint(checkpoint, cx);
+            self.$next.on_checkpoint(checkpoint, cx);
+        }
+
+        fn load(&mut self, from: &mut $crate::dataflow::Saved) {
+            self.$side.load(from);
+            self.$next.load(from);
+        }
+
+        $crate::dataflow::pass_on!($next: inspect, bulk);
+    };
+}
+pub(crate) use pass_on_beside;
+
 /// A port beside the main output, which gets the same watermarks.
 pub struct Side<V> {
     port: Port<V>,

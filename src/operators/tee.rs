@@ -1,12 +1,7 @@
 //! One stream becomes two that carry the same.
 
-use crate::dataflow::{
-    Checkpoint, Context, Edge, Operator, Pressure, Record, Runnable, Saved, Stage, Stream, Work,
-    pass_on,
-};
-use crate::exchange::{self, Port, Side};
-use crate::state::EachBulk;
-use crate::time::Watermark;
+use crate::dataflow::{Context, Edge, Operator, Record, Runnable, Saved, Stage, Stream};
+use crate::exchange::{self, Port, Side, pass_on_beside};
 
 impl<'p, S: Stage<Out: Clone>> Stream<'p, S> {
     /// Gives each record to two streams, in order and under the same watermarks: for what must be
@@ -71,47 +66,10 @@ impl<T: Clone + 'static, N: Operator<T>> Operator<T> for Tee<T, N> {
         self.next.on_record(record, cx);
     }
 
-    #[inline(always)]
-    fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
-        self.side.on_watermark(watermark);
-        self.next.on_watermark(watermark, cx);
-    }
-
-    #[inline]
-    fn on_batch_end(&mut self, cx: &mut Context) {
-        self.side.on_batch_end(cx);
-        self.next.on_batch_end(cx);
-    }
-
-    fn resume(&mut self, cx: &mut Context) -> Work {
-        let mut work = self.side.resume(cx);
-        work += self.next.resume(cx);
-        work
-    }
-
-    #[inline]
-    fn pressure(&self) -> Pressure {
-        self.side.pressure().max(self.next.pressure())
-    }
-
-    fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
-        self.side.on_checkpoint(checkpoint, cx);
-        self.next.on_checkpoint(checkpoint, cx);
-    }
-
     fn save(&self, out: &mut Saved) {
         self.side.save(out);
         self.next.save(out);
     }
 
-    fn load(&mut self, from: &mut Saved) {
-        self.side.load(from);
-        self.next.load(from);
-    }
-
-    fn bulk(&mut self, each: &mut EachBulk<'_>) {
-        self.next.bulk(each);
-    }
-
-    pass_on!(next: inspect);
+    pass_on_beside!(side, next);
 }
