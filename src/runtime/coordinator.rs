@@ -293,7 +293,7 @@ impl Coordinator {
     /// Takes one checkpoint, or a savepoint of this name. Returns whether the engine still runs.
     fn take(&mut self, name: Option<String>) -> Result<bool, Error> {
         self.epoch += 1;
-        self.increments += 1;
+        self.increments = self.increments.saturating_add(1);
         let is_whole = name.is_some() || self.increments >= self.checkpoints.whole_every;
         self.increments = match is_whole {
             // Nothing may refer to a savepoint, which is its owner's; so the next is whole too.
