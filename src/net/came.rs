@@ -19,6 +19,12 @@ pub struct Came {
 }
 
 impl Came {
+    /// When it arrived, and the time of its records: that of its stamp if it has one.
+    pub fn times(&self, now: Timestamp, is_stamped: bool) -> (Timestamp, Timestamp) {
+        // Another clock's may be ahead of the shard's.
+        (self.at.min(now), if is_stamped { self.at } else { now })
+    }
+
     /// Decodes at most `left` records of its bytes, and hands on nothing for each that is left out
     /// by rule; returns whether it is over.
     pub fn take<C: Codec>(

@@ -270,8 +270,7 @@ impl<F: Framing, C: Codec> Source for UdpSource<F, C> {
         while left > 0
             && let Some(mut came) = self.came.pop_front()
         {
-            // Another clock's may be ahead of the shard's.
-            let (came_in, at) = (came.at.min(now), if is_stamped { came.at } else { now });
+            let (came_in, at) = came.times(now, is_stamped);
             polled.ingress = Some(polled.ingress.map_or(came_in, |other| other.min(came_in)));
             let mut each = |value| emit(Record::new(at, value));
             if self.take(&mut came, &mut left, &mut polled.rejected, &mut each) {

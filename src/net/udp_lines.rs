@@ -355,9 +355,7 @@ impl<S: Sequence, F: Framing, C: Codec> Source for UdpLines<S, F, C> {
         while left > 0
             && let Some(mut next) = self.ready.pop_front()
         {
-            let came_at = next.1.at;
-            // Another clock's may be ahead of the shard's.
-            let (came_in, at) = (came_at.min(now), if is_stamped { came_at } else { now });
+            let (came_in, at) = next.1.times(now, is_stamped);
             polled.ingress = Some(polled.ingress.map_or(came_in, |other| other.min(came_in)));
             let mut each = |value| emit(Record::new(at, value));
             if self.take(&mut next, &mut left, &mut polled.rejected, &mut each) {
