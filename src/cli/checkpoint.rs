@@ -128,7 +128,14 @@ fn show(one: &One) -> Result<()> {
         let _ = write!(text, "savepoint `{name}`, ");
     }
     let at = manifest.complete_at.as_nanos();
-    let _ = writeln!(text, "{} bytes, complete at {at}", manifest.state_bytes());
+    let _ = write!(text, "{} bytes, ", manifest.state_bytes());
+    match manifest.bytes_elsewhere() {
+        0 => {}
+        elsewhere => {
+            let _ = write!(text, "{elsewhere} of them in files of checkpoints before it, ");
+        }
+    }
+    let _ = writeln!(text, "complete at {at}");
     let _ = writeln!(text, "keys hashed by seed {}", manifest.hash_seed);
     if let Some(first) = manifest.shards.first() {
         let _ = writeln!(text, "\n{}", first.plan);
