@@ -181,6 +181,12 @@ impl Saved {
         }
     }
 
+    /// Notes that something is of another pipeline after all.
+    #[cold]
+    pub(crate) fn is_of_other(&mut self, what: &str) {
+        self.note(SnapshotError::OtherPipeline(what.to_owned()));
+    }
+
     /// Notes that something does not know how it moves to another number of shards.
     #[cold]
     pub fn not_rescaled(&mut self, operator: &'static str, reason: &str) {

@@ -18,8 +18,7 @@ impl<S: Source, N> SourceStage<S, N> {
         if let [before] = before
             && *before != self.numbers()
         {
-            let reason = "it reads other partitions than before";
-            from.not_rescaled("source", reason);
+            from.is_of_other("a source reads other partitions on this shard than it did");
         }
     }
 
@@ -30,8 +29,10 @@ impl<S: Source, N> SourceStage<S, N> {
         mut counts: Vec<Vec<u64>>,
         mut left_out: Vec<LeftOut>,
     ) {
-        self.partitions = partitions.pop().unwrap_or_default();
-        self.counts = counts.pop().unwrap_or_default();
+        // One that is not there has been noted.
+        if let (Some(partitions), Some(counts)) = (partitions.pop(), counts.pop()) {
+            (self.partitions, self.counts) = (partitions, counts);
+        }
         self.passes_over = left_out.pop().unwrap_or_default();
     }
 
