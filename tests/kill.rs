@@ -12,6 +12,9 @@ mod postgres;
 #[cfg(feature = "postgres")]
 #[path = "lookup/servers.rs"]
 mod servers;
+#[cfg(feature = "net")]
+#[path = "kill/socket.rs"]
+mod socket;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,14 +46,16 @@ fn numbers(p: Pipeline<'_>) -> MemorySource<i64> {
 type Line = (i64, u64, i64, i64);
 
 /// Windows of numbers joined with numbers beside their ends.
-fn joined<'p>(p: Pipeline<'p>) -> Stream<'p, impl Stage<Out = Line>> {
-    let windows = p
-        .source(numbers(p))
+fn joined<'p>(
+    numbers: Stream<'p, impl Stage<Out = i64>>,
+    again: Stream<'p, impl Stage<Out = i64>>,
+) -> Stream<'p, impl Stage<Out = Line>> {
+    let windows = numbers
         .key_by(|n| n % 7)
         .window(Tumbling::of(ns(500)))
         .aggregate((count(), sum(|n: &i64| *n)))
         .map(|window| (window.key, window.value));
-    let ends = p.source(numbers(p)).filter(|n| n % 500 >= 493);
+    let ends = again.filter(|n| n % 500 >= 493);
     windows
         .key_by(|window| window.0)
         .interval_join(ends.key_by(|n| n % 7))
@@ -66,17 +71,25 @@ fn engine(folder: &Path) -> Result<Engine> {
     Ok(Engine::new(config)?.checkpoints(checkpoints))
 }
 
-/// Into files.
+/// From memory into files.
 fn run(folder: &Path) -> Result<()> {
-    let parts = Parts::new(folder.join("results"), "windows")?;
+    let parts = parts(folder)?;
     engine(folder)?.run(move |p| {
-        joined(p).sink(parts.sink(p.shard(), |record: &Record<Line>, out| {
-            let (key, count, sum, end) = record.value;
-            out.extend_from_slice(format!("{key} {count} {sum} {end}\n").as_bytes());
-        }));
+        into_files(joined(p.source(numbers(p)), p.source(numbers(p))), &parts, p);
         Ok(())
     })?;
     Ok(())
+}
+
+fn parts(folder: &Path) -> Result<Parts> {
+    Ok(Parts::new(folder.join("results"), "windows")?)
+}
+
+fn into_files<'p>(lines: Stream<'p, impl Stage<Out = Line>>, parts: &Parts, p: Pipeline<'p>) {
+    lines.sink(parts.sink(p.shard(), |record: &Record<Line>, out| {
+        let (key, count, sum, end) = record.value;
+        out.extend_from_slice(format!("{key} {count} {sum} {end}\n").as_bytes());
+    }));
 }
 
 /// The lines that must be there, and how often.
@@ -95,7 +108,7 @@ fn want() -> BTreeMap<String, usize> {
 }
 
 fn found(folder: &Path) -> BTreeMap<String, usize> {
-    let parts = Parts::new(folder.join("results"), "windows").unwrap();
+    let parts = parts(folder).unwrap();
     let mut lines = BTreeMap::new();
     for file in parts.files().unwrap() {
         let text = std::fs::read_to_string(file).unwrap();
@@ -158,7 +171,7 @@ fn kill(test: &str, folder: &Path, rng: &mut Rng) -> i64 {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_micros(rng.u64(1_000..250_000)));
+        std::thread::sleep(lifetime(kills, rng));
         child.kill().unwrap();
         if let Some(code) = child.wait().unwrap().code() {
             assert_eq!(code, 0, "it failed by itself, in {}", folder.display());
@@ -166,6 +179,12 @@ fn kill(test: &str, folder: &Path, rng: &mut Rng) -> i64 {
         }
     }
     unreachable!("it goes on until it returns")
+}
+
+/// How long a process lives that was killed so often before: longer and longer, so that also on a
+/// slow host one comes to the end.
+fn lifetime(kills: i64, rng: &mut Rng) -> Duration {
+    Duration::from_micros(rng.u64(1_000..250_000 + 20_000 * kills as u64))
 }
 
 #[test]

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use millstream::commit::{PostgresRows, PostgresValue};
 use millstream::runtime::{Restart, Summary};
-use millstream::{Record, Result, ms};
+use millstream::{Pipeline, Record, Result, Stage, Stream, ms};
 use tokio_postgres::{Client, Error, NoTls};
 
-use super::{FOLDER, Line, engine, folder, instants, joined, kill, kills, want};
+use super::{FOLDER, Line, engine, folder, instants, joined, kill, kills, numbers, want};
 use crate::eventually::eventually;
 use crate::servers::{self, Server};
 
 /// Says to the process that is killed where the server is.
-const SERVER: &str = "server";
+pub const SERVER: &str = "server";
 
 fn settings(place: &Path) -> String {
     format!("host={} user=test dbname=postgres", place.display())
@@ -27,19 +27,32 @@ fn run_once(folder: &Path) -> Result<Summary> {
 }
 
 fn run_with(folder: &Path, restart: Restart) -> Result<Summary> {
-    let server = std::fs::read_to_string(folder.join(SERVER)).unwrap();
-    let insert = "INSERT INTO lines VALUES ($1, $2, $3, $4)";
-    let rows = PostgresRows::new(&settings(Path::new(&server)), "windows", insert)?;
+    let rows = rows(folder)?;
     let engine = engine(folder)?.restart(restart);
     engine.run(move |p| {
-        joined(p).sink(rows.sink(p.shard(), |record: &Record<Line>| {
-            let (key, count, sum, end) = record.value;
-            let values: [PostgresValue; 4] =
-                [Box::new(key), Box::new(count as i64), Box::new(sum), Box::new(end)];
-            values.into()
-        }));
+        into_rows(joined(p.source(numbers(p)), p.source(numbers(p))), &rows, p);
         Ok(())
     })
+}
+
+/// The rows of the server that a folder names.
+pub fn rows(folder: &Path) -> Result<PostgresRows> {
+    let server = std::fs::read_to_string(folder.join(SERVER)).unwrap();
+    let insert = "INSERT INTO lines VALUES ($1, $2, $3, $4)";
+    Ok(PostgresRows::new(&settings(Path::new(&server)), "windows", insert)?)
+}
+
+pub fn into_rows<'p>(
+    lines: Stream<'p, impl Stage<Out = Line>>,
+    rows: &PostgresRows,
+    p: Pipeline<'p>,
+) {
+    lines.sink(rows.sink(p.shard(), |record: &Record<Line>| {
+        let (key, count, sum, end) = record.value;
+        let values: [PostgresValue; 4] =
+            [Box::new(key), Box::new(count as i64), Box::new(sum), Box::new(end)];
+        values.into()
+    }));
 }
 
 /// Asks the server something.
@@ -94,7 +107,7 @@ fn killed_with_rows_in_a_server() {
     }
 }
 
-fn with_table() -> Option<Server> {
+pub fn with_table() -> Option<Server> {
     let server = servers::postgres()?;
     let table = "CREATE TABLE lines (key bigint, count bigint, sum bigint, number bigint)";
     eventually("it answers", || ask(&server, async |it| it.batch_execute(table).await).is_ok());
@@ -102,7 +115,7 @@ fn with_table() -> Option<Server> {
 }
 
 /// What is there is what must be, once each.
-fn check(server: &Server) {
+pub fn check(server: &Server) {
     let rows = ask(server, async |it| it.query("SELECT * FROM lines", &[]).await).unwrap();
     let mut found = std::collections::BTreeMap::new();
     for row in rows {
