@@ -58,6 +58,7 @@ const SCENARIOS: &[&str] = &[
     "journal",
     "checkpoint",
     "nexmark",
+    "yahoo",
     "codecs",
     #[cfg(feature = "net")]
     "wire",

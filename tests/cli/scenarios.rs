@@ -56,6 +56,12 @@ fn tablejoin() {
 }
 
 #[test]
+fn yahoo() {
+    names("yahoo", 0.1, &["yahoo_vs_hand"]);
+    names_on("--shards 2", "yahoo", 0.1, &["yahoo_vs_hand", "yahoo_all_vs_1"]);
+}
+
+#[test]
 fn process() {
     names("process", 0.2, &["process_m_per_s", "process_vs_hand"]);
 }

@@ -2,6 +2,7 @@
 //! measured beside. Each is what a careful programmer writes in an afternoon, with the obvious
 //! tools; none is slowed down on purpose.
 
+pub mod advertising;
 pub mod asof;
 pub mod codecs;
 pub mod disk;

@@ -65,6 +65,7 @@ mod ttl;
 mod window;
 #[cfg(feature = "net")]
 mod wire;
+mod yahoo;
 
 use super::args::BenchArgs;
 use super::failure::Result;
@@ -96,6 +97,7 @@ pub const ALL: &[Scenario] = &[
     journal::SCENARIO,
     checkpoint::SCENARIO,
     nexmark::SCENARIO,
+    yahoo::SCENARIO,
     codecs::SCENARIO,
     #[cfg(feature = "net")]
     wire::SCENARIO,
