@@ -139,6 +139,18 @@ fn a_rate_beyond_the_generator_is_explained() {
 }
 
 #[test]
+fn a_query_of_nexmark_has_a_load_too() {
+    let words = "bench nexmark q5 --shards 1 --seconds 0.4 --json --quiet";
+    let json = run(&folder("slo_query"), &format!("{words} --slo p50<1h --rate 20k")).json();
+    consistent(&json["slo"]);
+    let all = words.replace(" q5", "");
+    let refused = run(&folder("slo_queries"), &format!("{all} --slo p50<1ms"));
+    assert!(refused.stderr.contains("say `nexmark q5`"), "{}", refused.stderr);
+    let refused = run(&folder("closed_query"), &format!("{words} --closed-loop"));
+    assert!(refused.stderr.contains("open loop"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_sweep_is_a_table_a_chart_and_json() {
     let folder = folder("sweep");
     let small = SMALL.replace(" --json", "");

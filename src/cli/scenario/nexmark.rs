@@ -5,10 +5,12 @@
 //! and it must be the same on one shard, on two, and where events come disordered.
 
 mod digest;
+mod load;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::open_loop::OpenLoop;
 use super::trial::{Found, Trials, agree};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -19,7 +21,8 @@ use crate::cli::run::{self, Timing};
 use crate::cli::{interrupt, table};
 use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
+use crate::error::ConfigError;
+use crate::io::{Arrival, Generator};
 use crate::nexmark::{Event, Nexmark, Query};
 use crate::runtime::Engine;
 use digest::Digest;
@@ -33,14 +36,20 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// One query at any rate.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    rate: load::RATE,
+    generator: load::alone,
+    sample: load::sample,
+};
+
 /// Events that share the time of a run: one query takes about a second for so many on one shard.
 const EVENTS_PER_SECOND: f64 = 1e6;
 /// As many as are kept in memory: some 400 MB.
 const EVENTS_MAX: u64 = 4 << 20;
 /// Events that change places where they come disordered.
 const DISORDER: u64 = 64;
-/// Events a second of an open loop unless `--rate` says so.
-const PACE_PER_S: f64 = 100_000.0;
 
 /// Records of a batch unless `--batch-max` says so: throughput is asked for here, not latency.
 const BATCH_MAX: usize = 1024;
@@ -62,6 +71,10 @@ fn queries(args: &BenchArgs) -> Result<Vec<Query>> {
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let queries = queries(args)?;
+    if args.load.closed_loop {
+        let reason = "its latencies are those of an open loop";
+        return Err(ConfigError::setting("closed-loop", SCENARIO.name, reason).into());
+    }
     let batch_max = args.batch_max.unwrap_or(BATCH_MAX);
     let config = Config { idle: Idle::Spin, batch_max, ..args.config()? };
     let cpus = Engine::new(config.clone())?.cpus().to_vec();
@@ -85,8 +98,9 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     }
     measured.report.records_per_s = queries.len() as f64 / total;
     if let [query] = queries[..] {
-        let per_s = args.rate.unwrap_or(PACE_PER_S);
-        bench.open_loop(query, per_s, share, progress, &mut measured)?;
+        let per_s = args.rate.unwrap_or(load::RATE);
+        let arrival = args.load.arrival();
+        bench.open_loop(query, (per_s, arrival), share, progress, &mut measured)?;
     }
     measured.report.seconds = started.elapsed().as_secs_f64();
     Ok(measured)
@@ -167,7 +181,7 @@ impl Bench {
     fn open_loop(
         &self,
         query: Query,
-        per_s: f64,
+        (per_s, arrival): (f64, Arrival),
         seconds: f64,
         progress: &mut Progress,
         to: &mut Measured,
@@ -182,7 +196,7 @@ impl Bench {
         progress.phase("open loop", None);
         let build = move |p: Pipeline<'_>| {
             let events = Generator::at_rate(per_s, move |place, _| nexmark.arrival(place))?;
-            let events = events.count(count).share(p.shard(), p.shards());
+            let events = events.arrival(arrival)?.count(count).share(p.shard(), p.shards());
             query.run(p.source(events), &nexmark, Digest(into.clone()));
             Ok(())
         };

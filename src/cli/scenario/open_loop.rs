@@ -1,21 +1,27 @@
 //! The scenarios whose load can be chosen, and how one rate of it is measured.
 
+use std::hint::black_box;
 use std::time::Duration;
 
-use super::{Measured, bars};
+use super::trial::on_core;
+use super::{Measured, bars, nexmark};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::interrupt;
 use crate::cli::load::{Found, Limit, Probe, Slo, Sweep, search};
 use crate::cli::progress::Progress;
 use crate::cli::report::LatencyNs;
-use crate::cli::run;
+use crate::cli::run::{self, Timing};
+use crate::dataflow::Pipeline;
+use crate::io::Source;
 use crate::metrics::Latency;
 use crate::runtime::Engine;
+use crate::time::{Clock, SystemClock, Timestamp};
 
 /// All of them, the default one first.
 pub const OPEN_LOOPS: &[OpenLoop] = &[
     bars::OPEN_LOOP,
+    nexmark::OPEN_LOOP,
     #[cfg(feature = "net")]
     super::wire::OPEN_LOOP,
 ];
@@ -58,6 +64,13 @@ pub struct Sample {
     pub latency: Latency,
 }
 
+/// From now until the first record is due: shards must have been built by then.
+pub const LEAD: Duration = Duration::from_millis(50);
+/// How much later than at the end of its time a run may end before it counts as behind.
+const GRACE: Duration = Duration::from_millis(20);
+/// A rate that nothing can keep up with.
+pub const FASTEST: f64 = 1e12;
+
 /// The shortest time that a rate is measured.
 const SPAN_MIN: Duration = Duration::from_millis(20);
 /// A probe takes this part of the time of a run.
@@ -69,6 +82,65 @@ impl Times {
         let whole = whole.max(SPAN_MIN);
         Self { warm_up: whole / 5, measured: whole - whole / 5 }
     }
+
+    /// How long records come.
+    pub fn whole(self) -> Duration {
+        self.warm_up + self.measured
+    }
+}
+
+/// Runs a pipeline whose records begin [`LEAD`] after it was made, and come for all of `span`.
+///
+/// # Errors
+/// What kept it from running.
+pub fn sample(
+    engine: Engine,
+    setup: String,
+    span: Times,
+    progress: &mut Progress,
+    build: impl Fn(Pipeline<'_>) -> crate::error::Result<()> + Send + Sync + 'static,
+) -> Result<Sample> {
+    let whole = span.whole();
+    // What is not through by then never will be: the rate is too high, and it is known by how much.
+    let patience = span.measured / 4 + GRACE;
+    let timing = Timing {
+        warm_up: span.warm_up + LEAD,
+        measured: Some(span.measured + patience),
+        stop: true,
+    };
+    let ran = run::engine(engine, timing, progress, build)?;
+    let most = LEAD + whole + (whole / 100).max(GRACE);
+    Ok(Sample {
+        setup,
+        achieved_per_s: ran.records_per_s,
+        kept_up: ran.summary.elapsed <= most,
+        latency: ran.summary.latencies.to_sink,
+    })
+}
+
+/// Records a second that a source makes, on a core by itself, while it owes more than it can make.
+///
+/// # Errors
+/// What the source said.
+pub fn alone<S: Source>(
+    cpu: usize,
+    span: Duration,
+    source: impl FnOnce() -> Result<S> + Send + 'static,
+) -> Result<f64> {
+    on_core(cpu, move || {
+        let (mut source, clock, mut made) = (source()?, SystemClock::new(), 0u64);
+        let begun = clock.now();
+        loop {
+            source.poll(0, Timestamp::MAX, 256, &mut |record| {
+                black_box(record);
+                made += 1;
+            })?;
+            let passed = clock.now().since(begun);
+            if passed >= span.as_nanos() as u64 {
+                return Ok(made as f64 * 1e9 / passed as f64);
+            }
+        }
+    })?
 }
 
 /// Looks for the highest rate that holds an objective.

@@ -10,8 +10,7 @@ use crate::cli::failure::Result;
 use crate::cli::output::Csv;
 use crate::cli::progress::Progress;
 use crate::cli::run::{self, Timing};
-use crate::cli::scenario::open_loop::{Sample, Times};
-use crate::cli::scenario::trial::on_core;
+use crate::cli::scenario::open_loop::{self, FASTEST, LEAD, Sample, Times};
 use crate::cli::scenario::{Measured, bars::SCENARIO};
 use crate::cli::table;
 use crate::cli::workload::mix;
@@ -26,13 +25,6 @@ use crate::time::{Clock, SystemClock, Timestamp};
 pub const RATE: f64 = 1e6;
 /// Keys unless `--keys` says so.
 const KEYS: u32 = 1000;
-/// From now until the first record is due: shards must have been built by then.
-const LEAD: Duration = Duration::from_millis(50);
-
-/// A rate that nothing can keep up with.
-const FASTEST: f64 = 1e12;
-/// How much later than at the end of its time a run may end before it counts as behind.
-const GRACE: Duration = Duration::from_millis(20);
 
 /// What the shards build, on all of them alike.
 #[derive(Clone)]
@@ -107,23 +99,8 @@ pub fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress)
     let config = args.config()?;
     let engine = Engine::new(config.clone())?;
     let setup = in_words(&args, &config, &engine);
-    let whole = span.warm_up + span.measured;
-    let market = Market::of(&args, Some(LEAD + whole));
-    // What is not through by then never will be: the rate is too high, and it is known by how much.
-    let patience = span.measured / 4 + GRACE;
-    let timing = Timing {
-        warm_up: span.warm_up + LEAD,
-        measured: Some(span.measured + patience),
-        stop: true,
-    };
-    let ran = run::engine(engine, timing, progress, move |pipeline| market.build(pipeline))?;
-    let most = LEAD + whole + (whole / 100).max(GRACE);
-    Ok(Sample {
-        setup,
-        achieved_per_s: ran.records_per_s,
-        kept_up: ran.summary.elapsed <= most,
-        latency: ran.summary.latencies.to_sink,
-    })
+    let market = Market::of(&args, Some(span.whole()));
+    open_loop::sample(engine, setup, span, progress, move |pipeline| market.build(pipeline))
 }
 
 /// Trades a second that the shards make where nobody takes them: the generator alone, on the first
@@ -133,8 +110,8 @@ pub fn alone(args: &BenchArgs, span: Times) -> Result<f64> {
     let shards = engine.cpus().len();
     let cpu = engine.cpus().first().copied().unwrap_or(0);
     let market = Market::of(args, None);
-    let per_shard = on_core(cpu, move || market.made_in(span.measured, shards))??;
-    Ok(per_shard * shards as f64)
+    let trades = move || Ok(market.trades(FASTEST, (0, shards))?);
+    Ok(open_loop::alone(cpu, span.measured, trades)? * shards as f64)
 }
 
 impl Market {
@@ -159,23 +136,6 @@ impl Market {
         let trades = trades.share(shard, shards);
         let trades = if args.load.closed_loop { trades.closed_loop() } else { trades };
         Ok(self.span.map_or(trades.clone(), |span| trades.duration(span)))
-    }
-
-    /// Trades a second that one of `shards` makes while it owes more than it can make.
-    fn made_in(&self, span: Duration, shards: usize) -> Result<f64> {
-        let mut trades = self.trades(FASTEST, (0, shards))?;
-        let (clock, mut made) = (SystemClock::new(), 0u64);
-        let begun = clock.now();
-        loop {
-            trades.poll(0, Timestamp::MAX, 256, &mut |trade| {
-                black_box(trade);
-                made += 1;
-            })?;
-            let passed = clock.now().since(begun);
-            if passed >= span.as_nanos() as u64 {
-                return Ok(made as f64 * 1e9 / passed as f64);
-            }
-        }
     }
 
     fn build(&self, p: Pipeline<'_>) -> crate::error::Result<()> {
