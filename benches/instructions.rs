@@ -55,8 +55,8 @@ fn pairs(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = pairs, config = at_most(26_700_000))]
-#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(28_100_000))]
+#[bench::few_keys(args = [100], setup = pairs, config = at_most(20_700_000))]
+#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(21_100_000))]
 fn interval_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
