@@ -7,6 +7,8 @@
 
 #[path = "crashes/late.rs"]
 mod late;
+#[path = "crashes/moves.rs"]
+mod moves;
 #[path = "crashes/rescaled.rs"]
 mod rescaled;
 mod support;

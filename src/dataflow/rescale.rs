@@ -3,8 +3,24 @@
 use crate::dataflow::before::{Before, Keeper, Placement};
 use crate::dataflow::saved::{Part, Saved};
 use crate::error::SnapshotError;
-use crate::memory::Bulk;
+use crate::memory::{Bulk, EachBulk};
 use crate::state::{Rescale, Rescaled, Stored};
+
+/// What shards that there were held beside the state of their keys, until that is taken over.
+pub struct Others<V>(Vec<(usize, V)>);
+
+impl<V> Default for Others<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<V> Others<V> {
+    /// What this shard held.
+    pub fn of(&self, shard: usize) -> Option<&V> {
+        self.0.iter().find(|(it, _)| *it == shard).map(|(_, held)| held)
+    }
+}
 
 impl Saved {
     /// What all shards held of a stage, in their order, of which a share is to be taken out.
@@ -49,6 +65,16 @@ impl Saved {
     /// Takes the next part out of each shard there was that has keys of this one, with the number
     /// of that shard.
     pub(crate) fn take_shares<V: Rescaled>(&mut self, operator: &'static str) -> Vec<(usize, V)> {
+        self.take_shares_of(operator, V::bulk)
+    }
+
+    /// The same of what cannot be shared out by itself, since what belongs to which key only
+    /// another part knows; `bulk` shows what of it may be large.
+    pub(crate) fn take_shares_of<V: Stored>(
+        &mut self,
+        operator: &'static str,
+        bulk: impl Fn(&mut V, &mut EachBulk<'_>),
+    ) -> Vec<(usize, V)> {
         let Some(before) = &mut self.before else { return Vec::new() };
         if before.placement == Placement::Chosen {
             self.not_rescaled(operator, "its keys are where the pipeline has put them");
@@ -61,11 +87,26 @@ impl Saved {
             if !has_keys {
                 saved.skip(operator);
             } else if let Some(mut value) = saved.take_next::<V>(operator) {
-                value.bulk(&mut |bulk| saved.fill(bulk));
+                bulk(&mut value, &mut |bulk| saved.fill(bulk));
                 from.push((shard, value));
             }
         }
         if self.note_of_all() { Vec::new() } else { from }
+    }
+
+    /// Takes the next part out: a pool that holds things of all keys, none of which may be large.
+    /// If each shard takes a share of the keys, `into` stays as it is, and the pools of all shards
+    /// that there were are returned.
+    pub(crate) fn take_pool<V: Stored>(
+        &mut self,
+        operator: &'static str,
+        into: &mut V,
+    ) -> Others<V> {
+        if self.shares().is_none() {
+            self.take(operator, into);
+            return Others::default();
+        }
+        Others(self.take_shares_of(operator, |_, _| ()))
     }
 
     /// Takes the next part out, of state that is by no key: from another number of shards, what

@@ -50,22 +50,33 @@ pub trait Rescaled: Stored {
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String>;
 }
 
+impl<K: Key, V: State> Table<K, V> {
+    /// Takes over from another table the keys that are to be here, with their values, once `each`
+    /// has made good what they say of the place where they were.
+    pub(crate) fn take_over(
+        &mut self,
+        other: &Self,
+        is_here: impl Fn(K) -> bool,
+        mut each: impl FnMut(K, &mut V),
+    ) {
+        other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
+            if is_here(key) {
+                let mut value = *value;
+                each(key, &mut value);
+                *self.entry(key) = value;
+            }
+        });
+    }
+}
+
 impl<K: Key, V: State> Rescaled for Table<K, V> {
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(self);
     }
 
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
-        let mut all = from.into_iter();
-        let first = all.next().ok_or("there was no table")?;
-        let mut table = first.empty();
-        for other in std::iter::once(first).chain(all) {
-            other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
-                if to.owns(key) {
-                    *table.entry(key) = *value;
-                }
-            });
-        }
+        let mut table = from.first().ok_or("there was no table")?.empty();
+        from.iter().for_each(|other| table.take_over(other, |key| to.owns(key), |_, _| ()));
         Ok(table)
     }
 }
