@@ -97,11 +97,7 @@ impl Saved {
     /// Takes the next part out: a pool that holds things of all keys, none of which may be large.
     /// If each shard takes a share of the keys, `into` stays as it is, and the pools of all shards
     /// that there were are returned.
-    pub(crate) fn take_pool<V: Stored>(
-        &mut self,
-        operator: &'static str,
-        into: &mut V,
-    ) -> Others<V> {
+    pub fn take_pool<V: Stored>(&mut self, operator: &'static str, into: &mut V) -> Others<V> {
         if self.shares().is_none() {
             self.take(operator, into);
             return Others::default();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Record, Stage, Stream, Upstream};
+use crate::dataflow::{Edge, KeyColumn, Keyed, Placement, Record, Stage, Stream, Upstream};
 use crate::state::{Key, Stored};
 
 /// A value of one of two types: what came from the left stream, or from the right one.
@@ -62,7 +62,16 @@ impl<'p, S: Stage> Stream<'p, S> {
         self,
         other: Stream<'p, R>,
     ) -> Stream<'p, Edge<Either<S::Out, R::Out>>> {
-        self.map(Either::Left).union(other.map(Either::Right))
+        self.connect_of(other, Placement::Chosen)
+    }
+
+    /// The same, where it is known what has placed the records of both.
+    pub(crate) fn connect_of<R: Stage>(
+        self,
+        other: Stream<'p, R>,
+        placement: Placement,
+    ) -> Stream<'p, Edge<Either<S::Out, R::Out>>> {
+        self.map(Either::Left).union_of(other.map(Either::Right), placement)
     }
 }
 
@@ -172,11 +181,13 @@ struct Connected<'p, L, R> {
 
 impl<'p, L: 'static, R: 'static> Upstream<'p, Either<L, R>> for Connected<'p, L, R> {
     fn by_key(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
-        self.left.by_key().connect(self.right.by_key())
+        let by_key = self.goes_by_hash();
+        let placement = if by_key { Placement::ByKey } else { Placement::Chosen };
+        self.left.by_key().connect_of(self.right.by_key(), placement)
     }
 
     fn local(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
-        self.left.local().connect(self.right.local())
+        self.left.local().connect_of(self.right.local(), Placement::Anywhere)
     }
 
     fn goes_by_hash(&self) -> bool {

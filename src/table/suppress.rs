@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Change, Saved, Stage};
 use crate::error::ConfigError;
-use crate::operators::{AtEnd, KeyContext, Process, Timer};
+use crate::operators::{AtEnd, KeyContext, Moved, Process, Timer};
 use crate::state::{Key, State};
 use crate::table::Changes;
 use crate::time::Timestamp;
@@ -100,12 +100,12 @@ where
         self,
         suppress: Suppress,
     ) -> Changes<'p, K, V, impl Stage<Out = (K, Change<V>)>> {
-        let Self { stream, by_hash, .. } = self;
         if let Err(error) = suppress.check() {
-            stream.pipeline.reject(error);
+            self.stream.pipeline.reject(error);
         }
         let holding = Holding { suppress, held: 0, types: PhantomData };
-        Changes::new(stream.partitioned_by(|changed| changed.0).process(holding), by_hash)
+        let (by_hash, keyed) = (self.by_hash, self.keyed_here());
+        Changes::new(keyed.process(holding), by_hash)
     }
 }
 
@@ -206,6 +206,10 @@ impl<K: Key, V: State + PartialEq> Process for Holding<K, V> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.held);
+        from.take_unless_shared(Self::NAME, &mut self.held);
+    }
+
+    fn on_moved(&mut self, rows: &mut Moved<'_, Self>) {
+        rows.each(|_, _, _| self.held += 1);
     }
 }

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Record, Saved};
+use crate::dataflow::Record;
 use crate::error::{Error, Full};
 use crate::operators::process::timers::{Pending, Timer, Timers};
 use crate::operators::process::{Process, SideOutput};
-use crate::state::{Cursor, Key, Lease, State, Table, Term};
+use crate::state::{Lease, State, Term};
 use crate::time::{Timestamp, Watermark};
 
 /// What is kept for a key. It is there while the key has state or a timer.
@@ -35,19 +35,6 @@ impl<S: State> Slot<S> {
     #[inline]
     pub fn is_needed(&self, now: Timestamp) -> bool {
         !self.pending.is_none() || self.lease.is_live(now)
-    }
-}
-
-/// After keys have been shared out among another number of shards: none of them knows by heart
-/// where its timer is.
-pub fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>, from: &Saved) {
-    if from.shares().is_none() {
-        return;
-    }
-    let mut keys = Vec::with_capacity(table.len());
-    table.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
-    for key in keys {
-        table.entry(key).pending.forget_place();
     }
 }
 

@@ -9,7 +9,8 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::operators::process::context::{KeyContext, Shared, Slot, forget_places};
+use crate::operators::process::context::{KeyContext, Shared, Slot};
+use crate::operators::process::moved::Moved;
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process};
@@ -466,9 +467,16 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn load(&mut self, from: &mut Saved) {
         let Shared { timers, watermark, told, .. } = &mut self.shared;
         self.process.load(from);
-        from.rescale(P::NAME, &mut self.table);
+        match from.shares() {
+            Some(to) => {
+                let all = from.take_shares(P::NAME);
+                let mut moved = Moved { from: all, to, into: &mut self.table };
+                self.process.on_moved(&mut moved);
+                moved.each(|_, _, _| ());
+            }
+            None => from.take(P::NAME, &mut self.table),
+        }
         from.rescale(P::NAME, timers);
-        forget_places(&mut self.table, from);
         from.rescale_by(P::NAME, watermark, |all, _| Watermark::earliest(&all));
         *told = *watermark;
         from.take_unless_rescaled(P::NAME, &mut self.sweep);

@@ -100,7 +100,8 @@ where
         let deadlines = from.take_shares_of("time_or_count", |_: &mut Deadlines<K>, _| ());
         let contents = &mut self.contents;
         for (shard, table) in &tables {
-            let take_over = |_, open: &mut Open<C::Held>| contents.take_over(&mut open.held, *shard);
+            let take_over =
+                |_, open: &mut Open<C::Held>| contents.take_over(&mut open.held, *shard);
             self.table.take_over(table, |key| to.owns(key), take_over);
         }
         contents.has_moved();

@@ -153,8 +153,7 @@ pub struct Buffered<T, E, F> {
 impl<T, E, F> Buffered<T, E, F> {
     /// Nothing is kept yet.
     pub fn new(evictor: E, function: F) -> Self {
-        let (buffer, others) =
-            (Buffer { blocks: Vec::new(), free: 0, used: 0 }, Others::default());
+        let (buffer, others) = (Buffer { blocks: Vec::new(), free: 0, used: 0 }, Others::default());
         Self { buffer, evictor, function, others }
     }
 

@@ -146,7 +146,8 @@ where
         let contents = &mut self.contents;
         for (shard, table) in &tables {
             let is_here = |(key, _): (K, i64)| to.owns(key);
-            self.slots.take_over(table, is_here, |_, slot| contents.take_over(&mut slot.held, *shard));
+            self.slots
+                .take_over(table, is_here, |_, slot| contents.take_over(&mut slot.held, *shard));
         }
         contents.has_moved();
         let ends = ends.into_iter().map(|(_, ends)| ends);
