@@ -40,6 +40,13 @@ impl Progress {
         Self { told, target, ingress: Timestamp::MIN, stamps }
     }
 
+    /// That of several shards at rest: as far as all of them have come.
+    pub fn earliest(all: Vec<Self>) -> Option<Self> {
+        let told: Vec<Watermark> = all.iter().map(|one| one.told).collect();
+        let told = Watermark::earliest(&told);
+        all.into_iter().next().map(|one| Self { told, target: told, ..one })
+    }
+
     /// Windows up to `watermark` are to fire, because of the batch in hand. While others still fire
     /// their older ingress stays, so that latency is never under-reported.
     #[inline]

@@ -63,7 +63,7 @@ impl Saved {
     }
 
     /// Takes the next part out of each shard there was that has keys of this one, with the number
-    /// of that shard.
+    /// of that shard. Each key is in one of them.
     pub(crate) fn take_shares<V: Rescaled>(&mut self, operator: &'static str) -> Vec<(usize, V)> {
         self.take_shares_of(operator, V::bulk)
     }
@@ -75,11 +75,26 @@ impl Saved {
         operator: &'static str,
         bulk: impl Fn(&mut V, &mut EachBulk<'_>),
     ) -> Vec<(usize, V)> {
+        if self.before.as_ref().is_some_and(|before| before.placement == Placement::Anywhere) {
+            self.not_rescaled(operator, "several shards may have state of the same key");
+        }
+        self.take_parts(operator, bulk)
+    }
+
+    /// The same of state of which several shards may hold a part of the same key.
+    pub(crate) fn take_parts<V: Stored>(
+        &mut self,
+        operator: &'static str,
+        bulk: impl Fn(&mut V, &mut EachBulk<'_>),
+    ) -> Vec<(usize, V)> {
         let Some(before) = &mut self.before else { return Vec::new() };
         if before.placement == Placement::Chosen {
             self.not_rescaled(operator, "its keys are where the pipeline has put them");
+        }
+        if self.is_wrong() {
             return Vec::new();
         }
+        let Some(before) = &mut self.before else { return Vec::new() };
         let mut from = Vec::new();
         for shard in 0..before.all.len() {
             let has_keys = before.has_keys_of(shard);

@@ -164,11 +164,22 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
     /// # }
     /// ```
     pub fn connect<R: Clone + Stored>(self, right: Keyed<'p, K, R>) -> Keyed<'p, K, Either<L, R>> {
+        let by_hash = self.upstream.goes_by_hash() && right.upstream.goes_by_hash();
+        self.connect_of(right, if by_hash { Placement::ByKey } else { Placement::Chosen })
+    }
+
+    /// The same, where it is known what has placed the records of both.
+    pub(crate) fn connect_of<R: Clone + Stored>(
+        self,
+        right: Keyed<'p, K, R>,
+        placement: Placement,
+    ) -> Keyed<'p, K, Either<L, R>> {
         let keys = Rc::new(EitherKeys {
             left: (self.keys, RefCell::default()),
             right: (right.keys, RefCell::default()),
         });
-        let upstream = Box::new(Connected { left: self.upstream, right: right.upstream });
+        let (left, right) = (self.upstream, right.upstream);
+        let upstream = Box::new(Connected { left, right, placement });
         Keyed { upstream, keys, types: PhantomData }
     }
 }
@@ -177,13 +188,12 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
 struct Connected<'p, L, R> {
     left: Box<dyn Upstream<'p, L> + 'p>,
     right: Box<dyn Upstream<'p, R> + 'p>,
+    placement: Placement,
 }
 
 impl<'p, L: 'static, R: 'static> Upstream<'p, Either<L, R>> for Connected<'p, L, R> {
     fn by_key(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
-        let by_key = self.goes_by_hash();
-        let placement = if by_key { Placement::ByKey } else { Placement::Chosen };
-        self.left.by_key().connect_of(self.right.by_key(), placement)
+        self.left.by_key().connect_of(self.right.by_key(), self.placement)
     }
 
     fn local(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
@@ -191,7 +201,7 @@ impl<'p, L: 'static, R: 'static> Upstream<'p, Either<L, R>> for Connected<'p, L,
     }
 
     fn goes_by_hash(&self) -> bool {
-        self.left.goes_by_hash() && self.right.goes_by_hash()
+        self.placement == Placement::ByKey
     }
 }
 

@@ -203,21 +203,19 @@ impl<K: Key, V: State> Panes<K, V> {
         !self.spent.is_empty()
     }
 
-    /// Takes over from other panes the keys that are to be here, with their values, once `each` has
-    /// made good what they say of the place where they were. Spent tables stay behind.
+    /// Takes over what other panes hold, table by table as `take` does; spent tables stay behind.
     pub(crate) fn take_over(
         &mut self,
         other: &Self,
-        is_here: impl Fn(K) -> bool,
-        mut each: impl FnMut(K, &mut V),
+        mut take: impl FnMut(&mut Table<K, V>, &Table<K, V>),
     ) {
         for pane in &other.open {
             let Pane { start, end, closes, expires, .. } = *pane;
             let found = self.find(start);
             let index = found.unwrap_or_else(|| self.open(start, end, closes, expires));
-            self.get_mut(index).table.take_over(&pane.table, &is_here, &mut each);
+            take(&mut self.get_mut(index).table, &pane.table);
             if let Some(beside) = &pane.beside {
-                self.beside_mut(index).take_over(beside, &is_here, &mut each);
+                take(self.beside_mut(index), beside);
             }
         }
     }
@@ -244,7 +242,11 @@ impl<K: Key, V: State> Rescaled for Panes<K, V> {
     /// The panes that any of them had open; spent tables stay behind.
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
         let mut all = Self::new(from.first().ok_or("there were no panes")?.seed);
-        from.iter().for_each(|other| all.take_over(other, |key| to.owns(key), |_, _| ()));
+        for other in &from {
+            all.take_over(other, |table, other| {
+                table.take_over(other, |key| to.owns(key), |_, _| ());
+            });
+        }
         Ok(all)
     }
 }

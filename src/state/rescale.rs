@@ -31,6 +31,12 @@ impl Rescale {
         owner(key_group(hash(key, self.hash_seed)), self.shards) == self.shard
     }
 
+    /// Whether what a shard that there was held of no key falls to this one: what waited there, and
+    /// what it had to show. All of it goes to one shard.
+    pub fn follows(&self, shard: usize) -> bool {
+        shard % self.shards == self.shard
+    }
+
     /// Whether a shard that there was owned a key that belongs to this one now.
     pub fn takes_from(&self, shard: usize) -> bool {
         let mut groups = 0..KEY_GROUPS;
@@ -67,6 +73,24 @@ impl<K: Key, V: State> Table<K, V> {
             }
         });
     }
+
+    /// Adds from another table the keys that are to be here; `combine` adds to a value that is here
+    /// already what the other table has of the key.
+    pub(crate) fn merge(
+        &mut self,
+        other: &Self,
+        is_here: impl Fn(K) -> bool,
+        mut combine: impl FnMut(&mut V, &V),
+    ) {
+        other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
+            if is_here(key) {
+                match self.get_mut(key) {
+                    Some(here) => combine(here, value),
+                    None => *self.entry(key) = *value,
+                }
+            }
+        });
+    }
 }
 
 impl<K: Key, V: State> Rescaled for Table<K, V> {
@@ -76,8 +100,14 @@ impl<K: Key, V: State> Rescaled for Table<K, V> {
 
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
         let mut table = from.first().ok_or("there was no table")?.empty();
-        from.iter().for_each(|other| table.take_over(other, |key| to.owns(key), |_, _| ()));
-        Ok(table)
+        let mut twice = false;
+        for other in &from {
+            table.merge(other, |key| to.owns(key), |_, _| twice = true);
+        }
+        match twice {
+            true => Err("several shards have state of the same key".to_owned()),
+            false => Ok(table),
+        }
     }
 }
 

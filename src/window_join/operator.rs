@@ -80,14 +80,13 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored, F, N> WindowJoinOperator<K, L, 
         let rights = from.take_shares_of("window join", Chunks::<R>::bulk);
         let Self { panes, left, right, .. } = self;
         for (((_, other), (_, lefts)), (_, rights)) in all.iter().zip(&lefts).zip(&rights) {
-            panes.take_over(
-                other,
-                |key| to.owns(key),
-                |_, pair| {
-                    pair.left = left.kept.take_over(lefts, &pair.left, |_, _| ());
-                    pair.right = right.kept.take_over(rights, &pair.right, |_, _| ());
-                },
-            );
+            let mut take_over = |_, pair: &mut Pair| {
+                pair.left = left.kept.take_over(lefts, &pair.left, |_, _| ());
+                pair.right = right.kept.take_over(rights, &pair.right, |_, _| ());
+            };
+            panes.take_over(other, |table, other| {
+                table.take_over(other, |key| to.owns(key), &mut take_over);
+            });
         }
     }
 

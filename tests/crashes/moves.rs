@@ -5,10 +5,12 @@
 //! compiled once for all of them.
 
 use millstream::io::Partitioned;
+use millstream::lookup::Cache;
 use millstream::operators::{HeapContext, ProcessHeap};
 use millstream::table::Suppress;
+use millstream::testing::{Attempt, ScriptedLookup};
 use millstream::window::triggers;
-use millstream::{Change, Changes, Rolling, Timing, Versions};
+use millstream::{Change, Changes, HotKeys, Record, Rolling, Timing, Versions};
 
 use super::*;
 
@@ -276,4 +278,57 @@ fn tables_that_are_joined_move() {
         let all = both.to_stream().union(met.to_stream()).map(|(key, row)| ((0, key as i64), row));
         all.key_by(|row| row.0).process(Finally).boxed()
     });
+}
+
+/// Records of each key come from all partitions, and are aggregated before they meet.
+#[test]
+fn windows_that_are_aggregated_where_records_come_move() {
+    moves(10, |rows| {
+        let (some, others) = split(rows, |row| row.value % 2 == 0);
+        let aggregate = || (count(), sum(|row: &Row| row.value));
+        let all = some.key_by(|row| row.key / 4).window(Sliding::of(ns(60)).every(ns(20)));
+        let all = all.precombine().aggregate(aggregate());
+        let all = all.map(|it| (it.key as i64, it.value.0 as i64, it.value.1));
+        let hot = others.key_by(|row| row.key / 4).window(Tumbling::of(ns(80)));
+        let hot = hot.split_hot_keys(HotKeys::above(0.2).sample_every(1).decide_after(10));
+        let hot = hot.aggregate(aggregate());
+        all.union(hot.map(|it| (-1 - it.key as i64, it.value.0 as i64, it.value.1)))
+    });
+}
+
+#[test]
+fn lookups_and_batches_move() {
+    moves(10, |rows| {
+        let (some, others) = split(rows, |row| row.value % 2 == 0);
+        let mut rng = Rng::with_seed(7);
+        let double = move |key: &u64, _| Attempt::Answers(rng.u64(..40_000), Some(key * 2));
+        let found = some
+            .key_by(|row| row.key)
+            .lookup(ScriptedLookup::new(double), |row| row.key)
+            .cache(Cache::of(9, millstream::us(200)))
+            .left();
+        let found =
+            found.map(|(row, found)| (row.key as i64, row.value, found.map_or(0, |n| n as i64)));
+        let batches = others.batch(7, millstream::us(30)).append();
+        let batches = batches.flat_map(|batch| {
+            let shown = |row: &Record<Row>| (row.value.key as i64, row.at.0, row.value.value);
+            batch.iter().map(shown).collect::<Vec<_>>()
+        });
+        // A batch has the time of its latest record, whichever that is.
+        found.union(batches.key_by(|row| row.0).process(Each)).boxed()
+    });
+}
+
+/// Each with its own time.
+struct Each;
+
+impl Process for Each {
+    type Key = i64;
+    type In = Shown;
+    type State = ();
+    type Out = Shown;
+
+    fn on_record(&mut self, row: Shown, ctx: &mut KeyContext<'_, Self>) {
+        ctx.emit_at(Timestamp(row.1), row);
+    }
 }

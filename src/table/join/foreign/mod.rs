@@ -139,7 +139,7 @@ where
     ) -> Changes<'p, K, V, impl Stage<Out = (K, Change<V>)>> {
         let Self { left, right, names } = self;
         let config = left.stream.pipeline.config();
-        let here = keyed(left).upstream.by_key().placed_by(Placement::Anywhere, |_| ());
+        let here = keyed(left).upstream.by_key().placed_by(Placement::ByKey, |_| ());
         let (asked, told) = here.process_with(|outputs| {
             let (told, news) = outputs.side("told");
             (Asking { names, asked: 0, told, types: PhantomData }, news)
