@@ -5,6 +5,7 @@ use crate::dataflow::saved::{Part, Saved};
 use crate::error::SnapshotError;
 use crate::memory::{Bulk, EachBulk};
 use crate::state::{Rescale, Rescaled, Stored};
+use crate::time::{Merged, Watermark};
 
 /// What shards that there were held beside the state of their keys, until that is taken over.
 pub struct Others<V>(Vec<(usize, V)>);
@@ -139,6 +140,27 @@ impl Saved {
             }
             _ => self.take_whole(operator, into),
         }
+    }
+
+    /// The same of what is alike on all shards: that of the first.
+    pub(crate) fn rescale_alike<V: Stored>(&mut self, operator: &'static str, into: &mut V) {
+        self.rescale_by(operator, into, |all, _| first(all));
+    }
+
+    /// The same of how far event time has come: as far as on all of them.
+    pub(crate) fn rescale_watermark(&mut self, operator: &'static str, into: &mut Watermark) {
+        self.rescale_by(operator, into, |all, _| Watermark::earliest(&all));
+    }
+
+    /// The same of what was merged of inputs: each of those there are now, which are so many, has
+    /// come as far as all of those that there were.
+    pub(crate) fn rescale_merged(
+        &mut self,
+        operator: &'static str,
+        into: &mut Merged,
+        inputs: usize,
+    ) {
+        self.rescale_by(operator, into, |all, _| Merged::among(&all, inputs));
     }
 
     /// Takes the next part out, unless it is of state by key that is shared out: then it is made
@@ -285,6 +307,11 @@ impl Saved {
         }
         self.is_wrong()
     }
+}
+
+/// There is one.
+fn first<V>(mut all: Vec<V>) -> V {
+    all.swap_remove(0)
 }
 
 impl Before {

@@ -288,7 +288,7 @@ impl<T: 'static> Runnable for Inlet<T> {
 
     fn load(&mut self, from: &mut Saved) {
         let lanes = self.here.len() + self.there.len();
-        from.rescale_by("inlet", &mut self.merged, |all, _| Merged::among(&all, lanes));
+        from.rescale_merged("inlet", &mut self.merged, lanes);
         // The lanes are others, and begin anew: each says something first.
         from.take_unless_rescaled("inlet", &mut self.started);
         from.take_unless_rescaled("inlet", &mut self.settled);

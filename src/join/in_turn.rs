@@ -296,9 +296,9 @@ where
             None => from.take(J::NAME, &mut self.order),
         }
         let mut times = [self.left.reached, self.right.reached, self.passed];
-        from.rescale_by(J::NAME, &mut times, |all, _| all[0]);
+        from.rescale_alike(J::NAME, &mut times);
         [self.left.reached, self.right.reached, self.passed] = times;
-        from.rescale_by(J::NAME, &mut self.pace, |mut all, _| all.swap_remove(0));
+        from.rescale_alike(J::NAME, &mut self.pace);
         self.join.load(from);
         self.left.late.load(from);
         self.right.late.load(from);

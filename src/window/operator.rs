@@ -139,7 +139,7 @@ where
         }
         from.take_unless_rescaled("window", &mut self.held);
         self.held = self.panes.keys();
-        from.rescale_by("window", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark("window", &mut self.watermark);
         let firing = from.take_parts("window", Firing::<K, A::Acc>::bulk);
         let firing = firing.into_iter().map(|(_, firing)| firing).collect();
         match Firing::rescaled(firing, to) {

@@ -297,9 +297,9 @@ where
             }
         }
         let mut times = [self.left.closed, self.right.closed, self.reached];
-        from.rescale_by("window join", &mut times, |all, _| all[0]);
+        from.rescale_alike("window join", &mut times);
         [self.left.closed, self.right.closed, self.reached] = times;
-        from.rescale_by("window join", &mut self.pace, |mut all, _| all.swap_remove(0));
+        from.rescale_alike("window join", &mut self.pace);
         self.left.late.load(from);
         self.right.late.load(from);
         self.next.load(from);

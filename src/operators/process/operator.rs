@@ -477,7 +477,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
             None => from.take(P::NAME, &mut self.table),
         }
         from.rescale(P::NAME, timers);
-        from.rescale_by(P::NAME, watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark(P::NAME, watermark);
         *told = *watermark;
         from.take_unless_rescaled(P::NAME, &mut self.sweep);
         from.rescale(P::NAME, &mut self.early);

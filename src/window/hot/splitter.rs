@@ -95,7 +95,7 @@ where
             let begun = |key, _: &A::Acc| self.detector.on_part_begun(key);
             pane.table.visit(&mut Cursor::default(), usize::MAX, begun);
         }
-        from.rescale_by("hot keys", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark("hot keys", &mut self.watermark);
         let progress = &mut self.progress;
         from.rescale_by("hot keys", progress, |all, _| {
             Progress::earliest(all).unwrap_or_else(Progress::new)

@@ -167,7 +167,7 @@ where
 
     fn load(&mut self, from: &mut Saved) {
         from.rescale("rolling", &mut self.held);
-        from.rescale_by("rolling", &mut self.pace, |mut all, _| all.swap_remove(0));
+        from.rescale_alike("rolling", &mut self.pace);
         self.late.load(from);
         self.next.load(from);
     }

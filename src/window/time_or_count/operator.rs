@@ -289,7 +289,7 @@ where
                 from.take("time_or_count", &mut self.deadlines);
             }
         }
-        from.rescale_by("time_or_count", &mut self.pace, |mut all, _| all.swap_remove(0));
+        from.rescale_alike("time_or_count", &mut self.pace);
         self.late.load(from);
         self.next.load(from);
     }

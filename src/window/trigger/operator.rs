@@ -451,8 +451,8 @@ where
                 from.take("window", &mut self.wall);
             }
         }
-        from.rescale_by("window", &mut self.watermark, |all, _| Watermark::earliest(&all));
-        from.rescale_by("window", &mut self.firing, |mut all, _| all.swap_remove(0));
+        from.rescale_watermark("window", &mut self.watermark);
+        from.rescale_alike("window", &mut self.firing);
         self.late.load(from);
         self.next.load(from);
     }
