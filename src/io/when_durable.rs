@@ -361,6 +361,32 @@ mod tests {
     }
 
     #[test]
+    fn what_shards_held_is_shown_by_one_of_those_that_follow() {
+        let durable = Durable::default();
+        durable.take(Sequence(1));
+        let held = |values: [u64; 2]| {
+            let ((mut gate, ..), mut saved) = (gate(std::slice::from_ref(&durable)), Saved::new());
+            accept(&mut gate, &values);
+            gate.on_watermark(Timestamp(9)).unwrap();
+            gate.save(&mut saved);
+            saved.checked().unwrap()
+        };
+        let all = [held([1, 2]), held([3, 4]), held([5, 6])];
+        let mut restored = |shard, shards| {
+            let to = Rescale { shard, shards, before: 3, hash_seed: 0 };
+            let mut saved = Saved::rescaling(all.to_vec(), to);
+            let (mut after, mut driven, shown) = gate(std::slice::from_ref(&durable));
+            after.load(&mut saved);
+            saved.finish().unwrap();
+            driven.drive(Timestamp(0)).unwrap();
+            take(&shown)
+        };
+        assert_eq!([restored(0, 2), restored(1, 2)], [vec![1, 2, 5, 6], vec![3, 4]]);
+        assert_eq!(restored(0, 1), [1, 2, 3, 4, 5, 6]);
+        assert_eq!([restored(2, 5), restored(4, 5)], [vec![5, 6], vec![]]);
+    }
+
+    #[test]
     fn what_a_snapshot_holds_is_shown_by_the_next() {
         let durable = Durable::default();
         durable.take(Sequence(1));

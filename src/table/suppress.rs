@@ -72,6 +72,9 @@ where
     /// none if that is nothing: a row that came and went is never seen, nor one that is again what
     /// it was.
     ///
+    /// Rows stay on their shard. So behind [`top_n`](crate::table::Grouped::top_n), whose rows are
+    /// where their group is, what is held back cannot move to another number of shards.
+    ///
     /// Rows go on in the order in which their time is over, ties in the order in which the first
     /// change of each came. By event time the change has the timestamp at which its time was over,
     /// and so is never late.

@@ -332,3 +332,23 @@ impl Process for Each {
         ctx.emit_at(Timestamp(row.1), row);
     }
 }
+
+/// Each shard finds the row of whatever key in its own copy of the table, and after a crash in the
+/// copy that it has taken over: what is written there comes at the beginning, and only then.
+#[test]
+fn tables_that_all_shards_have_move() {
+    each_seed(10, |seed| {
+        let world = World { batch: 1, ..World::random(seed) };
+        let mut rng = Rng::with_seed(seed);
+        let inputs = in_order(&mut rng);
+        let got = shown(&world, &inputs, rng.u32(0..6), |rows| {
+            let (first, others) = split(rows, |row| row.at < 60);
+            let table = first.global_table(|row| row.value % 2, |row| Some(row.key));
+            let join = others.join_global(table, |row| row.value % 2);
+            join.select_left(|row, found| (row.at, row.value, found.is_some().into())).boxed()
+        });
+        assert_eq!(got.len(), inputs.iter().flatten().filter(|row| row.at >= 60).count());
+        let lost = got.iter().find(|(_, (at, _, found))| *at > 300 && *found == 0);
+        assert_eq!(lost, None);
+    });
+}

@@ -1,5 +1,8 @@
 //! The operator behind batches.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
