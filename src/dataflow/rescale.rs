@@ -74,7 +74,7 @@ impl Saved {
     pub(crate) fn take_shares_of<V: Stored>(
         &mut self,
         operator: &'static str,
-        bulk: impl Fn(&mut V, &mut EachBulk<'_>),
+        bulk: fn(&mut V, &mut EachBulk<'_>),
     ) -> Vec<(usize, V)> {
         if self.before.as_ref().is_some_and(|before| before.placement == Placement::Anywhere) {
             self.not_rescaled(operator, "several shards may have state of the same key");
@@ -86,7 +86,7 @@ impl Saved {
     pub(crate) fn take_parts<V: Stored>(
         &mut self,
         operator: &'static str,
-        bulk: impl Fn(&mut V, &mut EachBulk<'_>),
+        bulk: fn(&mut V, &mut EachBulk<'_>),
     ) -> Vec<(usize, V)> {
         let Some(before) = &mut self.before else { return Vec::new() };
         if before.placement == Placement::Chosen {

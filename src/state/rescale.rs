@@ -65,29 +65,37 @@ impl<K: Key, V: State> Table<K, V> {
         is_here: impl Fn(K) -> bool,
         mut each: impl FnMut(K, &mut V),
     ) {
-        other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
-            if is_here(key) {
-                let mut value = *value;
-                each(key, &mut value);
-                *self.entry(key) = value;
-            }
-        });
+        self.take(other, &is_here, &mut |key, value, _| each(key, value));
     }
 
-    /// Adds from another table the keys that are to be here; `combine` adds to a value that is here
-    /// already what the other table has of the key.
+    /// Takes over from another table the keys that are to be here; `combine` adds to a value that
+    /// is here already what the other table has of the key.
     pub(crate) fn merge(
         &mut self,
         other: &Self,
         is_here: impl Fn(K) -> bool,
         mut combine: impl FnMut(&mut V, &V),
     ) {
+        self.take(other, &is_here, &mut |_, value, here| {
+            if let Some(mut here) = here {
+                combine(&mut here, value);
+                *value = here;
+            }
+        });
+    }
+
+    /// What is called is not known here, so that it is compiled once for a table, whoever has it.
+    fn take(
+        &mut self,
+        other: &Self,
+        is_here: &dyn Fn(K) -> bool,
+        each: &mut dyn FnMut(K, &mut V, Option<V>),
+    ) {
         other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
             if is_here(key) {
-                match self.get_mut(key) {
-                    Some(here) => combine(here, value),
-                    None => *self.entry(key) = *value,
-                }
+                let mut value = *value;
+                each(key, &mut value, self.get(key).copied());
+                *self.entry(key) = value;
             }
         });
     }

@@ -94,16 +94,18 @@ impl<K: Copy> Deadlines<K> {
     /// Those of several that are to be here, each in the order in which it was set.
     pub fn of(all: impl IntoIterator<Item = Self>, is_here: impl Fn(&K) -> bool) -> Self {
         let mut here = Self::new();
-        for mut other in all {
-            loop {
-                match other.pop(i64::MAX) {
-                    Popped::Due(at, key) if is_here(&key) => here.set(at, key),
-                    Popped::Due(..) | Popped::Moved => {}
-                    Popped::Nothing => break,
-                }
+        all.into_iter().for_each(|other| here.take_over(other, &is_here));
+        here
+    }
+
+    fn take_over(&mut self, mut other: Self, is_here: &dyn Fn(&K) -> bool) {
+        loop {
+            match other.pop(i64::MAX) {
+                Popped::Due(at, key) if is_here(&key) => self.set(at, key),
+                Popped::Due(..) | Popped::Moved => {}
+                Popped::Nothing => break,
             }
         }
-        here
     }
 
     /// One unit of work towards what is due at `now` or before.
@@ -288,11 +290,14 @@ mod tests {
 
     #[test]
     fn those_of_several_come_in_one_order() {
+        let set = |deadlines: &mut Deadlines<u32>, all: [(i64, u32); 3]| {
+            all.into_iter().for_each(|(at, key)| deadlines.set(at, key));
+        };
         let (mut one, mut other) = (Deadlines::new(), Deadlines::new());
-        [(70, 1), (5, 2), (70, 3)].map(|(at, key)| one.set(at, key));
-        assert_eq!(one.pop(6), Popped::Due(5, 2));
+        set(&mut one, [(70, 1), (5, 2), (70, 3)]);
+        assert_eq!(due(&mut one, 6), [(5, 2)]);
         one.set(3, 4); // which has passed
-        [(70, 5), (1 << 40, 6), (4, 7)].map(|(at, key)| other.set(at, key));
+        set(&mut other, [(70, 5), (1 << 40, 6), (4, 7)]);
         let mut all = Deadlines::of([one, other], |key| *key != 3);
         assert_eq!(due(&mut all, 1 << 41), [(3, 4), (4, 7), (70, 1), (70, 5), (1 << 40, 6)]);
     }

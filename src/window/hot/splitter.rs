@@ -96,10 +96,7 @@ where
             pane.table.visit(&mut Cursor::default(), usize::MAX, begun);
         }
         from.rescale_watermark("hot keys", &mut self.watermark);
-        let progress = &mut self.progress;
-        from.rescale_by("hot keys", progress, |all, _| {
-            Progress::earliest(all).unwrap_or_else(Progress::new)
-        });
+        from.rescale_by("hot keys", &mut self.progress, Progress::of_all);
     }
 
     #[inline(always)]
