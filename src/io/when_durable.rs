@@ -372,7 +372,7 @@ mod tests {
             saved.checked().unwrap()
         };
         let all = [held([1, 2]), held([3, 4]), held([5, 6])];
-        let mut restored = |shard, shards| {
+        let restored = |shard, shards| {
             let to = Rescale { shard, shards, before: 3, hash_seed: 0 };
             let mut saved = Saved::rescaling(all.to_vec(), to);
             let (mut after, mut driven, shown) = gate(std::slice::from_ref(&durable));

@@ -1,5 +1,6 @@
 //! Keys that come from another number of shards.
 
+use crate::dataflow::Saved;
 use crate::operators::process::Process;
 use crate::operators::process::context::Slot;
 use crate::state::{Rescale, Table};
@@ -8,9 +9,9 @@ use crate::state::{Rescale, Table};
 /// [`Process::on_moved`].
 pub struct Moved<'a, P: Process> {
     /// What each of those shards held.
-    pub(super) from: Vec<(usize, Table<P::Key, Slot<P::State>>)>,
-    pub(super) to: Rescale,
-    pub(super) into: &'a mut Table<P::Key, Slot<P::State>>,
+    from: Vec<(usize, Table<P::Key, Slot<P::State>>)>,
+    to: Rescale,
+    into: &'a mut Table<P::Key, Slot<P::State>>,
 }
 
 impl<P: Process> Moved<'_, P> {
@@ -29,4 +30,16 @@ impl<P: Process> Moved<'_, P> {
             );
         }
     }
+}
+
+/// Takes the keys of a function and their state out of a snapshot.
+pub(super) fn load<P: Process>(
+    process: &mut P,
+    table: &mut Table<P::Key, Slot<P::State>>,
+    from: &mut Saved,
+) {
+    let Some(to) = from.shares() else { return from.take(P::NAME, table) };
+    let mut moved = Moved { from: from.take_shares(P::NAME), to, into: table };
+    process.on_moved(&mut moved);
+    moved.each(|_, _, _| ());
 }

@@ -10,10 +10,9 @@ use crate::dataflow::{
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{KeyContext, Shared, Slot};
-use crate::operators::process::moved::Moved;
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
-use crate::operators::process::{AtEnd, Order, Process};
+use crate::operators::process::{AtEnd, Order, Process, moved};
 use crate::state::{Cursor, EachBulk, Rescaled, Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
 
@@ -467,15 +466,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn load(&mut self, from: &mut Saved) {
         let Shared { timers, watermark, told, .. } = &mut self.shared;
         self.process.load(from);
-        match from.shares() {
-            Some(to) => {
-                let all = from.take_shares(P::NAME);
-                let mut moved = Moved { from: all, to, into: &mut self.table };
-                self.process.on_moved(&mut moved);
-                moved.each(|_, _, _| ());
-            }
-            None => from.take(P::NAME, &mut self.table),
-        }
+        moved::load(&mut self.process, &mut self.table, from);
         from.rescale(P::NAME, timers);
         from.rescale_watermark(P::NAME, watermark);
         *told = *watermark;

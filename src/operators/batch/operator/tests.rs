@@ -33,7 +33,7 @@ impl Operator<Batched<u64>> for Log {
 fn half_full_batches_go_on_and_none_gets_too_large() {
     move_batches(|| Append, |_| true);
     // Of each number the last that came, and each batch knows its own.
-    let last = |value: &u64| *value % 10 > 0;
+    let last = |value: &u64| !value.is_multiple_of(10);
     move_batches(|| Update::new(|value: &u64| value / 10 * 10 + value % 10 / 2, 4, 7), last);
 }
 
