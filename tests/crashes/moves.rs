@@ -59,6 +59,7 @@ fn shown(
 fn in_order(rng: &mut Rng) -> Vec<Vec<Row>> {
     let mut inputs = inputs(rng, PARTITIONS);
     for (partition, rows) in inputs.iter_mut().enumerate() {
+        rows.truncate(200);
         rows.iter_mut().for_each(|row| row.key = row.key * PARTITIONS as u64 + partition as u64);
     }
     inputs
@@ -79,7 +80,7 @@ fn moves(default: u64, build: Build) {
 
 #[test]
 fn windows_with_triggers_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let counts = some
             .key_by(|row| row.key)
@@ -99,7 +100,7 @@ fn windows_with_triggers_move() {
 
 #[test]
 fn windows_by_time_or_count_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let sums = some
             .key_by(|row| row.key)
@@ -116,12 +117,12 @@ fn windows_by_time_or_count_move() {
 
 #[test]
 fn joins_as_of_times_and_in_windows_move() {
-    moves(10, |rows| Meetings::build(rows).map(|(met, up, down)| (met.into(), up, down)).boxed());
+    moves(20, |rows| Meetings::build(rows).map(|(met, up, down)| (met.into(), up, down)).boxed());
 }
 
 #[test]
 fn joins_that_look_ahead_and_around_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (ahead, others) = split(rows, |row| row.key % 3 == 0);
         let (around, versions) = split(others, |row| row.key % 3 == 1);
         let [(a, b), (c, d), (e, f)] = [ahead, around, versions].map(|rows| {
@@ -143,7 +144,7 @@ fn met(up: &Row, down: Option<&Row>) -> Shown {
 
 #[test]
 fn windows_that_end_at_each_record_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let spans = some.key_by(|row| row.key).rolling(Rolling::of(ns(40)));
         let spans = spans.aggregate((count(), max(|row: &Row| row.value)));
@@ -156,7 +157,7 @@ fn windows_that_end_at_each_record_move() {
 
 #[test]
 fn sliding_windows_by_count_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let most = some.key_by(|row| row.key).count_window(11).every(2).emit_incomplete();
         let most =
@@ -195,7 +196,7 @@ impl ProcessHeap for Lately {
 
 #[test]
 fn state_on_the_heap_moves() {
-    moves(10, |rows| rows.key_by(|row| row.key).process_heap(Lately).boxed());
+    moves(20, |rows| rows.key_by(|row| row.key).process_heap(Lately).boxed());
 }
 
 /// What a table has come to, since what it is on its way there depends on which shard is first.
@@ -232,7 +233,7 @@ fn table(rows: Rows<'_>) -> Changes<'_, u64, Row, Edge<(u64, Change<Row>)>> {
 
 #[test]
 fn tables_and_what_is_held_back_of_them_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let calm = table(some).suppress(Suppress::after(ns(35))).to_changes();
         let value = |row: Option<&Row>| row.map_or(-1, |row| row.value);
@@ -246,7 +247,7 @@ fn tables_and_what_is_held_back_of_them_move() {
 
 #[test]
 fn groups_of_rows_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let (tops, others) = split(others, |row| row.value % 3 == 0);
         // Sums of floats cannot deduct: all rows are kept.
@@ -265,10 +266,10 @@ fn groups_of_rows_move() {
 
 #[test]
 fn tables_that_are_joined_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.key % 2 == 0);
         let (a, b) = split(some, |row| row.value % 3 > 0);
-        let (c, d) = split(others, |row| row.at < 300);
+        let (c, d) = split(others, |row| row.at < 200);
         let both = table(a).join(table(b));
         let both = both.select_full(|a, b| {
             let value = |row: Option<&Row>| row.map_or(0, |row| row.value);
@@ -286,7 +287,7 @@ fn tables_that_are_joined_move() {
 /// Records of each key come from all partitions, and are aggregated before they meet.
 #[test]
 fn windows_that_are_aggregated_where_records_come_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let aggregate = || (count(), sum(|row: &Row| row.value));
         let all = some.key_by(|row| row.key / 4).window(Sliding::of(ns(60)).every(ns(20)));
@@ -301,7 +302,7 @@ fn windows_that_are_aggregated_where_records_come_move() {
 
 #[test]
 fn lookups_and_batches_move() {
-    moves(10, |rows| {
+    moves(20, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let mut rng = Rng::with_seed(7);
         let double = move |key: &u64, _| Attempt::Answers(rng.u64(..40_000), Some(key * 2));
@@ -340,7 +341,7 @@ impl Process for Each {
 /// copy that it has taken over: what is written there comes at the beginning, and only then.
 #[test]
 fn tables_that_all_shards_have_move() {
-    each_seed(10, |seed| {
+    each_seed(20, |seed| {
         let world = World { batch: 1, ..World::random(seed) };
         let mut rng = Rng::with_seed(seed);
         let inputs = in_order(&mut rng);
