@@ -256,7 +256,7 @@ impl<T: 'static> Runnable for Inlet<T> {
     fn is_at(&self, barrier: Epoch) -> bool {
         self.here.iter().all(|here| here.held == Some(barrier))
             && self.there.iter().all(|there| there.held == Some(barrier))
-            && self.operator.pressure() == Pressure::Clear
+            && self.operator.is_at_rest()
     }
 
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {

@@ -16,8 +16,8 @@ use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Stored, Sweep, Table, Ttl};
 use crate::time::{TimerWheel, Watermark, us};
-use context::Shared;
-use operator::{Held, ProcessOperator, Settings};
+use context::{Held, Shared};
+use operator::{ProcessOperator, Settings};
 use side::Outlet;
 use timers::Timers;
 

@@ -337,7 +337,7 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
 
     /// It is told of a barrier, nothing brings it one.
     fn is_at(&self, _barrier: Epoch) -> bool {
-        self.next.pressure() == Pressure::Clear && self.source.is_at_rest()
+        self.next.is_at_rest() && self.source.is_at_rest()
     }
 
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {

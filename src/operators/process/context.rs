@@ -38,6 +38,22 @@ impl<S: State> Slot<S> {
     }
 }
 
+/// What arrived behind work that is not done: at most the rest of a batch, and a watermark.
+pub struct Held<P: Process> {
+    pub records: VecDeque<(P::Key, Record<P::In>)>,
+    pub watermark: Option<Watermark>,
+    /// The ingress of the batch that the work came with.
+    pub ingress: Timestamp,
+}
+
+impl<P: Process> Held<P> {
+    /// Nothing, and room for a batch.
+    pub fn new(batch_max: usize) -> Self {
+        let records = VecDeque::with_capacity(batch_max);
+        Self { records, watermark: None, ingress: Timestamp::MIN }
+    }
+}
+
 /// What all keys of an operator share.
 pub struct Shared<P: Process> {
     pub timers: Timers<P::Key>,

@@ -1,6 +1,5 @@
 //! The operator around a process function: what comes when.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -9,7 +8,7 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::operators::process::context::{KeyContext, Shared, Slot};
+use crate::operators::process::context::{Held, KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
 use crate::operators::process::{AtEnd, Order, Process, moved};
@@ -61,22 +60,6 @@ pub struct ProcessOperator<P: Process, N> {
     /// How many keys there are, for all to see.
     pub held_keys: Share,
     pub next: N,
-}
-
-/// What arrived behind work that is not done: at most the rest of a batch, and a watermark.
-pub struct Held<P: Process> {
-    records: VecDeque<(P::Key, Record<P::In>)>,
-    watermark: Option<Watermark>,
-    /// The ingress of the batch that the work came with.
-    ingress: Timestamp,
-}
-
-impl<P: Process> Held<P> {
-    /// Nothing, and room for a batch.
-    pub fn new(batch_max: usize) -> Self {
-        let records = VecDeque::with_capacity(batch_max);
-        Self { records, watermark: None, ingress: Timestamp::MIN }
-    }
 }
 
 impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
@@ -484,6 +467,12 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         self.shared.timers.bulk(each);
         self.early.bulk(each);
         self.next.bulk(each);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let is_clear = |outlet: &Rc<dyn Outlet>| outlet.pressure() == Pressure::Clear;
+        let is_done = !self.holds() && self.unpublished == 0;
+        is_done && self.outlets.iter().all(is_clear) && self.next.is_at_rest()
     }
 
     fn pressure(&self) -> Pressure {

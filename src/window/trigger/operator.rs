@@ -402,6 +402,11 @@ where
         work
     }
 
+    fn is_at_rest(&self) -> bool {
+        let is_done = self.deferred.is_empty() && !self.firing.is_pending();
+        is_done && self.late.pressure() == Pressure::Clear && self.next.is_at_rest()
+    }
+
     #[inline]
     fn pressure(&self) -> Pressure {
         let asked_for = !self.wall.is_empty() && !self.slots.is_empty();
