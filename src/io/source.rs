@@ -103,8 +103,8 @@ pub trait Source: 'static {
     fn load(&mut self, _from: &mut Saved) {}
 }
 
-/// Passes on to another source, in the field `$source`, what whoever changes its records has nothing
-/// to do with.
+/// Passes on to another source, in the field `$source`, what whoever changes its records has
+/// nothing to do with.
 macro_rules! pass_to {
     ($source:ident) => {
         fn partitions(&self) -> usize {

@@ -35,8 +35,8 @@ impl<'p, S: Stage> Stream<'p, S> {
     /// latest timestamp of what came for it, and the watermark waits with it.
     ///
     /// Batches stay on their shard. One that is half full when a pipeline goes on with fewer shards
-    /// may have to share one, and none gets larger than it may. Their memory goes round and round: keeping one keeps its
-    /// memory.
+    /// may have to share one, and none gets larger than it may. Their memory goes round and round:
+    /// keeping one keeps its memory.
     ///
     /// ```
     /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp};

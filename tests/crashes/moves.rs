@@ -1,5 +1,5 @@
-//! Operators that keep more than a table by key, each of which goes on with another number of shards
-//! after each crash.
+//! Operators that keep more than a table by key, each of which goes on with another number of
+//! shards after each crash.
 //!
 //! What is shown is of one type, and pipelines are built by plain functions: so the engine is
 //! compiled once for all of them.
