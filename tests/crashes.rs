@@ -7,6 +7,10 @@
 
 #[path = "crashes/late.rs"]
 mod late;
+#[path = "crashes/moves.rs"]
+mod moves;
+#[path = "crashes/patient.rs"]
+mod patient;
 #[path = "crashes/rescaled.rs"]
 mod rescaled;
 mod support;
@@ -25,7 +29,7 @@ use millstream::state::Stored;
 use millstream::testing::{Said, Script};
 use millstream::{
     Error, KeyContext, Pipeline, Process, Session, Sliding, Stage, Stream, Timer, Timestamp,
-    Tumbling, ns,
+    Tumbling, ms, ns,
 };
 
 use support::world::{at, disordered, memory};

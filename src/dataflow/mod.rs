@@ -38,6 +38,7 @@ pub use plan::{NodeId, Plan};
 pub(crate) use plan::{SINK, SOURCE};
 pub(crate) use progress::{BETWEEN_LOOKS, Growth, MOVES, Progress};
 pub use record::Record;
+pub use rescale::Others;
 pub(crate) use saved::{Known, Piece, Reference};
 pub use saved::{Part, Saved};
 pub use shown::{Held, Shown};

@@ -50,6 +50,14 @@ pub trait Operator<In>: 'static {
     /// How much room there is, here and in everything downstream that is reached by direct calls.
     fn pressure(&self) -> Pressure;
 
+    /// Whether a barrier may pass: nothing is in the middle of anything, here and in everything
+    /// downstream that is reached by direct calls. What only waits for a moment to come, such as a
+    /// timer by processing time, has something pending and is at rest all the same: a barrier that
+    /// waited for it would hold up the records behind.
+    fn is_at_rest(&self) -> bool {
+        self.pressure() == Pressure::Clear
+    }
+
     /// A checkpoint has come this far, or is complete: passes it on to everything downstream. At
     /// rest, when nothing waits here: where a barrier has come, `save` was called just before.
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context);
@@ -101,6 +109,9 @@ impl<In: 'static> Operator<In> for Box<dyn Operator<In>> {
     }
     fn pressure(&self) -> Pressure {
         (**self).pressure()
+    }
+    fn is_at_rest(&self) -> bool {
+        (**self).is_at_rest()
     }
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
         (**self).on_checkpoint(checkpoint, cx);
@@ -154,6 +165,9 @@ macro_rules! pass_on {
         #[inline]
         fn pressure(&self) -> $crate::dataflow::Pressure {
             self.$next.pressure()
+        }
+        fn is_at_rest(&self) -> bool {
+            self.$next.is_at_rest()
         }
     };
     (@checkpoint $next:ident) => {

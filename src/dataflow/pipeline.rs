@@ -109,7 +109,15 @@ pub fn build<H>(
     fabric: &Arc<Fabric>,
     build: impl for<'p> FnOnce(Pipeline<'p>) -> Result<H>,
 ) -> Result<(Built, H)> {
-    let builder = RefCell::new(Builder {
+    let builder = begin(shard, config, fabric);
+    let handles = build(Pipeline { builder: &builder, brand: PhantomData })?;
+    Ok((finish(builder.into_inner())?, handles))
+}
+
+/// Nothing is built yet. What comes before and behind a closure is no part of it: there are as many
+/// of those as pipelines.
+fn begin(shard: usize, config: &Arc<Config>, fabric: &Arc<Fabric>) -> RefCell<Builder> {
+    RefCell::new(Builder {
         shard,
         config: config.clone(),
         fabric: fabric.clone(),
@@ -117,18 +125,20 @@ pub fn build<H>(
         stages: Vec::new(),
         edges: 0,
         error: None,
-    });
-    let handles = build(Pipeline { builder: &builder, brand: PhantomData })?;
-    let Builder { plan, mut stages, error, .. } = builder.into_inner();
+    })
+}
+
+fn finish(builder: Builder) -> Result<Built> {
+    let Builder { config, fabric, plan, mut stages, error, .. } = builder;
     if let Some(error) = error {
         return Err(error.into());
     }
-    check(&plan, config, fabric.shards())?;
+    check(&plan, &config, fabric.shards())?;
     stages.sort_by_key(|(head, _)| *head);
     let heads: Vec<NodeId> = stages.iter().map(|(head, _)| *head).collect();
     let named = |(head, stage): (NodeId, _)| (plan.stage_name(head, &heads), stage);
     let stages = stages.into_iter().map(named).collect();
-    Ok((Built { stages, plan, fire_max: config.fire_max, breakdown: config.breakdown }, handles))
+    Ok(Built { stages, plan, fire_max: config.fire_max, breakdown: config.breakdown })
 }
 
 fn check(plan: &Plan, config: &Config, shards: usize) -> Result<(), ConfigError> {

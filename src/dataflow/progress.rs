@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Context;
 use crate::metrics::Stamps;
+use crate::state::Rescale;
 use crate::time::{Timestamp, Watermark};
 
 /// Results between two looks at the clock and at the room downstream. With half as many a batch is
@@ -38,6 +39,18 @@ impl Progress {
         let (intended, received, dequeued) = (Timestamp::MIN, Timestamp::MIN, Timestamp::MIN);
         let stamps = Stamps { intended, received, dequeued };
         Self { told, target, ingress: Timestamp::MIN, stamps }
+    }
+
+    /// That of several shards at rest: as far as all of them have come.
+    pub fn earliest(all: Vec<Self>) -> Option<Self> {
+        let told: Vec<Watermark> = all.iter().map(|one| one.told).collect();
+        let told = Watermark::earliest(&told);
+        all.into_iter().next().map(|one| Self { told, target: told, ..one })
+    }
+
+    /// The same, of at least one.
+    pub fn of_all(all: Vec<Self>, _to: &Rescale) -> Self {
+        Self::earliest(all).unwrap_or_else(Self::new)
     }
 
     /// Windows up to `watermark` are to fire, because of the batch in hand. While others still fire

@@ -3,8 +3,25 @@
 use crate::dataflow::before::{Before, Keeper, Placement};
 use crate::dataflow::saved::{Part, Saved};
 use crate::error::SnapshotError;
-use crate::memory::Bulk;
+use crate::memory::{Bulk, EachBulk};
 use crate::state::{Rescale, Rescaled, Stored};
+use crate::time::{Merged, Watermark};
+
+/// What shards that there were held beside the state of their keys, until that is taken over.
+pub struct Others<V>(Vec<(usize, V)>);
+
+impl<V> Default for Others<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<V> Others<V> {
+    /// What this shard held.
+    pub fn of(&self, shard: usize) -> Option<&V> {
+        self.0.iter().find(|(it, _)| *it == shard).map(|(_, held)| held)
+    }
+}
 
 impl Saved {
     /// What all shards held of a stage, in their order, of which a share is to be taken out.
@@ -47,13 +64,38 @@ impl Saved {
     }
 
     /// Takes the next part out of each shard there was that has keys of this one, with the number
-    /// of that shard.
+    /// of that shard. Each key is in one of them.
     pub(crate) fn take_shares<V: Rescaled>(&mut self, operator: &'static str) -> Vec<(usize, V)> {
+        self.take_shares_of(operator, V::bulk)
+    }
+
+    /// The same of what cannot be shared out by itself, since what belongs to which key only
+    /// another part knows; `bulk` shows what of it may be large.
+    pub(crate) fn take_shares_of<V: Stored>(
+        &mut self,
+        operator: &'static str,
+        bulk: fn(&mut V, &mut EachBulk<'_>),
+    ) -> Vec<(usize, V)> {
+        if self.before.as_ref().is_some_and(|before| before.placement == Placement::Anywhere) {
+            self.not_rescaled(operator, "several shards may have state of the same key");
+        }
+        self.take_parts(operator, bulk)
+    }
+
+    /// The same of state of which several shards may hold a part of the same key.
+    pub(crate) fn take_parts<V: Stored>(
+        &mut self,
+        operator: &'static str,
+        bulk: fn(&mut V, &mut EachBulk<'_>),
+    ) -> Vec<(usize, V)> {
         let Some(before) = &mut self.before else { return Vec::new() };
         if before.placement == Placement::Chosen {
             self.not_rescaled(operator, "its keys are where the pipeline has put them");
+        }
+        if self.is_wrong() {
             return Vec::new();
         }
+        let Some(before) = &mut self.before else { return Vec::new() };
         let mut from = Vec::new();
         for shard in 0..before.all.len() {
             let has_keys = before.has_keys_of(shard);
@@ -61,11 +103,22 @@ impl Saved {
             if !has_keys {
                 saved.skip(operator);
             } else if let Some(mut value) = saved.take_next::<V>(operator) {
-                value.bulk(&mut |bulk| saved.fill(bulk));
+                bulk(&mut value, &mut |bulk| saved.fill(bulk));
                 from.push((shard, value));
             }
         }
         if self.note_of_all() { Vec::new() } else { from }
+    }
+
+    /// Takes the next part out: a pool that holds things of all keys, none of which may be large.
+    /// If each shard takes a share of the keys, `into` stays as it is, and the pools of all shards
+    /// that there were are returned.
+    pub fn take_pool<V: Stored>(&mut self, operator: &'static str, into: &mut V) -> Others<V> {
+        if self.shares().is_none() {
+            self.take(operator, into);
+            return Others::default();
+        }
+        Others(self.take_shares_of(operator, |_, _| ()))
     }
 
     /// Takes the next part out, of state that is by no key: from another number of shards, what
@@ -87,6 +140,27 @@ impl Saved {
             }
             _ => self.take_whole(operator, into),
         }
+    }
+
+    /// The same of what is alike on all shards: that of the first.
+    pub(crate) fn rescale_alike<V: Stored>(&mut self, operator: &'static str, into: &mut V) {
+        self.rescale_by(operator, into, |all, _| first(all));
+    }
+
+    /// The same of how far event time has come: as far as on all of them.
+    pub(crate) fn rescale_watermark(&mut self, operator: &'static str, into: &mut Watermark) {
+        self.rescale_by(operator, into, |all, _| Watermark::earliest(&all));
+    }
+
+    /// The same of what was merged of inputs: each of those there are now, which are so many, has
+    /// come as far as all of those that there were.
+    pub(crate) fn rescale_merged(
+        &mut self,
+        operator: &'static str,
+        into: &mut Merged,
+        inputs: usize,
+    ) {
+        self.rescale_by(operator, into, |all, _| Merged::among(&all, inputs));
     }
 
     /// Takes the next part out, unless it is of state by key that is shared out: then it is made
@@ -233,6 +307,11 @@ impl Saved {
         }
         self.is_wrong()
     }
+}
+
+/// There is one.
+fn first<V>(mut all: Vec<V>) -> V {
+    all.swap_remove(0)
 }
 
 impl Before {

@@ -228,8 +228,8 @@ where
         if self.input == LEFT {
             let joint = &mut *self.joint.borrow_mut();
             // Behind edges all shards have come equally far.
-            from.rescale_by("two inputs", &mut joint.merged, |mut all, _| all.swap_remove(0));
-            from.rescale_by("two inputs", &mut joint.reached, |all, _| all[0]);
+            from.rescale_alike("two inputs", &mut joint.merged);
+            from.rescale_alike("two inputs", &mut joint.reached);
             joint.operator.load(from);
         }
     }

@@ -30,7 +30,7 @@ pub fn behind<'p, T: 'static>(
 }
 
 /// The same, where it is known what decides on which shard things are kept.
-fn placed<'p, T: 'static>(
+pub fn placed<'p, T: 'static>(
     pipeline: Pipeline<'p>,
     lanes: Vec<Lane<T>>,
     node: NodeId,
@@ -47,15 +47,8 @@ pub fn local<'p, S: Stage>(stream: Stream<'p, S>, label: &str) -> Stream<'p, Edg
     local_of(stream, label, Placement::Chosen)
 }
 
-/// The same, where what is kept behind it may be on any shard.
-pub fn local_anywhere<'p, S: Stage>(
-    stream: Stream<'p, S>,
-    label: &str,
-) -> Stream<'p, Edge<S::Out>> {
-    local_of(stream, label, Placement::Anywhere)
-}
-
-fn local_of<'p, S: Stage>(
+/// The same, where it is known what decides on which shard things are kept.
+pub fn local_of<'p, S: Stage>(
     stream: Stream<'p, S>,
     label: &str,
     placement: Placement,

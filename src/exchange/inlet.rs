@@ -256,7 +256,7 @@ impl<T: 'static> Runnable for Inlet<T> {
     fn is_at(&self, barrier: Epoch) -> bool {
         self.here.iter().all(|here| here.held == Some(barrier))
             && self.there.iter().all(|there| there.held == Some(barrier))
-            && self.operator.pressure() == Pressure::Clear
+            && self.operator.is_at_rest()
     }
 
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
@@ -288,7 +288,7 @@ impl<T: 'static> Runnable for Inlet<T> {
 
     fn load(&mut self, from: &mut Saved) {
         let lanes = self.here.len() + self.there.len();
-        from.rescale_by("inlet", &mut self.merged, |all, _| Merged::among(&all, lanes));
+        from.rescale_merged("inlet", &mut self.merged, lanes);
         // The lanes are others, and begin anew: each says something first.
         from.take_unless_rescaled("inlet", &mut self.started);
         from.take_unless_rescaled("inlet", &mut self.settled);

@@ -28,7 +28,7 @@ mod two_choices;
 
 pub use broadcast::ToAll;
 pub use chosen::Chosen;
-pub(crate) use edge::{behind, exchange, handover, local, local_anywhere};
+pub(crate) use edge::{behind, exchange, handover, local, local_of, placed};
 pub use in_turn::InTurn;
 pub use inlet::{Inlet, Lane};
 pub(crate) use late::{LateRecords, with_late};

@@ -20,6 +20,8 @@ pub struct Port<T> {
     told: Option<Watermark>,
     /// How many records the outbox held at the last batch end.
     ended_at: usize,
+    /// Records were sent whose batch has not ended: it is to end behind them.
+    goes_on: bool,
     to: Destination<T>,
 }
 
@@ -40,7 +42,14 @@ impl<T> Port<T> {
     }
 
     fn new(to: Destination<T>, batch_max: usize) -> Self {
-        Self { outbox: Outbox::new(batch_max), batch_max, told: None, ended_at: 0, to }
+        Self {
+            outbox: Outbox::new(batch_max),
+            batch_max,
+            told: None,
+            ended_at: 0,
+            goes_on: false,
+            to,
+        }
     }
 
     /// Takes a record that was emitted under `watermark`. A record behind it is told so first, by a
@@ -65,11 +74,13 @@ impl<T> Port<T> {
     /// Ends a batch, if there is anything to say, and sends what fits.
     #[inline]
     pub fn end_batch(&mut self, watermark: Watermark, cx: &mut Context) {
-        if self.outbox.records.len() > self.ended_at || self.told != Some(watermark) {
+        let has_records = self.outbox.records.len() > self.ended_at || self.goes_on;
+        if has_records || self.told != Some(watermark) {
             self.told = Some(watermark);
             let Watermark { at, idle } = watermark;
             let (ingress, waited_ns) = (cx.ingress, cx.stamps.waited_ns(cx.ingress));
             self.outbox.mark(Mark::BatchEnd { ingress, at, idle, waited_ns });
+            (self.ended_at, self.goes_on) = (self.outbox.records.len(), false);
         }
         self.send(cx);
     }
@@ -80,6 +91,7 @@ impl<T> Port<T> {
         if self.outbox.is_empty() {
             return Work::NONE;
         }
+        self.goes_on |= self.outbox.records.len() > self.ended_at;
         let sent = match &mut self.to {
             Destination::There(ring) => {
                 let before = self.outbox.records.len();

@@ -85,7 +85,7 @@ impl<T> Ports<T> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.rescale_by("exchange", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark("exchange", &mut self.watermark);
         // As many as there were shards.
         match from.is_rescaled() {
             true => from.skip_rest_of("port"),

@@ -101,7 +101,7 @@ impl<V> Side<V> {
 
     /// Takes it from a snapshot.
     pub fn load(&mut self, from: &mut Saved) {
-        from.rescale_by("side", &mut self.watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark("side", &mut self.watermark);
         self.port.load(from);
     }
 

@@ -32,6 +32,11 @@ pub struct Token {
 /// error, since a receiver would take one for another. A window's result is known by its key and
 /// its span, and needs no token.
 ///
+/// Which shard shows a result is a part of its token. So a pipeline does not go on with another
+/// number of shards: what was shown since the last checkpoint would come again from other shards,
+/// and be taken for something new. Results that one shard shows for all (behind
+/// [`ordered`](crate::Stream::ordered), say) come from there again.
+///
 /// ```
 /// use millstream::io::{AtOnce, MemorySink, MemorySource, Numbered, Origin, Seen, Token};
 /// use millstream::{Record, Simulation, Timestamp};
@@ -140,7 +145,12 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("at once", &mut self.last);
+        match from.shares() {
+            Some(_) => {
+                from.not_rescaled("at once", "results are known by the shard that shows them")
+            }
+            None => from.take("at once", &mut self.last),
+        }
         self.sink.load(from);
     }
 }

@@ -131,7 +131,7 @@ impl<T: Clone + Stored, C: Commit<T>> Sink<T> for AtCheckpoint<T, C> {
             self.waiting = all.pop().unwrap_or_default();
             return;
         };
-        let of_it = all.into_iter().enumerate().filter(|(shard, _)| shard % to.shards == to.shard);
+        let of_it = all.into_iter().enumerate().filter(|(shard, _)| to.follows(*shard));
         for (shard, records) in of_it {
             match shard == to.shard {
                 true => self.waiting = records,

@@ -11,7 +11,7 @@ use crate::dataflow::{Epoch, Record, Saved};
 use crate::error::IoError;
 use crate::io::journal::Durable;
 use crate::io::{Driven, Sink};
-use crate::state::Stored;
+use crate::state::{Rescale, Stored};
 use crate::time::Timestamp;
 
 /// So many records are shown at most in each of the two looks that a step takes.
@@ -123,6 +123,14 @@ struct Gate<T, K> {
 enum Held<T> {
     Record(Timestamp, T),
     Watermark(Timestamp),
+}
+
+/// What this shard shows once there is another number of them: all that one held follows each other
+/// here. Watermarks are told anew, behind all of it.
+fn those_that_follow<T>(all: Vec<Vec<Held<T>>>, to: &Rescale) -> Vec<Held<T>> {
+    let held = all.into_iter().enumerate().filter(|(shard, _)| to.follows(*shard));
+    let held = held.flat_map(|(_, held)| held);
+    held.filter(|held| matches!(held, Held::Record(..))).collect()
 }
 
 impl<T: 'static, K: Sink<T>> Gate<T, K> {
@@ -273,9 +281,10 @@ impl<T: Clone + Stored, K: Sink<T>> Sink<T> for WhenDurable<T, K> {
     fn load(&mut self, from: &mut Saved) {
         let gate = &mut *self.gate.borrow_mut();
         let mut held = Vec::<Held<T>>::new();
-        from.take("when durable", &mut held);
-        // It does not end a second time, and the sink behind, which is another now, must know.
-        from.take("when durable", &mut gate.ended);
+        from.rescale_by("when durable", &mut held, those_that_follow);
+        // It does not end a second time, and the sink behind, which is another now, must know. On
+        // another number of shards it is told the end again.
+        from.take_unless_shared("when durable", &mut gate.ended);
         gate.restored = held.len();
         gate.held.extend(held);
         gate.sink.load(from);
@@ -349,6 +358,32 @@ mod tests {
         assert_eq!(drive(0, 1), (vec![1], false));
         assert_eq!(drive(1, 5), (vec![2, 3], true));
         assert!(gate.is_open());
+    }
+
+    #[test]
+    fn what_shards_held_is_shown_by_one_of_those_that_follow() {
+        let durable = Durable::default();
+        durable.take(Sequence(1));
+        let held = |values: [u64; 2]| {
+            let ((mut gate, ..), mut saved) = (gate(std::slice::from_ref(&durable)), Saved::new());
+            accept(&mut gate, &values);
+            gate.on_watermark(Timestamp(9)).unwrap();
+            gate.save(&mut saved);
+            saved.checked().unwrap()
+        };
+        let all = [held([1, 2]), held([3, 4]), held([5, 6])];
+        let restored = |shard, shards| {
+            let to = Rescale { shard, shards, before: 3, hash_seed: 0 };
+            let mut saved = Saved::rescaling(all.to_vec(), to);
+            let (mut after, mut driven, shown) = gate(std::slice::from_ref(&durable));
+            after.load(&mut saved);
+            saved.finish().unwrap();
+            driven.drive(Timestamp(0)).unwrap();
+            take(&shown)
+        };
+        assert_eq!([restored(0, 2), restored(1, 2)], [vec![1, 2, 5, 6], vec![3, 4]]);
+        assert_eq!(restored(0, 1), [1, 2, 3, 4, 5, 6]);
+        assert_eq!([restored(2, 5), restored(4, 5)], [vec![5, 6], vec![]]);
     }
 
     #[test]

@@ -26,6 +26,18 @@ impl<T: Copy> Lane<T> {
         Self { queue, queued, newest, wheel: Deadlines::new(), in_wheel: 0, next: None }
     }
 
+    /// Takes over what is to be here, in its order.
+    fn take_over(&mut self, mut other: Self, is_here: impl Fn(&T) -> bool) {
+        loop {
+            while other.seek(i64::MAX) {}
+            match other.next.take() {
+                Some((at, value)) if is_here(&value) => self.push(at, value),
+                Some(_) => {}
+                None => break,
+            }
+        }
+    }
+
     fn len(&self) -> usize {
         self.queued.len() + self.in_wheel + usize::from(self.next.is_some())
     }
@@ -101,6 +113,18 @@ impl<L: Copy, R: Copy> InOrder<L, R> {
     pub fn new(left_first: bool) -> Self {
         let (left, right) = (Lane::new(), Lane::new());
         Self { left, right, left_first, left_limit: i64::MIN, right_limit: i64::MIN }
+    }
+
+    /// Takes over what waits and is to be here. Others that are taken over have come as far.
+    pub fn take_over(
+        &mut self,
+        other: Self,
+        is_left_here: impl Fn(&L) -> bool,
+        is_right_here: impl Fn(&R) -> bool,
+    ) {
+        (self.left_limit, self.right_limit) = (other.left_limit, other.right_limit);
+        self.left.take_over(other.left, is_left_here);
+        self.right.take_over(other.right, is_right_here);
     }
 
     /// How many records wait.

@@ -117,14 +117,16 @@ where
     }
 }
 
+/// Left records by the time of their turn, with their own; and right ones.
+type Waiting<K, L, R> = InOrder<(K, Timestamp, L), (K, R)>;
+
 /// Lets the records of both inputs wait until the watermarks have passed them, and shows them to a
 /// join in one order of time: what comes of it depends on nothing but the records.
 struct InTurnOperator<K: Key, L: Copy, R: Copy, J, N> {
     left: Arrivals<K, L>,
     right: Arrivals<K, R>,
     lateness_ns: i64,
-    /// Left records by the time of their turn, with their own.
-    order: InOrder<(K, Timestamp, L), (K, R)>,
+    order: Waiting<K, L, R>,
     /// Everything before this has had its turn, or is about to.
     passed: Timestamp,
     pace: Pace,
@@ -176,7 +178,7 @@ where
 /// One unit of work; false when there is none.
 #[inline(always)]
 fn act<K: Key, L: Copy, R: Copy, J: InTurn<K, L, R>>(
-    order: &mut InOrder<(K, Timestamp, L), (K, R)>,
+    order: &mut Waiting<K, L, R>,
     join: &mut J,
     passed: Timestamp,
     emit: &mut impl FnMut(Timestamp, J::Out),
@@ -283,11 +285,20 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(J::NAME, &mut self.order);
+        match from.shares() {
+            Some(to) => {
+                let all: Vec<(usize, Waiting<K, L, R>)> = from.take_shares_of(J::NAME, |_, _| ());
+                for (_, order) in all {
+                    let is_left_here = |(key, ..): &(K, Timestamp, L)| to.owns(*key);
+                    self.order.take_over(order, is_left_here, |(key, _)| to.owns(*key));
+                }
+            }
+            None => from.take(J::NAME, &mut self.order),
+        }
         let mut times = [self.left.reached, self.right.reached, self.passed];
-        from.take(J::NAME, &mut times);
+        from.rescale_alike(J::NAME, &mut times);
         [self.left.reached, self.right.reached, self.passed] = times;
-        from.take(J::NAME, &mut self.pace);
+        from.rescale_alike(J::NAME, &mut self.pace);
         self.join.load(from);
         self.left.late.load(from);
         self.right.late.load(from);

@@ -112,11 +112,12 @@ impl<L: Lookup, M: Memo<L::Request, L::Reply>> Calls<L, M> {
         out.put("lookup", &self.rng.get_seed());
     }
 
-    /// Goes on from what [`save`](Self::save) put in. No call is under way.
+    /// Goes on from what [`save`](Self::save) put in. No call is under way. Where each of another
+    /// number of shards has a share of the keys nothing is remembered, and asked about again.
     pub fn load(&mut self, from: &mut Saved) {
-        let mut seed = 0;
-        from.take("lookup", &mut self.memo);
-        from.take("lookup", &mut seed);
+        let mut seed = self.rng.get_seed();
+        from.take_unless_shared("lookup", &mut self.memo);
+        from.take_unless_shared("lookup", &mut seed);
         self.memo.forget_calls();
         self.rng.seed(seed);
     }

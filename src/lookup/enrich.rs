@@ -191,7 +191,8 @@ impl<'p, T: 'static, F, L: Lookup, M> Enrich<'p, T, F, L, M> {
         self
     }
 
-    /// Keeps answers, and lets records that ask for the same key share a call.
+    /// Keeps answers, and lets records that ask for the same key share a call. A pipeline that goes
+    /// on with another number of shards asks anew.
     pub fn cache(self, cache: Cache) -> Enrich<'p, T, F, L, Cached<L::Request, L::Reply>>
     where
         L::Request: Key,

@@ -13,7 +13,7 @@ use crate::lookup::calls::Calls;
 use crate::lookup::line::{Line, NOWHERE};
 use crate::lookup::service::{Answer, Lookup};
 use crate::metrics::Counter;
-use crate::state::{EachBulk, Stored};
+use crate::state::{EachBulk, Rescale, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// In which order records come out.
@@ -84,6 +84,14 @@ pub enum Ready {
 enum Kept<T> {
     Record(Record<T>, Timestamp),
     Watermark(Watermark, Timestamp),
+}
+
+/// The records that wait on this shard once there is another number of them: all that one had in
+/// line follow each other here. Watermarks are told anew, behind all of them.
+fn those_that_follow<T>(all: Vec<Vec<Kept<T>>>, to: &Rescale) -> Vec<Kept<T>> {
+    let lines = all.into_iter().enumerate().filter(|(shard, _)| to.follows(*shard));
+    let kept = lines.flat_map(|(_, line)| line);
+    kept.filter(|kept| matches!(kept, Kept::Record(..))).collect()
 }
 
 /// Asks about records, and emits each with its answer.
@@ -436,7 +444,7 @@ where
 
     fn load(&mut self, from: &mut Saved) {
         let mut kept: Vec<Kept<T>> = Vec::new();
-        from.take("lookup", &mut kept);
+        from.rescale_by("lookup", &mut kept, those_that_follow);
         for item in kept {
             match item {
                 Kept::Record(record, ingress) => {

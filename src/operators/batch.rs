@@ -34,8 +34,9 @@ impl<'p, S: Stage> Stream<'p, S> {
     /// run, unless the number of records decides; the sequence of records does not. A batch has the
     /// latest timestamp of what came for it, and the watermark waits with it.
     ///
-    /// Batches stay on their shard. Their memory goes round and round: keeping one keeps its
-    /// memory.
+    /// Batches stay on their shard. One that is half full when a pipeline goes on with fewer shards
+    /// may have to share one, and none gets larger than it may. Their memory goes round and round:
+    /// keeping one keeps its memory.
     ///
     /// ```
     /// use millstream::{io::IterSource, ms, Record, Simulation, Timestamp};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Record, Stage, Stream, Upstream};
+use crate::dataflow::{Edge, KeyColumn, Keyed, Placement, Record, Stage, Stream, Upstream};
 use crate::state::{Key, Stored};
 
 /// A value of one of two types: what came from the left stream, or from the right one.
@@ -62,7 +62,16 @@ impl<'p, S: Stage> Stream<'p, S> {
         self,
         other: Stream<'p, R>,
     ) -> Stream<'p, Edge<Either<S::Out, R::Out>>> {
-        self.map(Either::Left).union(other.map(Either::Right))
+        self.connect_of(other, Placement::Chosen)
+    }
+
+    /// The same, where it is known what has placed the records of both.
+    pub(crate) fn connect_of<R: Stage>(
+        self,
+        other: Stream<'p, R>,
+        placement: Placement,
+    ) -> Stream<'p, Edge<Either<S::Out, R::Out>>> {
+        self.map(Either::Left).union_of(other.map(Either::Right), placement)
     }
 }
 
@@ -155,11 +164,22 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
     /// # }
     /// ```
     pub fn connect<R: Clone + Stored>(self, right: Keyed<'p, K, R>) -> Keyed<'p, K, Either<L, R>> {
+        let by_hash = self.upstream.goes_by_hash() && right.upstream.goes_by_hash();
+        self.connect_of(right, if by_hash { Placement::ByKey } else { Placement::Chosen })
+    }
+
+    /// The same, where it is known what has placed the records of both.
+    pub(crate) fn connect_of<R: Clone + Stored>(
+        self,
+        right: Keyed<'p, K, R>,
+        placement: Placement,
+    ) -> Keyed<'p, K, Either<L, R>> {
         let keys = Rc::new(EitherKeys {
             left: (self.keys, RefCell::default()),
             right: (right.keys, RefCell::default()),
         });
-        let upstream = Box::new(Connected { left: self.upstream, right: right.upstream });
+        let (left, right) = (self.upstream, right.upstream);
+        let upstream = Box::new(Connected { left, right, placement });
         Keyed { upstream, keys, types: PhantomData }
     }
 }
@@ -168,19 +188,20 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
 struct Connected<'p, L, R> {
     left: Box<dyn Upstream<'p, L> + 'p>,
     right: Box<dyn Upstream<'p, R> + 'p>,
+    placement: Placement,
 }
 
 impl<'p, L: 'static, R: 'static> Upstream<'p, Either<L, R>> for Connected<'p, L, R> {
     fn by_key(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
-        self.left.by_key().connect(self.right.by_key())
+        self.left.by_key().connect_of(self.right.by_key(), self.placement)
     }
 
     fn local(self: Box<Self>) -> Stream<'p, Edge<Either<L, R>>> {
-        self.left.local().connect(self.right.local())
+        self.left.local().connect_of(self.right.local(), Placement::Anywhere)
     }
 
     fn goes_by_hash(&self) -> bool {
-        self.left.goes_by_hash() && self.right.goes_by_hash()
+        self.placement == Placement::ByKey
     }
 }
 

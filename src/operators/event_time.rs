@@ -201,7 +201,7 @@ where
             true => self.go_on_from_lanes(&known, from.lanes()),
         }
         let lanes = self.lanes.len();
-        from.rescale_by("event_time", &mut self.merged, |all, _| Merged::among(&all, lanes));
+        from.rescale_merged("event_time", &mut self.merged, lanes);
         self.next.load(from);
     }
 

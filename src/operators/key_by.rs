@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::dataflow::{Edge, KeyColumn, Keyed, Record, Stage, Stream, Upstream};
+use crate::dataflow::{Edge, KeyColumn, Keyed, Placement, Record, Stage, Stream, Upstream};
 use crate::exchange::{self, ByKey};
 use crate::state::Key;
 
@@ -60,8 +60,18 @@ impl<'p, S: Stage> Stream<'p, S> {
         self,
         key: impl Fn(&S::Out) -> K + 'static,
     ) -> Keyed<'p, K, S::Out> {
+        self.placed_by(Placement::Chosen, key)
+    }
+
+    /// The same, where it is known what has placed the records.
+    pub(crate) fn placed_by<K: Key>(
+        self,
+        placement: Placement,
+        key: impl Fn(&S::Out) -> K + 'static,
+    ) -> Keyed<'p, K, S::Out> {
         let keys = Rc::new(Column(Rc::new(key)));
-        Keyed { upstream: Box::new(Partitioned(self)), keys, types: PhantomData }
+        let upstream = Box::new(Partitioned { stream: self, placement });
+        Keyed { upstream, keys, types: PhantomData }
     }
 }
 
@@ -88,11 +98,14 @@ impl<'p, T: 'static> Upstream<'p, T> for AtEdge<'p, T> {
 }
 
 /// The stage whose records are where they belong.
-struct Partitioned<'p, S>(Stream<'p, S>);
+struct Partitioned<'p, S> {
+    stream: Stream<'p, S>,
+    placement: Placement,
+}
 
 impl<'p, S: Stage> Upstream<'p, S::Out> for Partitioned<'p, S> {
     fn by_key(self: Box<Self>) -> Stream<'p, Edge<S::Out>> {
-        exchange::local(self.0, "partitioned_by")
+        exchange::local_of(self.stream, "partitioned_by", self.placement)
     }
 
     fn local(self: Box<Self>) -> Stream<'p, Edge<S::Out>> {
@@ -100,7 +113,7 @@ impl<'p, S: Stage> Upstream<'p, S::Out> for Partitioned<'p, S> {
     }
 
     fn goes_by_hash(&self) -> bool {
-        false
+        self.placement == Placement::ByKey
     }
 }
 
@@ -124,7 +137,7 @@ where
     }
 
     fn local(self: Box<Self>) -> Stream<'p, Edge<S::Out>> {
-        exchange::local_anywhere(self.stream, "key_by (here)")
+        exchange::local_of(self.stream, "key_by (here)", Placement::Anywhere)
     }
 }
 

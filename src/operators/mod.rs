@@ -36,7 +36,7 @@ pub use batch::{BatchStream, Batched};
 pub use connect::Either;
 pub use expiring::Expiring;
 pub use process::{
-    AtEnd, KeyContext, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,
+    AtEnd, KeyContext, Moved, NoKey, Order, Outputs, Process, SideOutput, Timer, TimerClock,
 };
 pub use process_heap::{HeapContext, ProcessHeap};
 pub use source::SourceHead;

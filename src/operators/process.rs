@@ -1,6 +1,7 @@
 //! The process function: code of the user's own, with state and timers by key.
 
 mod context;
+mod moved;
 mod operator;
 mod side;
 #[cfg(test)]
@@ -15,12 +16,13 @@ use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Stored, Sweep, Table, Ttl};
 use crate::time::{TimerWheel, Watermark, us};
-use context::Shared;
-use operator::{Held, ProcessOperator, Settings};
+use context::{Held, Shared};
+use operator::{ProcessOperator, Settings};
 use side::Outlet;
 use timers::Timers;
 
 pub use context::KeyContext;
+pub use moved::Moved;
 pub use side::{Outputs, SideOutput};
 pub use timers::{Timer, TimerClock};
 
@@ -192,7 +194,56 @@ pub trait Process: Sized + 'static {
     }
 
     /// Takes what [`save`](Self::save) put in.
+    ///
+    /// From another number of shards this is to be what belongs to this one then: what is not by
+    /// key says so by [`Saved::rescale_by`], what is beside the state of keys by
+    /// [`Saved::take_pool`] and [`on_moved`](Self::on_moved). Of [`Saved::take`] such a restore is
+    /// refused.
     fn load(&mut self, _from: &mut Saved) {}
+
+    /// After a [`load`](Self::load) from another number of shards, of which each now has a share of
+    /// the keys: shows the state of those that are here now, before they are. For functions that
+    /// keep something of each key in their own fields, where its state says where.
+    ///
+    /// ```
+    /// # use millstream::dataflow::{Others, Saved};
+    /// # use millstream::operators::Moved;
+    /// # use millstream::{KeyContext, Process};
+    /// /// Keeps names, each in a place of its own.
+    /// #[derive(Default)]
+    /// struct Named { names: Vec<String>, others: Others<Vec<String>> }
+    ///
+    /// impl Process for Named {
+    ///     type Key = u32;
+    ///     type In = (u32, String);
+    ///     /// The place of the name.
+    ///     type State = usize;
+    ///     type Out = ();
+    /// #
+    /// #   fn on_record(&mut self, (_, name): (u32, String), ctx: &mut KeyContext<'_, Self>) {
+    /// #       *ctx.state() = self.names.len();
+    /// #       self.names.push(name);
+    /// #   }
+    ///
+    ///     fn save(&self, out: &mut Saved) {
+    ///         out.put("named", &self.names);
+    ///     }
+    ///
+    ///     fn load(&mut self, from: &mut Saved) {
+    ///         self.others = from.take_pool("named", &mut self.names);
+    ///     }
+    ///
+    ///     fn on_moved(&mut self, keys: &mut Moved<'_, Self>) {
+    ///         let others = std::mem::take(&mut self.others);
+    ///         keys.each(|shard, _key, place| {
+    ///             let name = others.of(shard).map(|names| names[*place].clone());
+    ///             *place = self.names.len();
+    ///             self.names.extend(name);
+    ///         });
+    ///     }
+    /// }
+    /// ```
+    fn on_moved(&mut self, _keys: &mut Moved<'_, Self>) {}
 }
 
 /// In which order the records of a key come to a [`Process`].

@@ -2,8 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::dataflow::{Keyed, Saved, Stage, Stream};
-use crate::operators::process::{AtEnd, KeyContext, Order, Process, Timer};
+use crate::dataflow::{Keyed, Others, Saved, Stage, Stream};
+use crate::operators::process::{AtEnd, KeyContext, Moved, Order, Process, Timer};
 use crate::state::{Key, Slab, Stored};
 
 /// A [`Process`] whose state may own memory: a `Vec`, a map, a `String`.
@@ -93,7 +93,7 @@ impl<'p, K: Key, T: 'static> Keyed<'p, K, T> {
         self,
         process: P,
     ) -> Stream<'p, impl Stage<Out = P::Out>> {
-        self.process(OnHeap { process, heap: Slab::new() })
+        self.process(OnHeap { process, heap: Slab::new(), others: Others::default() })
     }
 }
 
@@ -102,6 +102,8 @@ pub struct OnHeap<P: ProcessHeap> {
     process: P,
     /// `None` in slots that nobody has.
     heap: Slab<Option<P::State>>,
+    /// Those of other shards, while their keys move.
+    others: Others<Slab<Option<P::State>>>,
 }
 
 #[diagnostic::do_not_recommend]
@@ -129,7 +131,15 @@ impl<P: ProcessHeap> Process for OnHeap<P> {
 
     fn load(&mut self, from: &mut Saved) {
         self.process.load(from);
-        from.take("process_heap", &mut self.heap);
+        self.others = from.take_pool("process_heap", &mut self.heap);
+    }
+
+    fn on_moved(&mut self, keys: &mut Moved<'_, Self>) {
+        let others = std::mem::take(&mut self.others);
+        keys.each(|shard, _, slot| {
+            let there = others.of(shard).zip(*slot);
+            *slot = there.map(|(heap, place)| self.heap.take(heap[place].clone()));
+        });
     }
 }
 

@@ -154,7 +154,7 @@ where
         let Running { table, sweep, watermark, .. } = &mut self.running;
         from.rescale("reduce", table);
         from.take_unless_rescaled("reduce", sweep);
-        from.rescale_by("reduce", watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark("reduce", watermark);
         self.next.load(from);
     }
 

@@ -34,12 +34,24 @@ impl<S: Stage> Stream<'_, S> {
         self.sink_named(&format!("{SINK} for_each"), callback(f));
     }
 
-    pub(crate) fn sink_named(self, label: &str, mut sink: impl Sink<S::Out>) {
+    pub(crate) fn sink_named(self, label: &str, sink: impl Sink<S::Out>) {
+        let last = self.last(label, sink);
+        self.end(last);
+    }
+
+    /// The same, but that the stage does not know which sink it is: for tests, which end the same
+    /// steps in several, so that those are compiled once for all of them.
+    pub(crate) fn sink_apart(self, label: &str, sink: impl Sink<S::Out>) {
+        let last: Box<dyn Operator<S::Out>> = Box::new(self.last(label, sink));
+        self.end(last);
+    }
+
+    fn last<K: Sink<S::Out>>(&self, label: &str, mut sink: K) -> SinkOperator<K> {
         let node = self.pipeline.node(label, &[self.node]);
         if let Some(driven) = sink.driven() {
             self.pipeline.add_stage(node, Box::new(Beside(driven)));
         }
-        self.end(SinkOperator { sink, taken: 0, commits: false, pressure: Pressure::Clear });
+        SinkOperator { sink, taken: 0, commits: false, pressure: Pressure::Clear }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::dataflow::{
 };
 use crate::io::{Polled, Source};
 use crate::metrics::Counter;
+use crate::operators::source::moved::check_numbers;
 use crate::state::EachBulk;
 use crate::time::{Merged, Timestamp, Watermark};
 
@@ -57,15 +58,9 @@ impl<S: Source> Stage for SourceHead<S> {
         Box::new(SourceStage {
             source: self.source,
             batch_max: self.batch_max,
-            partitions: vec![Partition::default(); partitions],
-            counts: vec![0; partitions],
-            passes_over: Vec::new(),
+            lanes: Lanes::new(partitions),
             polled: None,
             given: None,
-            turn: 0,
-            merged: Merged::new(partitions),
-            ended: false,
-            settled: false,
             next,
         })
     }
@@ -123,30 +118,124 @@ impl Partition {
 struct SourceStage<S, N> {
     source: S,
     batch_max: usize,
+    lanes: Lanes,
+    /// What was learnt with a record given by itself, and is still to be told; and of how many.
+    polled: Option<(Polled, u64)>,
+    /// The record given by itself.
+    given: Option<Given>,
+    next: N,
+}
+
+/// What is known of the partitions of a source, whatever that gives and feeds: there are as many
+/// types of stages as pipelines, and this is compiled once.
+struct Lanes {
     partitions: Vec<Partition>,
     /// How many records each partition has given.
     counts: Vec<u64>,
     /// Records that go nowhere: the partition, and the number in it.
     passes_over: Vec<(usize, u64)>,
-    /// What was learnt with a record given by itself, and is still to be told; and of how many.
-    polled: Option<(Polled, u64)>,
-    /// The record given by itself.
-    given: Option<Given>,
     /// The partition whose turn it is.
     turn: usize,
     merged: Merged,
     ended: bool,
     /// What follows has nothing left to do and nothing left to send, so it need not be asked.
     settled: bool,
-    next: N,
+}
+
+impl Lanes {
+    /// Nothing is known of so many partitions.
+    fn new(partitions: usize) -> Self {
+        Self {
+            partitions: vec![Partition::default(); partitions],
+            counts: vec![0; partitions],
+            passes_over: Vec::new(),
+            turn: 0,
+            merged: Merged::new(partitions),
+            ended: false,
+            settled: false,
+        }
+    }
+
+    fn pass_turn(&mut self) {
+        let count = self.partitions.len();
+        let others = (1..=count).map(|step| (self.turn + step) % count);
+        match others.into_iter().find(|&other| !self.partitions[other].ended) {
+            Some(other) => self.turn = other,
+            None => self.ended = true,
+        }
+    }
+
+    /// Nobody asks for now.
+    fn rest(&mut self) {
+        self.partitions.iter_mut().for_each(|partition| partition.asked_at = None);
+    }
+
+    /// Hears of a poll that gave so many records; whether that is worth telling.
+    #[inline]
+    fn listen(&mut self, polled: &Polled, emitted: u64, cx: &mut Context) -> bool {
+        let partition = &mut self.partitions[self.turn];
+        partition.listen(cx.now, emitted);
+        if !partition.is_worth_telling(polled, emitted) {
+            return false;
+        }
+        self.settled = false;
+        cx.receive(polled.ingress.unwrap_or(cx.now));
+        (cx.silent_ns, cx.partition_ended) = (partition.silent_ns, polled.ended);
+        true
+    }
+
+    /// How far event time has come after a poll, if that is news.
+    #[inline]
+    fn advance(&mut self, polled: &Polled) -> Option<Watermark> {
+        let partition = &mut self.partitions[self.turn];
+        if let Some(promise) = polled.watermark {
+            partition.furthest = partition.furthest.max(latest(promise));
+        }
+        partition.ended = polled.ended;
+        let watermark =
+            if polled.ended { Watermark::END } else { Watermark::at(partition.furthest) };
+        self.merged.update(self.turn, watermark)
+    }
+
+    fn save(&self, out: &mut Saved) {
+        out.put("source", &self.partitions);
+        out.put("source", &self.counts);
+        out.put("source", &self.passes_over);
+        out.put("source", &self.turn);
+        out.put("source", &self.merged);
+        out.put("source", &self.ended);
+        out.put("source", &self.settled);
+    }
+
+    /// Takes what was put in; these are the numbers of the partitions, those that have any.
+    fn load(&mut self, numbers: &[Option<u32>], from: &mut Saved) {
+        let before = from.take_all("source");
+        match from.is_rescaled() {
+            true => from.set_lanes(numbers, &before),
+            false => check_numbers(numbers, &before, from),
+        }
+        let partitions = from.take_all("source");
+        let (counts, left_out) = (from.take_all("source"), from.take_all("source"));
+        match from.is_rescaled() {
+            true => self.go_on_from_lanes(&partitions, &counts, &left_out, from),
+            false => self.go_on_from(partitions, counts, left_out),
+        }
+        from.take_unless_rescaled("source", &mut self.turn);
+        from.rescale_merged("source", &mut self.merged, self.partitions.len());
+        // It is asked again, and tells those that have not heard of it of its end.
+        from.take_unless_rescaled("source", &mut self.ended);
+        from.take_unless_rescaled("source", &mut self.settled);
+    }
 }
 
 impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
     /// Asks the partition whose turn it is; returns how many records it gave.
     #[inline]
     fn ask(&mut self, cx: &mut Context) -> Option<(Polled, u64)> {
-        let budget = if self.passes_over.is_empty() { self.batch_max } else { self.budget() };
-        let Self { source, partitions, turn, merged, next, .. } = self;
+        let Self { source, batch_max, lanes, next, .. } = self;
+        let budget =
+            if lanes.passes_over.is_empty() { *batch_max } else { lanes.budget(*batch_max) };
+        let Lanes { partitions, turn, merged, .. } = lanes;
         let (now, path) = (cx.now, *turn);
         let (mut furthest, mut emitted) = (partitions[path].furthest, 0u64);
         let polled = source.poll(path, now, budget, &mut |record| {
@@ -162,7 +251,7 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
             next.on_record(record, cx);
         });
         partitions[path].furthest = latest(furthest);
-        self.counts[path] += emitted;
+        lanes.counts[path] += emitted;
         match polled {
             Ok(polled) => Some((polled, emitted)),
             Err(error) => {
@@ -172,56 +261,30 @@ impl<S: Source, N: Operator<S::Out>> SourceStage<S, N> {
         }
     }
 
-    #[inline]
-    fn advance(&mut self, polled: Polled, cx: &mut Context) {
-        let partition = &mut self.partitions[self.turn];
-        if let Some(promise) = polled.watermark {
-            partition.furthest = partition.furthest.max(latest(promise));
-        }
-        partition.ended = polled.ended;
-        let watermark =
-            if polled.ended { Watermark::END } else { Watermark::at(partition.furthest) };
-        if let Some(merged) = self.merged.update(self.turn, watermark) {
-            self.next.on_watermark(merged, cx);
-        }
-    }
-
     /// Ends a turn: tells what came of a poll that gave so many records.
     #[inline]
     fn conclude(&mut self, polled: Polled, emitted: u64, cx: &mut Context) -> Work {
         self.tell_of(polled, emitted, cx);
-        if self.partitions.len() > 1 || polled.ended {
-            self.pass_turn();
+        if self.lanes.partitions.len() > 1 || polled.ended {
+            self.lanes.pass_turn();
         }
         Work(emitted + u64::from(polled.rejected) + u64::from(polled.ended))
     }
 
     #[inline]
     fn tell_of(&mut self, polled: Polled, emitted: u64, cx: &mut Context) {
-        let partition = &mut self.partitions[self.turn];
-        partition.listen(cx.now, emitted);
-        if partition.is_worth_telling(&polled, emitted) {
-            self.settled = false;
-            cx.receive(polled.ingress.unwrap_or(cx.now));
-            (cx.silent_ns, cx.partition_ended) = (partition.silent_ns, polled.ended);
-            self.advance(polled, cx);
+        if self.lanes.listen(&polled, emitted, cx) {
+            if let Some(merged) = self.lanes.advance(&polled) {
+                self.next.on_watermark(merged, cx);
+            }
             self.next.on_batch_end(cx);
             cx.count(Counter::RecordsIn, emitted);
             cx.count(Counter::DeadLettered, polled.rejected.into());
         }
     }
 
-    fn pass_turn(&mut self) {
-        let count = self.partitions.len();
-        let others = (1..=count).map(|step| (self.turn + step) % count);
-        match others.into_iter().find(|&other| !self.partitions[other].ended) {
-            Some(other) => self.turn = other,
-            None => self.ended = true,
-        }
-    }
-
     fn end_without_partitions(&mut self, cx: &mut Context) -> Work {
-        self.ended = true;
+        self.lanes.ended = true;
         cx.begin_edge();
         cx.ingress = cx.now;
         self.next.on_watermark(Watermark::END, cx);
@@ -235,25 +298,25 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
         if let Err(error) = self.source.drive(cx.now) {
             cx.fail(error);
         }
-        if self.settled {
+        if self.lanes.settled {
             return Work::NONE;
         }
         let work = self.next.resume(cx);
-        self.settled = self.next.pressure() == Pressure::Clear;
+        self.lanes.settled = self.next.pressure() == Pressure::Clear;
         work
     }
 
     fn poll(&mut self, cx: &mut Context) -> Work {
-        if self.ended || self.next.pressure() == Pressure::Full {
-            self.partitions.iter_mut().for_each(|partition| partition.asked_at = None);
+        if self.lanes.ended || self.next.pressure() == Pressure::Full {
+            self.lanes.rest();
             return Work::NONE;
         }
-        if self.partitions.is_empty() {
+        if self.lanes.partitions.is_empty() {
             return self.end_without_partitions(cx);
         }
-        (cx.partition, cx.partition_ended) = (self.turn, false);
+        (cx.partition, cx.partition_ended) = (self.lanes.turn, false);
         cx.ingress = cx.now;
-        if !self.passes_over.is_empty() && self.budget() == 0 {
+        if !self.lanes.passes_over.is_empty() && self.lanes.budget(self.batch_max) == 0 {
             return self.pass_over_next(cx);
         }
         let Some((polled, emitted)) = self.ask(cx) else { return Work::NONE };
@@ -269,16 +332,16 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
     }
 
     fn is_done(&self) -> bool {
-        self.ended && self.next.pressure() == Pressure::Clear
+        self.lanes.ended && self.next.pressure() == Pressure::Clear
     }
 
     /// It is told of a barrier, nothing brings it one.
     fn is_at(&self, _barrier: Epoch) -> bool {
-        self.next.pressure() == Pressure::Clear && self.source.is_at_rest()
+        self.next.is_at_rest() && self.source.is_at_rest()
     }
 
     fn on_checkpoint(&mut self, checkpoint: Checkpoint, cx: &mut Context) {
-        self.settled = false;
+        self.lanes.settled = false;
         if let Checkpoint::Complete(epoch) = checkpoint {
             self.source.on_complete(epoch);
         }
@@ -292,35 +355,13 @@ impl<S: Source, N: Operator<S::Out>> Runnable for SourceStage<S, N> {
     fn save(&self, out: &mut Saved) {
         self.source.save(out);
         out.put("source", &self.numbers());
-        out.put("source", &self.partitions);
-        out.put("source", &self.counts);
-        out.put("source", &self.passes_over);
-        out.put("source", &self.turn);
-        out.put("source", &self.merged);
-        out.put("source", &self.ended);
-        out.put("source", &self.settled);
+        self.lanes.save(out);
         self.next.save(out);
     }
 
     fn load(&mut self, from: &mut Saved) {
         self.source.load(from);
-        let numbers = from.take_all("source");
-        match from.is_rescaled() {
-            true => from.set_lanes(&self.numbers(), &numbers),
-            false => self.check_numbers(&numbers, from),
-        }
-        let partitions = from.take_all("source");
-        let (counts, left_out) = (from.take_all("source"), from.take_all("source"));
-        match from.is_rescaled() {
-            true => self.go_on_from_lanes(&partitions, &counts, &left_out, from),
-            false => self.go_on_from(partitions, counts, left_out),
-        }
-        from.take_unless_rescaled("source", &mut self.turn);
-        let lanes = self.partitions.len();
-        from.rescale_by("source", &mut self.merged, |all, _| Merged::among(&all, lanes));
-        // It is asked again, and tells those that have not heard of it of its end.
-        from.take_unless_rescaled("source", &mut self.ended);
-        from.take_unless_rescaled("source", &mut self.settled);
+        self.lanes.load(&self.numbers(), from);
         self.next.load(from);
     }
 

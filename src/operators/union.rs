@@ -1,6 +1,6 @@
 //! Several streams become one.
 
-use crate::dataflow::{Edge, Stage, Stream};
+use crate::dataflow::{Edge, Placement, Stage, Stream};
 use crate::exchange::{self, Exchange, To};
 
 impl<'p, S: Stage> Stream<'p, S> {
@@ -22,13 +22,22 @@ impl<'p, S: Stage> Stream<'p, S> {
     /// # }
     /// ```
     pub fn union<R: Stage<Out = S::Out>>(self, other: Stream<'p, R>) -> Stream<'p, Edge<S::Out>> {
+        self.union_of(other, Placement::Chosen)
+    }
+
+    /// The same, where it is known what has placed the records of both.
+    pub(super) fn union_of<R: Stage<Out = S::Out>>(
+        self,
+        other: Stream<'p, R>,
+        placement: Placement,
+    ) -> Stream<'p, Edge<S::Out>> {
         let pipeline = self.pipeline;
         let node = pipeline.node("union", &[self.node, other.node]);
         let (left, left_lane) = exchange::handover(pipeline);
         let (right, right_lane) = exchange::handover(pipeline);
         self.end(Exchange::<_, To>::local(left));
         other.end(Exchange::<_, To>::local(right));
-        exchange::behind(pipeline, vec![left_lane, right_lane], node)
+        exchange::placed(pipeline, vec![left_lane, right_lane], node, placement)
     }
 
     /// Ends the stage here and begins another on the same shard: the type is reset, at the cost of

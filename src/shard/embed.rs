@@ -77,6 +77,9 @@ fn build_alone<H>(
     build(0, &Arc::new(config), &Arc::new(Fabric::new(1)), build_pipeline)
 }
 
+/// How an output is called in the plan.
+const OUTPUT: &str = "sink output";
+
 /// What an input and its source share.
 struct Queue<T> {
     waiting: VecDeque<Record<T>>,
@@ -212,12 +215,24 @@ impl<S: Stage> Stream<'_, S> {
     /// It holds `Config::embedded_capacity` records and at least two batches; while it has no room
     /// for one more batch the pipeline takes no input.
     pub fn output(self) -> Output<S::Out> {
+        let (output, sink) = self.out();
+        self.sink_named(OUTPUT, sink);
+        output
+    }
+
+    /// The same, but that the stage does not know what it ends in: for tests.
+    pub(crate) fn output_apart(self) -> Output<S::Out> {
+        let (output, sink) = self.out();
+        self.sink_apart(OUTPUT, sink);
+        output
+    }
+
+    fn out(&self) -> (Output<S::Out>, OutputSink<S::Out>) {
         let config = self.pipeline.config();
         let capacity = config.embedded_capacity.max(2 * config.batch_max);
         self.pipeline.reserve_bytes(capacity * size_of::<Record<S::Out>>());
         let queue = Queue::new(capacity);
         let sink = OutputSink { queue: queue.clone(), batch_max: config.batch_max };
-        self.sink_named("sink output", sink);
-        Output(queue)
+        (Output(queue), sink)
     }
 }

@@ -128,11 +128,34 @@ impl Shard {
     /// one checkpoint, in the order of the shards. It was built as one of as many as there are now,
     /// and has not been stepped.
     ///
-    /// Keys go to the shards that own them now, with their state, windows and timers. A partition
-    /// of a source goes on where it was if it is known by its number, as those of
+    /// Keys go to the shards that own them now, with their state, windows, rows and timers. A
+    /// partition of a source goes on where it was if it is known by its number, as those of
     /// [`Partitioned`](crate::io::Partitioned) are; a shared
     /// [`Generator`](crate::io::Generator) gives the rest. What one shard had alone, such as
-    /// [`ordered`](crate::Stream::ordered), stays there.
+    /// [`ordered`](crate::Stream::ordered), stays there. What waits and is of no key (records whose
+    /// lookup is under way, a batch that is half full, results behind a gate) goes as a whole from
+    /// each shard that there was to one of those there are, in its order: to shard `n % shards`
+    /// from shard `n`. Answers of lookups are not taken along, nor which keys are hot.
+    ///
+    /// Some things cannot move, and are refused by their names:
+    ///
+    /// - state behind [`partitioned_by`](crate::Stream::partitioned_by) and
+    ///   [`partition_custom`](crate::Stream::partition_custom), since only the pipeline knows to
+    ///   which shard a key belongs there. Of that kind are
+    ///   [`until_closed`](crate::Stream::until_closed),
+    ///   [`complete`](crate::operators::BatchStream::complete) batches, and
+    ///   [`suppress`](crate::Changes::suppress) behind [`top_n`](crate::table::Grouped::top_n):
+    ///   their keys stay where their records are made;
+    /// - state other than that of windows behind
+    ///   [`partial_key_by`](crate::Stream::partial_key_by): several shards have some of the same
+    ///   key, and nobody knows how to put it together;
+    /// - a process function that keeps something of its own and does not say whose it is: see
+    ///   [`Process::load`](crate::Process::load);
+    /// - [`AtOnce`](crate::io::AtOnce) on several shards, whose tokens say which shard has shown a
+    ///   result;
+    /// - a source that only some shards have: a [`Partitioned`](crate::io::Partitioned) of one
+    ///   partition is what goes on;
+    /// - the copy of a table that a [`view`](crate::Changes::view) keeps.
     ///
     /// ```
     /// use millstream::io::{MemoryCommits, AtCheckpoint, MemorySource, Partitioned};

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::dataflow::{Epoch, Fabric, Pipeline, build};
+use crate::dataflow::{Epoch, Fabric, build};
 use crate::error::{Error, Result, panic_message};
 use crate::shard::{
     Care, Counts, Ended, Place, Search, Shard, Snapshot, Trial, Verdict, beyond, run_with_care,
 };
+use crate::sim::world::BuildPipeline;
 use crate::time::{ManualClock, Timestamp};
 
 /// The last checkpoint, of all shards.
@@ -40,14 +41,14 @@ pub fn step(index: usize, shard: &mut Shard, now: Timestamp) -> Result<()> {
 }
 
 /// A pipeline that has failed, to be run with care from its last checkpoint.
-pub struct Scene<'a, B> {
+pub struct Scene<'a> {
     pub config: &'a Config,
     pub clock: &'a ManualClock,
     pub now: Timestamp,
     pub kept: Kept,
     /// The number of the next checkpoint.
     pub epoch: Epoch,
-    pub build: &'a B,
+    pub build: BuildPipeline<'a>,
 }
 
 impl Aside {
@@ -56,12 +57,7 @@ impl Aside {
     ///
     /// # Errors
     /// The failure, if no record is to blame.
-    pub fn find<B: Fn(Pipeline<'_>) -> Result<()>>(
-        &mut self,
-        error: Error,
-        counts: Counts,
-        scene: &mut Scene<'_, B>,
-    ) -> Result<Kept> {
+    pub fn find(&mut self, error: Error, counts: Counts, scene: &mut Scene<'_>) -> Result<Kept> {
         if !error.may_be_of_a_record() {
             return Err(error);
         }
@@ -85,7 +81,7 @@ impl Aside {
     }
 }
 
-impl<B: Fn(Pipeline<'_>) -> Result<()>> Scene<'_, B> {
+impl Scene<'_> {
     fn run(&mut self, without: &[Place], goal: &Counts, trial: Option<&Trial>) -> (Ended, Kept) {
         let config = Arc::new(self.config.clone());
         let fabric = Arc::new(Fabric::new(config.shards.count()));
@@ -95,15 +91,15 @@ impl<B: Fn(Pipeline<'_>) -> Result<()>> Scene<'_, B> {
     }
 }
 
-struct WithCare<'a, 'b, B> {
-    scene: &'a mut Scene<'b, B>,
+struct WithCare<'a, 'b> {
+    scene: &'a mut Scene<'b>,
     config: Arc<Config>,
     fabric: Arc<Fabric>,
     without: &'a [Place],
     taken: Kept,
 }
 
-impl<B: Fn(Pipeline<'_>) -> Result<()>> Care for WithCare<'_, '_, B> {
+impl Care for WithCare<'_, '_> {
     fn shards(&self) -> usize {
         self.fabric.shards()
     }

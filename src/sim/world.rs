@@ -16,6 +16,9 @@ use crate::sim::crashes::Crashes;
 use crate::sim::jumps::Jumps;
 use crate::time::{ManualClock, Timestamp};
 
+/// Builds a pipeline on one of several shards.
+pub(super) type BuildPipeline<'a> = &'a dyn Fn(Pipeline<'_>) -> Result<()>;
+
 /// A run of a pipeline on simulated shards: the same operators, rings and windows as anywhere,
 /// under virtual time.
 ///
@@ -147,12 +150,21 @@ impl Simulation {
     /// Those of [`run`](Self::run).
     pub fn run_beside(
         &self,
-        outside: impl FnMut(Timestamp),
+        mut outside: impl FnMut(Timestamp),
         build_pipeline: impl Fn(Pipeline<'_>) -> Result<()>,
+    ) -> Result<Outcome> {
+        self.simulate(&mut outside, &build_pipeline)
+    }
+
+    /// What is run is compiled once, whatever pipelines there are.
+    fn simulate(
+        &self,
+        outside: &mut dyn FnMut(Timestamp),
+        build_pipeline: BuildPipeline<'_>,
     ) -> Result<Outcome> {
         self.config.check()?;
         let clock = ManualClock::default();
-        let mut shards = shards(&self.config, &clock, &build_pipeline)?;
+        let mut shards = shards(&self.config, &clock, build_pipeline)?;
         let hash_seed = self.config.hash_seed;
         let crashes = self.crashes.map(|times| {
             // What was kept is looked at without a disk where records are set aside.
@@ -160,7 +172,7 @@ impl Simulation {
         });
         let jumps = self.jumps.then(|| Jumps::new(self.seed));
         let mut fate = Fate { crashes, aside: Aside::default(), jumps };
-        let steps = self.drive(&mut shards, &clock, &mut fate, outside, &build_pipeline)?;
+        let steps = self.drive(&mut shards, &clock, &mut fate, outside, build_pipeline)?;
         let Fate { crashes, aside, .. } = fate;
         let checkpoints = crashes.map_or(0, |crashes| crashes.completed());
         Ok(outcome(&shards, steps, checkpoints, aside.places))
@@ -173,8 +185,8 @@ impl Simulation {
         shards: &mut Vec<Shard>,
         clock: &ManualClock,
         fate: &mut Fate,
-        mut outside: impl FnMut(Timestamp),
-        build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
+        outside: &mut dyn FnMut(Timestamp),
+        build_pipeline: BuildPipeline<'_>,
     ) -> Result<u64> {
         let mut rng = Rng::with_seed(self.seed);
         let mut now = Timestamp::from_millis(1_000_000);
@@ -236,7 +248,7 @@ impl Simulation {
         shards: &mut [Shard],
         fate: &mut Fate,
         (config, clock, now): (&Config, &ManualClock, Timestamp),
-        build: &impl Fn(Pipeline<'_>) -> Result<()>,
+        build: BuildPipeline<'_>,
     ) -> Result<Timestamp> {
         let Some(crashes) = fate.crashes.as_mut().filter(|_| self.sets_aside) else {
             return Err(error);
@@ -259,7 +271,7 @@ impl Simulation {
 pub(super) fn shards(
     config: &Config,
     clock: &ManualClock,
-    build_pipeline: &impl Fn(Pipeline<'_>) -> Result<()>,
+    build_pipeline: BuildPipeline<'_>,
 ) -> Result<Vec<Shard>> {
     let config = Arc::new(config.clone());
     let fabric = Arc::new(Fabric::new(config.shards.count()));

@@ -156,6 +156,23 @@ impl<E: Copy> Chunks<E> {
         Some(entry)
     }
 
+    /// Takes over a queue of other chunks; `each` is shown where each entry was and where it is.
+    pub fn take_over(
+        &mut self,
+        other: &Self,
+        queue: &Queue,
+        mut each: impl FnMut(Place, Place),
+    ) -> Queue {
+        let (mut here, mut place) = (Queue::default(), queue.front());
+        for _ in 0..queue.len() {
+            let end = here.end();
+            self.push(&mut here, other[place]);
+            each(place, if end.0 == NONE { here.front() } else { end });
+            place = other.after(place);
+        }
+        here
+    }
+
     /// The place behind that of an entry: the next entry's, or the end of the queue.
     #[inline(always)]
     pub fn after(&self, Place(place): Place) -> Place {

@@ -1,6 +1,6 @@
 //! Window state: one table from key to accumulator for each slice of event time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -203,6 +203,23 @@ impl<K: Key, V: State> Panes<K, V> {
         !self.spent.is_empty()
     }
 
+    /// Takes over what other panes hold, table by table as `take` does; spent tables stay behind.
+    pub(crate) fn take_over(
+        &mut self,
+        other: &Self,
+        mut take: impl FnMut(&mut Table<K, V>, &Table<K, V>),
+    ) {
+        for pane in &other.open {
+            let Pane { start, end, closes, expires, .. } = *pane;
+            let found = self.find(start);
+            let index = found.unwrap_or_else(|| self.open(start, end, closes, expires));
+            take(&mut self.get_mut(index).table, &pane.table);
+            if let Some(beside) = &pane.beside {
+                take(self.beside_mut(index), beside);
+            }
+        }
+    }
+
     /// How many keys the open panes hold together.
     pub fn keys(&self) -> usize {
         self.open.iter().map(|pane| pane.table.len()).sum()
@@ -224,29 +241,12 @@ impl<K: Key, V: State> Rescaled for Panes<K, V> {
 
     /// The panes that any of them had open; spent tables stay behind.
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
-        let seed = from.first().map_or(0, |first| first.seed);
-        let mut all = Self::new(seed);
-        let mut slices: BTreeMap<i64, Slices<K, V>> = BTreeMap::new();
-        for pane in from.into_iter().flat_map(|panes| panes.open) {
-            slices.entry(pane.start).or_default().push(pane);
-        }
-        for panes in slices.into_values() {
-            let [Pane { start, end, closes, expires, .. }, ..] = panes[..] else { continue };
-            let (mut tables, mut besides) = (Vec::new(), Vec::new());
-            for Pane { table, beside, .. } in panes {
-                tables.push(table);
-                besides.extend(beside);
-            }
-            let table = Table::rescaled(tables, to)?;
-            let beside = match besides.is_empty() {
-                true => None,
-                false => Some(Table::rescaled(besides, to)?),
-            };
-            all.open.push_back(Pane { start, end, closes, expires, table, beside });
+        let mut all = Self::new(from.first().ok_or("there were no panes")?.seed);
+        for other in &from {
+            all.take_over(other, |table, other| {
+                table.take_over(other, |key| to.owns(key), |_, _| ());
+            });
         }
         Ok(all)
     }
 }
-
-/// What several shards hold of one slice.
-type Slices<K, V> = Vec<Pane<K, V>>;

@@ -31,6 +31,12 @@ impl Rescale {
         owner(key_group(hash(key, self.hash_seed)), self.shards) == self.shard
     }
 
+    /// Whether what a shard that there was held of no key falls to this one: what waited there, and
+    /// what it had to show. All of it goes to one shard.
+    pub fn follows(&self, shard: usize) -> bool {
+        shard % self.shards == self.shard
+    }
+
     /// Whether a shard that there was owned a key that belongs to this one now.
     pub fn takes_from(&self, shard: usize) -> bool {
         let mut groups = 0..KEY_GROUPS;
@@ -50,23 +56,66 @@ pub trait Rescaled: Stored {
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String>;
 }
 
+impl<K: Key, V: State> Table<K, V> {
+    /// Takes over from another table the keys that are to be here, with their values, once `each`
+    /// has made good what they say of the place where they were.
+    pub(crate) fn take_over(
+        &mut self,
+        other: &Self,
+        is_here: impl Fn(K) -> bool,
+        mut each: impl FnMut(K, &mut V),
+    ) {
+        self.take(other, &is_here, &mut |key, value, _| each(key, value));
+    }
+
+    /// Takes over from another table the keys that are to be here; `combine` adds to a value that
+    /// is here already what the other table has of the key.
+    pub(crate) fn merge(
+        &mut self,
+        other: &Self,
+        is_here: impl Fn(K) -> bool,
+        mut combine: impl FnMut(&mut V, &V),
+    ) {
+        self.take(other, &is_here, &mut |_, value, here| {
+            if let Some(mut here) = here {
+                combine(&mut here, value);
+                *value = here;
+            }
+        });
+    }
+
+    /// What is called is not known here, so that it is compiled once for a table, whoever has it.
+    fn take(
+        &mut self,
+        other: &Self,
+        is_here: &dyn Fn(K) -> bool,
+        each: &mut dyn FnMut(K, &mut V, Option<V>),
+    ) {
+        other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
+            if is_here(key) {
+                let mut value = *value;
+                each(key, &mut value, self.get(key).copied());
+                *self.entry(key) = value;
+            }
+        });
+    }
+}
+
 impl<K: Key, V: State> Rescaled for Table<K, V> {
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(self);
     }
 
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
-        let mut all = from.into_iter();
-        let first = all.next().ok_or("there was no table")?;
-        let mut table = first.empty();
-        for other in std::iter::once(first).chain(all) {
-            other.visit(&mut Cursor::default(), usize::MAX, |key, value| {
-                if to.owns(key) {
-                    *table.entry(key) = *value;
-                }
-            });
+        let mut table = from.first().ok_or("there was no table")?.empty();
+        let mut twice = false;
+        for other in &from {
+            table.merge(other, |key| to.owns(key), |_, _| twice = true);
         }
-        Ok(table)
+        match twice {
+            true => Err("several shards have state of the same key".to_owned()),
+            false => Ok(table),
+        }
     }
 }
 

@@ -196,6 +196,21 @@ impl<K: Key, V: Copy> Sorted<K, V> {
             && self.visit(Root(node.right), None, each)
     }
 
+    /// Takes over a map of another pool. O(n log n).
+    pub fn take_over(
+        &mut self,
+        other: &Self,
+        map: Root,
+        sum_up: &mut impl FnMut(&mut V, Option<&V>, Option<&V>),
+    ) -> Root {
+        let mut here = Root::default();
+        other.visit(map, None, &mut |key, value| {
+            self.set(&mut here, key, *value, sum_up);
+            true
+        });
+        here
+    }
+
     #[inline(always)]
     fn count_of(&self, at: u32) -> u32 {
         if at == NONE { 0 } else { self.nodes[at].count }

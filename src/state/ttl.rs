@@ -126,6 +126,11 @@ impl<V: State> Lease<V> {
         self.value.as_ref().filter(|_| watermark <= self.until)
     }
 
+    /// The value, to be made good after a move: renews nothing, and does not look at the time.
+    pub(crate) fn moved(&mut self) -> Option<&mut V> {
+        self.value.as_mut()
+    }
+
     /// Ends the lease if it has expired: what was found to be gone does not come back for a record
     /// from before.
     #[inline(always)]

@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Change, Saved, Stage};
-use crate::operators::{KeyContext, Process};
+use crate::dataflow::{Change, Others, Saved, Stage};
+use crate::operators::{KeyContext, Moved, Process};
 use crate::state::{Key, Root, Sorted, State};
 use crate::table::Changes;
-use crate::table::group::{Grouped, Moved, check_rows};
+use crate::table::group::{Grouped, RowMoved, check_rows};
 use crate::time::Timestamp;
 use crate::window::Aggregate;
 
@@ -54,7 +54,8 @@ impl<'p, G: Key, K: Key, V: State> Grouped<'p, G, K, V> {
     ) -> Changes<'p, G, A::Out, impl Stage<Out = (G, Change<A::Out>)>> {
         let config = self.pipeline.config();
         let rows = Sorted::new(config.hash_seed);
-        let groups = Groups { aggregate, rows, rows_max: config.records_max, types: PhantomData };
+        let (others, rows_max, types) = (Others::default(), config.records_max, PhantomData);
+        let groups = Groups { aggregate, rows, others, rows_max, types };
         Changes::new(self.keyed.process(groups), true)
     }
 }
@@ -62,6 +63,8 @@ impl<'p, G: Key, K: Key, V: State> Grouped<'p, G, K, V> {
 struct Groups<G, K, V, A: Aggregate<V>> {
     aggregate: A,
     rows: Sorted<K, Row<V, A::Acc>>,
+    /// Those of other shards, while their groups move.
+    others: Others<Sorted<K, Row<V, A::Acc>>>,
     rows_max: usize,
     types: PhantomData<fn(G)>,
 }
@@ -149,13 +152,13 @@ where
     A: Aggregate<V, Out: State + PartialEq>,
 {
     type Key = G;
-    type In = Moved<G, K, V>;
+    type In = RowMoved<G, K, V>;
     type State = Group<A::Acc>;
     type Out = (G, Change<A::Out>);
 
     const NAME: &'static str = "group_aggregate";
 
-    fn on_record(&mut self, moved: Moved<G, K, V>, ctx: &mut KeyContext<'_, Self>) {
+    fn on_record(&mut self, moved: RowMoved<G, K, V>, ctx: &mut KeyContext<'_, Self>) {
         let (at, mut group) = (ctx.at(), *ctx.state());
         let before = self.result(&group);
         self.change(&mut group, at, moved.key, &moved.change);
@@ -175,6 +178,16 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.rows);
+        self.others = from.take_pool(Self::NAME, &mut self.rows);
+    }
+
+    fn on_moved(&mut self, groups: &mut Moved<'_, Self>) {
+        let (others, aggregate) = (std::mem::take(&mut self.others), &self.aggregate);
+        groups.each(|shard, _, group| {
+            let Some(other) = others.of(shard) else { return };
+            group.rows = self.rows.take_over(other, group.rows, &mut |row, left, right| {
+                sum_up(aggregate, row, left, right);
+            });
+        });
     }
 }

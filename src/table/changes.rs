@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::dataflow::{Change, Edge, Stage, Stream};
+use crate::dataflow::{Change, Edge, Keyed, Placement, Stage, Stream};
 use crate::state::{Key, State};
 
 /// The changes of a table whose rows are a `V` by key, `K`. [`Keyed::table`] makes one.
@@ -20,6 +20,12 @@ impl<'p, K: Key, V: State, S: Stage<Out = (K, Change<V>)>> Changes<'p, K, V, S> 
     /// The changes that come out of this stream.
     pub(super) fn new(stream: Stream<'p, S>, by_hash: bool) -> Self {
         Self { stream, by_hash, types: PhantomData }
+    }
+
+    /// The changes by the key of the table, on the shard where they are.
+    pub(super) fn keyed_here(self) -> Keyed<'p, K, (K, Change<V>)> {
+        let placement = if self.by_hash { Placement::ByKey } else { Placement::Chosen };
+        self.stream.placed_by(placement, |(key, _)| *key)
     }
 
     /// The table as a stream of upserts: the new row by key, or `None` where the row is gone.

@@ -1,6 +1,6 @@
 //! Tables that every shard has in full.
 
-use crate::dataflow::{Change, Stage, Stream};
+use crate::dataflow::{Change, Placement, Stage, Stream};
 use crate::state::{Key, State, Stored};
 use crate::table::{Changes, WithTable};
 
@@ -42,7 +42,7 @@ impl<'p, S: Stage<Out: Clone + Send + Stored>> Stream<'p, S> {
         key: impl Fn(&S::Out) -> K + 'static,
         row: impl Fn(&S::Out) -> Option<V> + 'static,
     ) -> GlobalTable<'p, K, V, impl Stage<Out = (K, Change<V>)>> {
-        GlobalTable(self.broadcast().partitioned_by(key).table(row))
+        GlobalTable(self.broadcast().placed_by(Placement::Everywhere, key).table(row))
     }
 }
 
@@ -56,6 +56,6 @@ impl<'p, S: Stage<Out: Clone + Stored>> Stream<'p, S> {
         table: GlobalTable<'p, K, V, G>,
         key: impl Fn(&S::Out) -> K + 'static,
     ) -> WithTable<'p, K, S::Out, V, G> {
-        self.partitioned_by(key).join_table(table.0)
+        WithTable::everywhere(self.partitioned_by(key), table.0)
     }
 }

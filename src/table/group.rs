@@ -9,7 +9,7 @@ use crate::table::Changes;
 
 /// What happened to a row, as seen by its group.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Moved<G, K, V> {
+pub(super) struct RowMoved<G, K, V> {
     pub group: G,
     pub key: K,
     /// A row that has come from another group is an insert, one that has gone to another a delete.
@@ -25,7 +25,7 @@ pub(super) struct Moved<G, K, V> {
 #[must_use = "a table does nothing until it ends in a sink or an output"]
 pub struct Grouped<'p, G, K, V> {
     pub(super) pipeline: Pipeline<'p>,
-    pub(super) keyed: Keyed<'p, G, Moved<G, K, V>>,
+    pub(super) keyed: Keyed<'p, G, RowMoved<G, K, V>>,
 }
 
 impl<'p, K: Key, V: State, S: Stage<Out = (K, Change<V>)>> Changes<'p, K, V, S> {
@@ -67,9 +67,9 @@ impl<'p, K: Key, V: State, S: Stage<Out = (K, Change<V>)>> Changes<'p, K, V, S> 
             let leaves = change.before().filter(|_| !stays).map(|row| Change::Delete(*row));
             let enters = change.after().filter(|_| !stays).map(|row| Change::Insert(*row));
             let moves = [
-                to.or(from).filter(|_| stays).map(|group| Moved { group, key, change }),
-                from.zip(leaves).map(|(group, change)| Moved { group, key, change }),
-                to.zip(enters).map(|(group, change)| Moved { group, key, change }),
+                to.or(from).filter(|_| stays).map(|group| RowMoved { group, key, change }),
+                from.zip(leaves).map(|(group, change)| RowMoved { group, key, change }),
+                to.zip(enters).map(|(group, change)| RowMoved { group, key, change }),
             ];
             moves.into_iter().flatten()
         };

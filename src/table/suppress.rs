@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Change, Saved, Stage};
 use crate::error::ConfigError;
-use crate::operators::{AtEnd, KeyContext, Process, Timer};
+use crate::operators::{AtEnd, KeyContext, Moved, Process, Timer};
 use crate::state::{Key, State};
 use crate::table::Changes;
 use crate::time::Timestamp;
@@ -72,6 +72,9 @@ where
     /// none if that is nothing: a row that came and went is never seen, nor one that is again what
     /// it was.
     ///
+    /// Rows stay on their shard. So behind [`top_n`](crate::table::Grouped::top_n), whose rows are
+    /// where their group is, what is held back cannot move to another number of shards.
+    ///
     /// Rows go on in the order in which their time is over, ties in the order in which the first
     /// change of each came. By event time the change has the timestamp at which its time was over,
     /// and so is never late.
@@ -100,12 +103,12 @@ where
         self,
         suppress: Suppress,
     ) -> Changes<'p, K, V, impl Stage<Out = (K, Change<V>)>> {
-        let Self { stream, by_hash, .. } = self;
         if let Err(error) = suppress.check() {
-            stream.pipeline.reject(error);
+            self.stream.pipeline.reject(error);
         }
         let holding = Holding { suppress, held: 0, types: PhantomData };
-        Changes::new(stream.partitioned_by(|changed| changed.0).process(holding), by_hash)
+        let (by_hash, keyed) = (self.by_hash, self.keyed_here());
+        Changes::new(keyed.process(holding), by_hash)
     }
 }
 
@@ -206,6 +209,10 @@ impl<K: Key, V: State + PartialEq> Process for Holding<K, V> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.held);
+        from.take_unless_shared(Self::NAME, &mut self.held);
+    }
+
+    fn on_moved(&mut self, rows: &mut Moved<'_, Self>) {
+        rows.each(|_, _, _| self.held += 1);
     }
 }

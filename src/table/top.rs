@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::marker::PhantomData;
 
-use crate::dataflow::{Change, Saved, Stage};
+use crate::dataflow::{Change, Others, Saved, Stage};
 use crate::error::ConfigError;
-use crate::operators::{KeyContext, Process};
+use crate::operators::{KeyContext, Moved, Process};
 use crate::state::{Key, Root, Sorted, State};
 use crate::table::Changes;
-use crate::table::group::{Grouped, Moved, check_rows};
+use crate::table::group::{Grouped, RowMoved, check_rows};
 
 impl<'p, G: Key, K: Key, V: State + PartialEq> Grouped<'p, G, K, V> {
     /// The `n` rows of each group for which `by` is largest; of equal ones those with the lesser
@@ -55,7 +55,8 @@ impl<'p, G: Key, K: Key, V: State + PartialEq> Grouped<'p, G, K, V> {
     ) -> Changes<'p, (G, K), V, impl Stage<Out = ((G, K), Change<V>)>> {
         let config = self.pipeline.config();
         let rows = Sorted::new(config.hash_seed);
-        let top = Top { n, by, rows, rows_max: config.records_max, types: PhantomData };
+        let (others, rows_max, types) = (Others::default(), config.records_max, PhantomData);
+        let top = Top { n, by, rows, others, rows_max, types };
         let stream = self.keyed.process(top);
         if n == 0 {
             let error = ConfigError::setting("top_n", n, "there would be no row");
@@ -69,6 +70,8 @@ struct Top<G, K, V, O, F> {
     n: usize,
     by: F,
     rows: Sorted<(Reverse<O>, K), V>,
+    /// Those of other shards, while their groups move.
+    others: Others<Sorted<(Reverse<O>, K), V>>,
     rows_max: usize,
     types: PhantomData<fn(G)>,
 }
@@ -122,13 +125,13 @@ where
     F: Fn(&K, &V) -> O + 'static,
 {
     type Key = G;
-    type In = Moved<G, K, V>;
+    type In = RowMoved<G, K, V>;
     type State = Root;
     type Out = ((G, K), Change<V>);
 
     const NAME: &'static str = "top_n";
 
-    fn on_record(&mut self, moved: Moved<G, K, V>, ctx: &mut KeyContext<'_, Self>) {
+    fn on_record(&mut self, moved: RowMoved<G, K, V>, ctx: &mut KeyContext<'_, Self>) {
         let rows = ctx.state();
         let changes = self.change(rows, moved.key, moved.change);
         if rows.is_empty() {
@@ -146,6 +149,14 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.rows);
+        self.others = from.take_pool(Self::NAME, &mut self.rows);
+    }
+
+    fn on_moved(&mut self, groups: &mut Moved<'_, Self>) {
+        let others = std::mem::take(&mut self.others);
+        groups.each(|shard, _, rows| {
+            let Some(other) = others.of(shard) else { return };
+            *rows = self.rows.take_over(other, *rows, &mut |_, _, _| ());
+        });
     }
 }

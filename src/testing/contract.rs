@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::dataflow::{Pipeline, Stage, Stream};
+use crate::dataflow::{Pipeline, SINK, Stage, Stream};
 use crate::error::Result;
 use crate::shard::Shard;
 use crate::sim::Simulation;
@@ -179,8 +179,8 @@ impl<C: Case> Tester<C> {
                 if world.reads(p) { Script::new(said.iter().cloned()) } else { Script::empty() };
             let (stream, probe) = (p.source(script), Probe::new(&seen, world.open, world.batch));
             match fused {
-                true => self.case.build(stream).sink(probe),
-                false => self.case.build(stream.boxed()).sink(probe),
+                true => self.case.build(stream).sink_apart(SINK, probe),
+                false => self.case.build(stream.boxed()).sink_apart(SINK, probe),
             }
             Ok(())
         });
@@ -246,11 +246,12 @@ impl<C: Case> Tester<C> {
         })
     }
 
-    /// The steps on an embedded shard.
+    /// The steps on an embedded shard, behind an edge: so they are compiled twice for each case,
+    /// with a source in their stage and without, and not for each way.
     fn embed(&self, config: Config) -> Result<Made<C::In, C::Out>> {
         Shard::embed(config, |p| {
             let (input, stream) = p.input();
-            Ok((input, self.case.build(stream).output()))
+            Ok((input, self.case.build(stream.boxed()).output_apart()))
         })
     }
 
@@ -283,7 +284,8 @@ impl<C: Case> Tester<C> {
         let config = Config { batch_max: 2, fire_max: 2, ..Config::embedded() };
         let (mut shard, ()) = Shard::embed(config, |p| {
             let stream = p.source(Script::new(self.said.iter().cloned()));
-            self.case.build(stream).sink(Probe::new(&seen, Open::Until(until), 2));
+            let probe = Probe::new(&seen, Open::Until(until), 2);
+            self.case.build(stream).sink_apart(SINK, probe);
             Ok(())
         })
         .map_err(|error| broken(error.to_string()))?;

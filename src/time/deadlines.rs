@@ -91,6 +91,23 @@ impl<K: Copy> Deadlines<K> {
         self.push((level as usize) << SLOT_BITS | digit, (at, key));
     }
 
+    /// Those of several that are to be here, each in the order in which it was set.
+    pub fn of(all: impl IntoIterator<Item = Self>, is_here: impl Fn(&K) -> bool) -> Self {
+        let mut here = Self::new();
+        all.into_iter().for_each(|other| here.take_over(other, &is_here));
+        here
+    }
+
+    fn take_over(&mut self, mut other: Self, is_here: &dyn Fn(&K) -> bool) {
+        loop {
+            match other.pop(i64::MAX) {
+                Popped::Due(at, key) if is_here(&key) => self.set(at, key),
+                Popped::Due(..) | Popped::Moved => {}
+                Popped::Nothing => break,
+            }
+        }
+    }
+
     /// One unit of work towards what is due at `now` or before.
     #[inline]
     pub fn pop(&mut self, now: i64) -> Popped<K> {
@@ -269,6 +286,20 @@ mod tests {
                 assert_eq!(sorted(got), sorted(want));
             }
         }
+    }
+
+    #[test]
+    fn those_of_several_come_in_one_order() {
+        let set = |deadlines: &mut Deadlines<u32>, all: [(i64, u32); 3]| {
+            all.into_iter().for_each(|(at, key)| deadlines.set(at, key));
+        };
+        let (mut one, mut other) = (Deadlines::new(), Deadlines::new());
+        set(&mut one, [(70, 1), (5, 2), (70, 3)]);
+        assert_eq!(due(&mut one, 6), [(5, 2)]);
+        one.set(3, 4); // which has passed
+        set(&mut other, [(70, 5), (1 << 40, 6), (4, 7)]);
+        let mut all = Deadlines::of([one, other], |key| *key != 3);
+        assert_eq!(due(&mut all, 1 << 41), [(3, 4), (4, 7), (70, 1), (70, 5), (1 << 40, 6)]);
     }
 
     /// Work can stop anywhere, and others can be set between.

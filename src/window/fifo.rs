@@ -73,6 +73,24 @@ impl<Acc: State> Fifo<Acc> {
         self.queue.is_empty()
     }
 
+    /// The same in other chunks, where all that is in it is taken over from those where it is.
+    pub fn in_other<Tag: Copy>(
+        &self,
+        there: &Chunks<Entry<Acc, Tag>>,
+        chunks: &mut Chunks<Entry<Acc, Tag>>,
+    ) -> Self {
+        let (mut here, was) = (*self, [self.l, self.r, self.a, self.b]);
+        let mut found = was;
+        let mut find = |place: Place, is: Place| {
+            let marks = was.iter().zip(&mut found).filter(|(was, _)| **was == place);
+            marks.for_each(|(_, found)| *found = is);
+        };
+        here.queue = chunks.take_over(there, &self.queue, &mut find);
+        find(self.queue.end(), here.queue.end());
+        [here.l, here.r, here.a, here.b] = found;
+        here
+    }
+
     /// What was kept beside the oldest entry.
     #[inline]
     pub fn front<Tag: Copy>(&self, chunks: &Chunks<Entry<Acc, Tag>>) -> Option<Tag> {

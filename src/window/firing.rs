@@ -92,14 +92,16 @@ impl<K: Key, V: State> Rescaled for Firing<K, V> {
         self.running.bulk(each);
     }
 
-    /// At rest, all shards have fired the same windows.
+    /// At rest, all shards have fired the same windows where each key has its shard, and where it
+    /// has not none has any left that another has fired.
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
-        let (mut first, mut running) = (None, Vec::new());
-        for Self { fired, progress, running: one, .. } in from {
-            first.get_or_insert((fired, progress));
-            running.push(one);
+        let (mut all, mut running, mut fired) = (Vec::new(), Vec::new(), i64::MAX);
+        for one in from {
+            fired = fired.min(one.fired);
+            all.push(one.progress);
+            running.push(one.running);
         }
-        let (fired, progress) = first.ok_or("there was no shard")?;
+        let progress = Progress::earliest(all).ok_or("there was no shard")?;
         let running = Running::rescaled(running, to)?;
         Ok(Self { fired, progress, window: None, running, behind: false })
     }

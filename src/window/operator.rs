@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Pane, Panes, Rescaled};
+use crate::state::{Cursor, EachBulk, Key, Pane, Panes, Rescale, Rescaled};
 use crate::time::{Timestamp, Watermark};
 use crate::window::again::Again;
 use crate::window::deferred::Deferred;
@@ -124,6 +124,34 @@ where
             settings,
             next,
         }
+    }
+
+    /// Takes over the windows of the keys that are this shard's now. Where records were aggregated
+    /// on whatever shard they came to, several may have a part of the same window.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        let (panes, aggregate) =
+            (from.take_parts("window", Panes::<K, A::Acc>::bulk), &self.aggregate);
+        for (_, other) in &panes {
+            self.panes.take_over(other, |table, other| {
+                let combine = |acc: &mut A::Acc, other: &A::Acc| aggregate.combine(acc, other);
+                table.merge(other, |key| to.owns(key), combine);
+            });
+        }
+        from.take_unless_rescaled("window", &mut self.held);
+        self.held = self.panes.keys();
+        from.rescale_watermark("window", &mut self.watermark);
+        let firing = from.take_parts("window", Firing::<K, A::Acc>::bulk);
+        let firing = firing.into_iter().map(|(_, firing)| firing).collect();
+        match Firing::rescaled(firing, to) {
+            Ok(firing) => self.firing = firing,
+            Err(reason) => from.not_rescaled("window", &reason),
+        }
+        for (_, other) in from.take_parts("window", Panes::<K, u32>::bulk) {
+            self.revisions.take_over(&other, |table, other| {
+                table.merge(other, |key| to.owns(key), |here, other| *here = *other.max(here));
+            });
+        }
+        self.turn_all();
     }
 
     /// Takes records by runs that fall into the same slice; returns how many of them, stopping at
@@ -397,14 +425,15 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.rescale("window", &mut self.panes);
-        let keys = self.panes.keys();
-        from.rescale_by("window", &mut self.held, |_, _| keys);
-        from.rescale_by("window", &mut self.watermark, |all, _| Watermark::earliest(&all));
-        from.rescale("window", &mut self.firing);
-        from.rescale("window", &mut self.revisions);
-        if from.is_rescaled() {
-            self.turn_all();
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("window", &mut self.panes);
+                from.take("window", &mut self.held);
+                from.take("window", &mut self.watermark);
+                from.take("window", &mut self.firing);
+                from.take("window", &mut self.revisions);
+            }
         }
         self.late.load(from);
         self.next.load(from);

@@ -9,7 +9,7 @@ use crate::dataflow::{
 use crate::error::Error;
 use crate::join::{FanOut, Inputs};
 use crate::metrics::Counter;
-use crate::state::{Cursor, EachBulk, Key, Panes, Rescaled, Stored};
+use crate::state::{Chunks, Cursor, EachBulk, Key, Panes, Rescale, Rescaled, Stored};
 use crate::time::{Timestamp, Watermark};
 use crate::window::Cuts;
 use crate::window_join::Kind;
@@ -70,6 +70,23 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored, F, N> WindowJoinOperator<K, L, 
             turn: None,
             pace: Pace::new(),
             next,
+        }
+    }
+
+    /// Takes over the windows of the keys that are this shard's now.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        let all: Vec<(usize, Panes<K, Pair>)> = from.take_shares("window join");
+        let lefts = from.take_shares_of("window join", Chunks::<L>::bulk);
+        let rights = from.take_shares_of("window join", Chunks::<R>::bulk);
+        let Self { panes, left, right, .. } = self;
+        for (((_, other), (_, lefts)), (_, rights)) in all.iter().zip(&lefts).zip(&rights) {
+            let mut take_over = |_, pair: &mut Pair| {
+                pair.left = left.kept.take_over(lefts, &pair.left, |_, _| ());
+                pair.right = right.kept.take_over(rights, &pair.right, |_, _| ());
+            };
+            panes.take_over(other, |table, other| {
+                table.take_over(other, |key| to.owns(key), &mut take_over);
+            });
         }
     }
 
@@ -271,13 +288,18 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("window join", &mut self.panes);
-        from.take("window join", &mut self.left.kept);
-        from.take("window join", &mut self.right.kept);
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("window join", &mut self.panes);
+                from.take("window join", &mut self.left.kept);
+                from.take("window join", &mut self.right.kept);
+            }
+        }
         let mut times = [self.left.closed, self.right.closed, self.reached];
-        from.take("window join", &mut times);
+        from.rescale_alike("window join", &mut times);
         [self.left.closed, self.right.closed, self.reached] = times;
-        from.take("window join", &mut self.pace);
+        from.rescale_alike("window join", &mut self.pace);
         self.left.late.load(from);
         self.right.late.load(from);
         self.next.load(from);

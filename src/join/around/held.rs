@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Record;
 use crate::join::bound::Interval;
-use crate::state::{Chunks, Cursor, EachBulk, Key, Place, Queue, Stored, Table};
+use crate::state::{Chunks, Cursor, EachBulk, Key, Place, Queue, Rescale, Rescaled, Stored, Table};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// Right records by key, in the order of their times.
@@ -54,16 +54,38 @@ impl<R: Copy> Iterator for Rights<'_, R> {
     }
 }
 
-impl<K: Key, R: Copy + Stored> Held<K, R> {
-    /// Shows what of it may be large.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+impl<K: Key, R: Copy + Stored> Rescaled for Held<K, R> {
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(&mut self.keys);
         self.records.bulk(each);
     }
 
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let first = from.first().ok_or("there was no shard")?;
+        let mut all = Self::with_keys(first.interval, first.prevailing, first.keys.empty());
+        let Self { keys, records, .. } = &mut all;
+        for other in &from {
+            keys.take_over(
+                &other.keys,
+                |key| to.owns(key),
+                |_, queue| {
+                    *queue = records.take_over(&other.records, queue, |_, _| ());
+                },
+            );
+        }
+        all.past = Deadlines::of(from.into_iter().map(|other| other.past), |key| to.owns(*key));
+        Ok(all)
+    }
+}
+
+impl<K: Key, R: Copy + Stored> Held<K, R> {
     /// Nothing is held.
     pub fn new(interval: Interval, prevailing: bool, seed: u64) -> Self {
-        let (keys, records) = (Table::new(seed), Chunks::new());
+        Self::with_keys(interval, prevailing, Table::new(seed))
+    }
+
+    fn with_keys(interval: Interval, prevailing: bool, keys: Table<K, Queue>) -> Self {
+        let records = Chunks::new();
         let (past, forgotten) = (Deadlines::new(), Cursor::default());
         Self { interval, prevailing, keys, records, past, dropping: None, forgotten }
     }

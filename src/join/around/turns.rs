@@ -4,7 +4,7 @@ use crate::dataflow::{Saved, Shown};
 use crate::join::around::held::{Held, Rights};
 use crate::join::bound::Interval;
 use crate::join::in_turn::InTurn;
-use crate::state::{EachBulk, Key, Stored};
+use crate::state::{EachBulk, Key, Rescaled, Stored};
 use crate::time::Timestamp;
 
 /// Shows each left record the right ones around it. Its turn comes when its window is over, and
@@ -84,7 +84,7 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("window around", &mut self.held);
+        from.rescale("window around", &mut self.held);
     }
 
     fn bulk(&mut self, each: &mut EachBulk<'_>) {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::join::asof::{Direction, Rules};
-use crate::state::{Chunks, Cursor, EachBulk, Key, NONE, Queue, Slab, Stored, Table};
+use crate::state::{
+    Chunks, Cursor, EachBulk, Key, NONE, Queue, Rescale, Rescaled, Slab, Stored, Table,
+};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// A left record that waits for a later right one.
@@ -70,19 +72,64 @@ pub struct Keys<K: Key, L: Copy, R: Copy> {
     forgotten: Cursor,
 }
 
-impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
-    /// Shows what of it may be large.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
+impl<K: Key, L: Copy + Stored, R: Copy + Stored> Rescaled for Keys<K, L, R> {
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(&mut self.keys);
         self.versions.bulk(each);
         self.waiting.bulk(each);
     }
 
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let first = from.first().ok_or("there was no shard")?;
+        let mut all = Self::with_keys(first.rules, first.keys.empty());
+        let Self { keys, versions, waiting, .. } = &mut all;
+        // Where the right records of a key were, and where they are.
+        let mut places: Vec<(u32, u32)> = Vec::new();
+        for other in &from {
+            let mut hold = |version: u32| {
+                if version == NONE {
+                    return NONE;
+                }
+                if let Some((_, here)) = places.iter().find(|(there, _)| *there == version) {
+                    versions[*here].held += 1;
+                    return *here;
+                }
+                let here = versions.take(Version { held: 1, ..other.versions[version] });
+                places.push((version, here));
+                here
+            };
+            keys.take_over(
+                &other.keys,
+                |key| to.owns(key),
+                |_, known| {
+                    known.latest = hold(known.latest);
+                    let mut queue = Queue::default();
+                    let mut place = known.waiting.front();
+                    for _ in 0..known.waiting.len() {
+                        let one = other.waiting[place];
+                        waiting.push(&mut queue, Waiting { before: hold(one.before), ..one });
+                        place = other.waiting.after(place);
+                    }
+                    known.waiting = queue;
+                },
+            );
+            places.clear();
+        }
+        all.due = Deadlines::of(from.into_iter().map(|other| other.due), |key| to.owns(*key));
+        Ok(all)
+    }
+}
+
+impl<K: Key, L: Copy + Stored, R: Copy + Stored> Keys<K, L, R> {
     /// Nothing is known.
     pub fn new(rules: Rules, seed: u64) -> Self {
+        Self::with_keys(rules, Table::new(seed))
+    }
+
+    fn with_keys(rules: Rules, keys: Table<K, Known>) -> Self {
         Self {
             rules,
-            keys: Table::new(seed),
+            keys,
             versions: Slab::new(),
             waiting: Chunks::new(),
             due: Deadlines::new(),

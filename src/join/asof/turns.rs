@@ -4,7 +4,7 @@ use crate::dataflow::{Saved, Shown};
 use crate::join::asof::Rules;
 use crate::join::asof::known::{Answer, Keys};
 use crate::join::in_turn::InTurn;
-use crate::state::{EachBulk, Key, Stored};
+use crate::state::{EachBulk, Key, Rescaled, Stored};
 use crate::time::Timestamp;
 
 /// Gives each left record the right one that belongs to it: looking back that is the latest there
@@ -100,7 +100,7 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.known);
+        from.rescale(Self::NAME, &mut self.known);
     }
 
     fn bulk(&mut self, each: &mut EachBulk<'_>) {

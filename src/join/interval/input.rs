@@ -265,7 +265,7 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
     pub fn load(&mut self, from: &mut Saved) {
         from.rescale("interval join", &mut self.kept);
         from.take_unless_shared("interval join", &mut self.alone);
-        from.rescale_by("interval join", &mut self.past, |all, _| all[0]);
+        from.rescale_alike("interval join", &mut self.past);
         if from.shares().is_some() && self.part.alone {
             let Self { kept, alone, past, .. } = self;
             let ahead = kept.numbered().filter(|(_, entry)| !entry.matched && entry.at > *past);

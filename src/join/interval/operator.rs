@@ -302,8 +302,8 @@ where
 
     fn load(&mut self, from: &mut Saved) {
         // At rest all shards have come equally far.
-        from.rescale_by("interval join", &mut self.reached, |all, _| all[0]);
-        from.rescale_by("interval join", &mut self.pace, |mut all, _| all.swap_remove(0));
+        from.rescale_alike("interval join", &mut self.reached);
+        from.rescale_alike("interval join", &mut self.pace);
         self.told = self.reached;
         self.left.load(from);
         self.right.load(from);

@@ -292,3 +292,56 @@ fn the_order_of_the_input_is_kept_exactly() {
         assert!(values.enumerate().all(|(n, value)| value == n as u64));
     }
 }
+
+/// What waits on a shard goes to one of those that there are then, in its order, and is asked about
+/// there; where there are more of them, the others begin with nothing.
+#[test]
+fn records_that_wait_move_to_one_shard_each() {
+    let trial = Trial {
+        seed: 3,
+        capacity: 40,
+        order: Order::Input,
+        retries: 0,
+        fire_max: 100,
+        balks: false,
+    };
+    let (out, room) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(false)));
+    let log = || Log { out: out.clone(), room: room.clone() };
+    let mut cx = Context::new(Rc::new(ManualClock::default()), Default::default());
+    let memo = || Cached::new(Cache::of(5, ms(1)), 1);
+    let held = |shard: u64, cx: &mut Context| {
+        let (mut tried, mut saved) = (operator(trial, request, memo(), log()), Saved::new());
+        for value in 10 * shard..10 * shard + 4 {
+            tried.on_record(Record::new(Timestamp(value as i64), value), cx);
+            tried.on_watermark(Watermark::at(Timestamp(value as i64 + 1)), cx);
+        }
+        tried.save(&mut saved);
+        saved.checked().unwrap()
+    };
+    let all: Vec<Saved> = (0..3).map(|shard| held(shard, &mut cx)).collect();
+    room.set(true);
+    for shards in [1, 2, 5] {
+        let mut moved = Vec::new();
+        for shard in 0..shards {
+            let to = Rescale { shard, shards, before: 3, hash_seed: 0 };
+            let mut saved = Saved::rescaling(all.clone(), to);
+            let mut tried = operator(trial, request, memo(), log());
+            tried.load(&mut saved);
+            assert_eq!(saved.finish(), Ok(()));
+            tried.on_batch_end(&mut cx);
+            while tried.pressure() != Pressure::Clear {
+                cx.now = cx.now + ns(50);
+                tried.resume(&mut cx);
+            }
+            let value = |one| match one {
+                Out::Record(value, _) => value,
+                Out::Watermark(at) => panic!("{at} is told by whoever comes before"),
+            };
+            let values: Vec<u64> = out.take().into_iter().map(value).collect();
+            let of = (0..3u64).filter(|it| to.follows(*it as usize));
+            assert_eq!(values, of.flat_map(|it| 10 * it..10 * it + 4).collect::<Vec<_>>());
+            moved.extend(values);
+        }
+        assert_eq!(moved.len(), 12);
+    }
+}

@@ -148,6 +148,6 @@ where
     }
 
     fn load(&mut self, _batch: &[Record<T>], from: &mut Saved) {
-        from.take("batch", &mut self.table);
+        from.rescale("batch", &mut self.table);
     }
 }

@@ -1,5 +1,8 @@
 //! The operator behind batches.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataflow::{Batch, Checkpoint, Context, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::operators::batch::batched::{Batched, Pool};
 use crate::operators::batch::gather::Gather;
-use crate::state::{EachBulk, Stored};
+use crate::state::{EachBulk, Rescale, Stored};
 use crate::time::{Timestamp, Watermark};
 
 /// What the operator is told.
@@ -75,6 +78,21 @@ where
             watermark: None,
             published: None,
             next,
+        }
+    }
+
+    /// Goes on with the open batch of a shard that there was. If there are several, which are fewer
+    /// shards now, the records of the others wait to come into it. The watermark is told anew.
+    fn follow(&mut self, to: &Rescale, from: &mut Saved) {
+        let records: Vec<Vec<Record<T>>> = from.take_all("batch");
+        let open: Vec<Option<Open>> = from.take_all("batch");
+        from.take_unless_rescaled("batch", &mut self.watermark);
+        let batches = records.into_iter().zip(open).enumerate();
+        for (_, (records, open)) in batches.filter(|(shard, _)| to.follows(*shard)) {
+            match self.open {
+                None => (self.records, self.open) = (records, open),
+                Some(_) => self.waiting.extend(records),
+            }
         }
     }
 
@@ -246,9 +264,14 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("batch", &mut self.records);
-        from.take("batch", &mut self.open);
-        from.take("batch", &mut self.watermark);
+        match from.shares() {
+            Some(to) => self.follow(&to, from),
+            None => {
+                from.take("batch", &mut self.records);
+                from.take("batch", &mut self.open);
+                from.take("batch", &mut self.watermark);
+            }
+        }
         self.gather.load(&self.records, from);
         self.next.load(from);
     }

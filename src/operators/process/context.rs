@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Record, Saved};
+use crate::dataflow::Record;
 use crate::error::{Error, Full};
 use crate::operators::process::timers::{Pending, Timer, Timers};
 use crate::operators::process::{Process, SideOutput};
-use crate::state::{Cursor, Key, Lease, State, Table, Term};
+use crate::state::{Lease, State, Term};
 use crate::time::{Timestamp, Watermark};
 
 /// What is kept for a key. It is there while the key has state or a timer.
@@ -38,16 +38,19 @@ impl<S: State> Slot<S> {
     }
 }
 
-/// After keys have been shared out among another number of shards: none of them knows by heart
-/// where its timer is.
-pub fn forget_places<K: Key, S: State>(table: &mut Table<K, Slot<S>>, from: &Saved) {
-    if from.shares().is_none() {
-        return;
-    }
-    let mut keys = Vec::with_capacity(table.len());
-    table.visit(&mut Cursor::default(), usize::MAX, |key, _| keys.push(key));
-    for key in keys {
-        table.entry(key).pending.forget_place();
+/// What arrived behind work that is not done: at most the rest of a batch, and a watermark.
+pub struct Held<P: Process> {
+    pub records: VecDeque<(P::Key, Record<P::In>)>,
+    pub watermark: Option<Watermark>,
+    /// The ingress of the batch that the work came with.
+    pub ingress: Timestamp,
+}
+
+impl<P: Process> Held<P> {
+    /// Nothing, and room for a batch.
+    pub fn new(batch_max: usize) -> Self {
+        let records = VecDeque::with_capacity(batch_max);
+        Self { records, watermark: None, ingress: Timestamp::MIN }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The operator around a process function: what comes when.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -9,10 +8,10 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::operators::process::context::{KeyContext, Shared, Slot, forget_places};
+use crate::operators::process::context::{Held, KeyContext, Shared, Slot};
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
-use crate::operators::process::{AtEnd, Order, Process};
+use crate::operators::process::{AtEnd, Order, Process, moved};
 use crate::state::{Cursor, EachBulk, Rescaled, Sweep, TOGETHER, Table};
 use crate::time::{TimerWheel, Timestamp, Watermark};
 
@@ -61,22 +60,6 @@ pub struct ProcessOperator<P: Process, N> {
     /// How many keys there are, for all to see.
     pub held_keys: Share,
     pub next: N,
-}
-
-/// What arrived behind work that is not done: at most the rest of a batch, and a watermark.
-pub struct Held<P: Process> {
-    records: VecDeque<(P::Key, Record<P::In>)>,
-    watermark: Option<Watermark>,
-    /// The ingress of the batch that the work came with.
-    ingress: Timestamp,
-}
-
-impl<P: Process> Held<P> {
-    /// Nothing, and room for a batch.
-    pub fn new(batch_max: usize) -> Self {
-        let records = VecDeque::with_capacity(batch_max);
-        Self { records, watermark: None, ingress: Timestamp::MIN }
-    }
 }
 
 impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
@@ -466,10 +449,9 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn load(&mut self, from: &mut Saved) {
         let Shared { timers, watermark, told, .. } = &mut self.shared;
         self.process.load(from);
-        from.rescale(P::NAME, &mut self.table);
+        moved::load(&mut self.process, &mut self.table, from);
         from.rescale(P::NAME, timers);
-        forget_places(&mut self.table, from);
-        from.rescale_by(P::NAME, watermark, |all, _| Watermark::earliest(&all));
+        from.rescale_watermark(P::NAME, watermark);
         *told = *watermark;
         from.take_unless_rescaled(P::NAME, &mut self.sweep);
         from.rescale(P::NAME, &mut self.early);
@@ -485,6 +467,12 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         self.shared.timers.bulk(each);
         self.early.bulk(each);
         self.next.bulk(each);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let is_clear = |outlet: &Rc<dyn Outlet>| outlet.pressure() == Pressure::Clear;
+        let is_done = !self.holds() && self.unpublished == 0;
+        is_done && self.outlets.iter().all(is_clear) && self.next.is_at_rest()
     }
 
     fn pressure(&self) -> Pressure {

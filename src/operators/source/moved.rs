@@ -2,7 +2,7 @@
 
 use crate::dataflow::Saved;
 use crate::io::Source;
-use crate::operators::source::{Partition, SourceStage};
+use crate::operators::source::{Lanes, Partition, SourceStage};
 
 /// Records that are left out: the partition, and the number in it.
 type LeftOut = Vec<(usize, u64)>;
@@ -10,18 +10,24 @@ type LeftOut = Vec<(usize, u64)>;
 impl<S: Source, N> SourceStage<S, N> {
     /// The numbers of its partitions among those of all shards, if they have any.
     pub(super) fn numbers(&self) -> Vec<Option<u32>> {
-        (0..self.partitions.len()).map(|partition| self.source.number(partition)).collect()
+        (0..self.lanes.partitions.len()).map(|partition| self.source.number(partition)).collect()
     }
+}
 
-    /// On as many shards as there were, each reads what it has read before.
-    pub(super) fn check_numbers(&self, before: &[Vec<Option<u32>>], from: &mut Saved) {
-        if let [before] = before
-            && *before != self.numbers()
-        {
-            from.is_of_other("a source reads other partitions on this shard than it did");
-        }
+/// On as many shards as there were, each reads what it has read before.
+pub(super) fn check_numbers(
+    numbers: &[Option<u32>],
+    before: &[Vec<Option<u32>>],
+    from: &mut Saved,
+) {
+    if let [before] = before
+        && before != numbers
+    {
+        from.is_of_other("a source reads other partitions on this shard than it did");
     }
+}
 
+impl Lanes {
     /// Goes on from where the same partitions were.
     pub(super) fn go_on_from(
         &mut self,

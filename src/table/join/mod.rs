@@ -10,7 +10,7 @@ pub use foreign::ForeignJoin;
 pub use stream::WithTable;
 pub use tables::TableJoin;
 
-use crate::dataflow::{Change, Keyed, Stage};
+use crate::dataflow::{Change, Keyed, Placement, Stage};
 use crate::operators::Either;
 use crate::state::{Key, State};
 use crate::table::Changes;
@@ -30,7 +30,7 @@ where
     if !(left.by_hash && right.by_hash) {
         return keyed(left).connect(keyed(right));
     }
-    let both = left.stream.connect(right.stream);
+    let both = left.stream.connect_of(right.stream, Placement::ByKey);
     both.keyed_here(|change| match change {
         Either::Left((key, _)) | Either::Right((key, _)) => *key,
     })
@@ -45,7 +45,7 @@ where
     S: Stage<Out = (K, Change<V>)>,
 {
     match changes.by_hash {
-        true => changes.stream.partitioned_by(|(key, _)| *key),
+        true => changes.keyed_here(),
         false => changes.stream.key_by(|(key, _)| *key),
     }
 }

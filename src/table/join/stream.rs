@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use crate::dataflow::{Change, Keyed, Stage, Stream};
+use crate::dataflow::{Change, Keyed, Placement, Stage, Stream};
 use crate::operators::{Either, KeyContext, Process};
 use crate::state::{Key, State, Stored};
 use crate::table::Changes;
@@ -41,7 +41,7 @@ impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
         self,
         table: Changes<'p, K, V, S>,
     ) -> WithTable<'p, K, T, V, S> {
-        WithTable { records: self, table }
+        WithTable { records: self, table, everywhere: false }
     }
 }
 
@@ -50,6 +50,8 @@ impl<'p, K: Key, T: Clone + Stored> Keyed<'p, K, T> {
 pub struct WithTable<'p, K, T, V, S> {
     records: Keyed<'p, K, T>,
     table: Changes<'p, K, V, S>,
+    /// Every shard has the whole table.
+    everywhere: bool,
 }
 
 impl<'p, K, T, V, S> WithTable<'p, K, T, V, S>
@@ -59,6 +61,11 @@ where
     V: State,
     S: Stage<Out = (K, Change<V>)>,
 {
+    /// Records that stay where they are, and a table that every shard has.
+    pub(crate) fn everywhere(records: Keyed<'p, K, T>, table: Changes<'p, K, V, S>) -> Self {
+        Self { records, table, everywhere: true }
+    }
+
     /// Inner join: the records whose key has a row.
     pub fn select<Out: 'static>(
         self,
@@ -79,7 +86,10 @@ where
         self,
         select: impl FnMut(&T, Option<&V>) -> Option<Out> + 'static,
     ) -> Stream<'p, impl Stage<Out = Out>> {
-        let both = self.records.connect(keyed(self.table));
+        let both = match self.everywhere {
+            true => self.records.connect_of(self.table.keyed_here(), Placement::Everywhere),
+            false => self.records.connect(keyed(self.table)),
+        };
         both.process(Meet { select, types: PhantomData })
     }
 }

@@ -236,6 +236,10 @@ where
         work
     }
 
+    fn is_at_rest(&self) -> bool {
+        self.open.is_none() && self.next.is_at_rest()
+    }
+
     /// It has to be asked in every step, as long as somebody may have a question.
     fn pressure(&self) -> Pressure {
         let here = match self.is_over() && self.serving.is_none() {

@@ -32,7 +32,6 @@ impl Batches {
 
 impl<T, A: Aggregate<T>> Counting<T, A> for Batches {
     type State = Open<A::Acc>;
-    const IS_ALL: bool = true;
 
     #[inline]
     fn take(

@@ -44,8 +44,6 @@ impl<Acc: Copy> Latest<Acc> {
 
 impl<T, A: Aggregate<T>> Counting<T, A> for Latest<A::Acc> {
     type State = Held<A::Acc>;
-    /// The records are in chunks.
-    const IS_ALL: bool = false;
 
     #[inline]
     fn take(
@@ -83,6 +81,10 @@ impl<T, A: Aggregate<T>> Counting<T, A> for Latest<A::Acc> {
 
     fn held(&self) -> usize {
         self.chunks.len()
+    }
+
+    fn take_over(&mut self, other: &Self, held: &mut Self::State) {
+        held.fifo = held.fifo.in_other(&other.chunks, &mut self.chunks);
     }
 }
 

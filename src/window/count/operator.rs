@@ -8,7 +8,7 @@ use crate::dataflow::{
 };
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, State, Stored, Table};
+use crate::state::{Cursor, EachBulk, Key, Rescale, State, Stored, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::{Aggregate, Span, Timing, Windowed};
 
@@ -16,9 +16,6 @@ use crate::window::{Aggregate, Span, Timing, Windowed};
 pub trait Counting<T, A: Aggregate<T>>: Stored {
     /// What is kept of a key.
     type State: State;
-
-    /// Whether that is all there is, and so can move to another number of shards.
-    const IS_ALL: bool;
 
     /// A record arrives; says what the window yields that it completes.
     fn take(
@@ -36,6 +33,9 @@ pub trait Counting<T, A: Aggregate<T>>: Stored {
 
     /// Records held, over all keys.
     fn held(&self) -> usize;
+
+    /// Takes over what is kept of a key, from where it is in what another shard held.
+    fn take_over(&mut self, _other: &Self, _state: &mut Self::State) {}
 }
 
 /// The shortest span that holds the first and the last record to arrive.
@@ -110,6 +110,17 @@ where
         Self { settings, counting, aggregate, keys, column, spent, table, ending, held_keys, next }
     }
 
+    /// Takes over the windows of the keys that are this shard's now.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        let tables: Vec<(usize, Table<K, C::State>)> = from.take_shares("count_window");
+        let others: Vec<(usize, C)> = from.take_shares_of("count_window", |_, _| ());
+        let Self { table, counting, .. } = self;
+        for ((_, of_it), (_, other)) in tables.iter().zip(&others) {
+            let take_over = |_, state: &mut C::State| counting.take_over(other, state);
+            table.take_over(of_it, |key| to.owns(key), take_over);
+        }
+    }
+
     fn take(&mut self, records: &[Record<T>], cx: &mut Context) {
         self.keys.extract(records, &mut self.column);
         let Self { counting, aggregate, column, spent, table, next, .. } = self;
@@ -157,7 +168,8 @@ where
         cx.ingress = *ingress;
         let mut fired = 0;
         let budget = settings.fire_max.min(settings.batch_max);
-        let done = table.visit(cursor, budget, |key, state| {
+        // Nothing is left of a key: whoever restores it is told the end again.
+        let done = table.drain(cursor, budget, |key, state| {
             if let Some((at, span, value)) = counting.rest(aggregate, state) {
                 fired += 1;
                 next.on_record(result(at, key, span, value), cx);
@@ -243,11 +255,13 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        match C::IS_ALL {
-            true => from.rescale("count_window", &mut self.table),
-            false => from.take("count_window", &mut self.table),
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("count_window", &mut self.table);
+                from.take("count_window", &mut self.counting);
+            }
         }
-        from.rescale_by("count_window", &mut self.counting, |mut all, _| all.swap_remove(0));
         self.next.load(from);
     }
 

@@ -33,6 +33,9 @@ impl<'p, K: Key, T: Send + 'static> WindowedStream<'p, K, T> {
     /// [idle](crate::Watermarks::idle_after) and wakes so far behind the others that its records
     /// are late, those of a hot key are late together, and count as one.
     ///
+    /// Where a pipeline goes on with another number of shards each of them finds out anew which
+    /// keys are hot; what was aggregated of them goes to the owners of the keys.
+    ///
     /// Nobody waits longer for a result: a slice is sent on when the watermark has passed its end,
     /// and no window can fire before. Which keys are hot on a shard, and how many records were
     /// aggregated there, is counted: `hot_keys` and `hot_records`.

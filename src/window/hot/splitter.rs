@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::dataflow::{BETWEEN_LOOKS, Checkpoint, Progress};
 use crate::dataflow::{Batch, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work};
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Panes, Rescaled};
+use crate::state::{Cursor, EachBulk, Key, Panes, Rescale, Rescaled};
 use crate::time::{Timestamp, Watermark};
 use crate::window::hot::detector::{Detector, Known};
 use crate::window::hot::split::{Part, Split};
@@ -75,6 +75,28 @@ where
             settings,
             next,
         }
+    }
+
+    /// Takes over the parts of the keys that are this shard's now, which go to it in any case. What
+    /// is hot on another number of shards each finds out anew.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        from.take_unless_rescaled("hot keys", &mut self.detector);
+        let (all, aggregate) =
+            (from.take_parts("hot keys", Panes::<K, A::Acc>::bulk), &self.aggregate);
+        for (_, other) in &all {
+            self.parts.take_over(other, |parts, other| {
+                let combine = |acc: &mut A::Acc, other: &A::Acc| aggregate.combine(acc, other);
+                parts.merge(other, |key| to.owns(key), combine);
+            });
+        }
+        from.take_unless_rescaled("hot keys", &mut self.held);
+        self.held = self.parts.keys();
+        for pane in self.parts.iter() {
+            let begun = |key, _: &A::Acc| self.detector.on_part_begun(key);
+            pane.table.visit(&mut Cursor::default(), usize::MAX, begun);
+        }
+        from.rescale_watermark("hot keys", &mut self.watermark);
+        from.rescale_by("hot keys", &mut self.progress, Progress::of_all);
     }
 
     #[inline(always)]
@@ -268,11 +290,16 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("hot keys", &mut self.detector);
-        from.take("hot keys", &mut self.parts);
-        from.take("hot keys", &mut self.held);
-        from.take("hot keys", &mut self.watermark);
-        from.take("hot keys", &mut self.progress);
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("hot keys", &mut self.detector);
+                from.take("hot keys", &mut self.parts);
+                from.take("hot keys", &mut self.held);
+                from.take("hot keys", &mut self.watermark);
+                from.take("hot keys", &mut self.progress);
+            }
+        }
         self.next.load(from);
     }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{EachBulk, Key};
+use crate::state::{EachBulk, Key, Rescaled};
 use crate::time::Watermark;
 use crate::window::rolling::state::{Did, Due, Held, Settings};
 use crate::window::{Aggregate, Timing, Windowed};
@@ -166,8 +166,8 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("rolling", &mut self.held);
-        from.take("rolling", &mut self.pace);
+        from.rescale("rolling", &mut self.held);
+        from.rescale_alike("rolling", &mut self.pace);
         self.late.load(from);
         self.next.load(from);
     }

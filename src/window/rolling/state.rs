@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Chunks, Cursor, EachBulk, Key, Queue, State, Table};
+use crate::state::{Chunks, Cursor, EachBulk, Key, Queue, Rescale, Rescaled, State, Table};
 use crate::time::{Timestamp, Watermark};
 use crate::window::pending::Pending;
 use crate::window::{Aggregate, Entry, Fifo, Span};
@@ -73,13 +73,56 @@ pub struct Held<K: Key, Acc: State> {
     peering: Chunks<K>,
 }
 
+impl<K: Key, Acc: State> Rescaled for Held<K, Acc> {
+    /// Shows the windows and what is in them.
+    fn bulk(&mut self, each: &mut EachBulk<'_>) {
+        each(&mut self.windows);
+        self.chunks.bulk(each);
+        self.ordered.bulk(each);
+    }
+
+    /// No record is waiting for its peers, at rest.
+    fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
+        let first = from.first().ok_or("there was no shard")?;
+        let mut all = Self::with_windows(first.reach, first.windows.empty());
+        let Self { pending, windows, chunks, .. } = &mut all;
+        let mut order: Vec<(Timestamp, K)> = Vec::new();
+        for mut other in from {
+            while let Some((at, (key, acc))) = other.pending.pop() {
+                if to.owns(key) {
+                    pending.push(at, (key, acc));
+                }
+            }
+            windows.take_over(
+                &other.windows,
+                |key| to.owns(key),
+                |_, fifo| {
+                    *fifo = fifo.in_other(&other.chunks, chunks);
+                },
+            );
+            while let Some((at, key)) = other.ordered.pop(&mut other.order) {
+                if to.owns(key) {
+                    order.push((at, key));
+                }
+            }
+        }
+        order.sort_by_key(|(at, _)| *at);
+        order.into_iter().for_each(|one| all.ordered.push(&mut all.order, one));
+        Ok(all)
+    }
+}
+
 impl<K: Key, Acc: State> Held<K, Acc> {
     /// Nothing is held.
     pub fn new(settings: &Settings) -> Self {
+        Self::with_windows(settings.reach, Table::new(settings.hash_seed))
+    }
+
+    fn with_windows(reach: Reach, windows: Table<K, Fifo<Acc>>) -> Self {
         Self {
-            reach: settings.reach,
+            reach,
             pending: Pending::new(),
-            windows: Table::new(settings.hash_seed),
+            windows,
             chunks: Chunks::new(),
             order: Queue::default(),
             ordered: Chunks::new(),
@@ -87,13 +130,6 @@ impl<K: Key, Acc: State> Held<K, Acc> {
             peers: Queue::default(),
             peering: Chunks::new(),
         }
-    }
-
-    /// Shows the windows and what is in them.
-    pub fn bulk(&mut self, each: &mut EachBulk<'_>) {
-        each(&mut self.windows);
-        self.chunks.bulk(each);
-        self.ordered.bulk(each);
     }
 
     /// How many records are held.

@@ -423,8 +423,8 @@ where
                 from.take("session", &mut self.held);
             }
         }
-        from.rescale_by("session", &mut self.watermark, |all, _| Watermark::earliest(&all));
-        from.rescale_by("session", &mut self.firing, |mut all, _| all.swap_remove(0));
+        from.rescale_watermark("session", &mut self.watermark);
+        from.rescale_alike("session", &mut self.firing);
         self.late.load(from);
         self.next.load(from);
     }

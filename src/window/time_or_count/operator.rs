@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Table};
+use crate::state::{Cursor, EachBulk, Key, Rescale, Table};
 use crate::time::Watermark;
 use crate::time::{Deadlines, Popped};
 use crate::window::Windowed;
@@ -91,6 +91,22 @@ where
             settings,
             next,
         }
+    }
+
+    /// Takes over the windows of the keys that are this shard's now.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        let tables: Vec<(usize, Table<K, Open<C::Held>>)> = from.take_shares("time_or_count");
+        self.contents.load(from);
+        let deadlines = from.take_shares_of("time_or_count", |_: &mut Deadlines<K>, _| ());
+        let contents = &mut self.contents;
+        for (shard, table) in &tables {
+            let take_over =
+                |_, open: &mut Open<C::Held>| contents.take_over(&mut open.held, *shard);
+            self.table.take_over(table, |key| to.owns(key), take_over);
+        }
+        contents.has_moved();
+        let deadlines = deadlines.into_iter().map(|(_, deadlines)| deadlines);
+        self.deadlines = Deadlines::of(deadlines, |key| to.owns(*key));
     }
 
     /// Takes records, side by side.
@@ -265,10 +281,15 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("time_or_count", &mut self.table);
-        self.contents.load(from);
-        from.take("time_or_count", &mut self.deadlines);
-        from.take("time_or_count", &mut self.pace);
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("time_or_count", &mut self.table);
+                self.contents.load(from);
+                from.take("time_or_count", &mut self.deadlines);
+            }
+        }
+        from.rescale_alike("time_or_count", &mut self.pace);
         self.late.load(from);
         self.next.load(from);
     }

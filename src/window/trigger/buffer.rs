@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataflow::{Record, Saved, Shown};
+use crate::dataflow::{Others, Record, Saved, Shown};
 use crate::error::ConfigError;
 use crate::state::{Key, Stored};
 use crate::window::Span;
@@ -146,12 +146,15 @@ pub struct Buffered<T, E, F> {
     buffer: Buffer<T>,
     evictor: E,
     function: F,
+    /// Those of other shards, while their windows are taken over.
+    others: Others<Buffer<T>>,
 }
 
 impl<T, E, F> Buffered<T, E, F> {
     /// Nothing is kept yet.
-    pub const fn new(evictor: E, function: F) -> Self {
-        Self { buffer: Buffer { blocks: Vec::new(), free: 0, used: 0 }, evictor, function }
+    pub fn new(evictor: E, function: F) -> Self {
+        let (buffer, others) = (Buffer { blocks: Vec::new(), free: 0, used: 0 }, Others::default());
+        Self { buffer, evictor, function, others }
     }
 
     /// Why there can be no such evictor.
@@ -180,7 +183,7 @@ where
     }
 
     fn result(&mut self, key: &K, span: Span, list: &mut List) -> R {
-        let Self { buffer, evictor, function } = self;
+        let Self { buffer, evictor, function, .. } = self;
         if E::EVICTS
             && let Some(&Node { record, .. }) = buffer.node(list.last)
         {
@@ -214,6 +217,16 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("window", &mut self.buffer);
+        self.others = from.take_pool("window", &mut self.buffer);
+    }
+
+    fn take_over(&mut self, list: &mut List, shard: usize) {
+        let there = std::mem::take(list);
+        let Some(other) = self.others.of(shard) else { return };
+        other.records(there).for_each(|record| self.buffer.push(list, *record));
+    }
+
+    fn has_moved(&mut self) {
+        self.others = Others::default();
     }
 }

@@ -35,6 +35,13 @@ pub trait Contents<K, T>: 'static {
 
     /// Takes what [`save`](Self::save) put in.
     fn load(&mut self, _from: &mut Saved) {}
+
+    /// Once that was taken from another number of shards: takes over what is kept of a window, from
+    /// where it was on that shard.
+    fn take_over(&mut self, _held: &mut Self::Held, _shard: usize) {}
+
+    /// Nothing more is taken over.
+    fn has_moved(&mut self) {}
 }
 
 /// Keeps an accumulator and no records.

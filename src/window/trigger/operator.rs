@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exchange::LateRecords;
 use crate::exchange::Side;
 use crate::metrics::{Counter, Share};
-use crate::state::{Cursor, EachBulk, Key, Table};
+use crate::state::{Cursor, EachBulk, Key, Rescale, Table};
 use crate::time::Deadlines;
 use crate::time::{Timestamp, Watermark};
 use crate::window::Windowed;
@@ -135,6 +135,24 @@ where
             held_keys: Share::of(Counter::Keys),
             next,
         }
+    }
+
+    /// Takes over the windows of the keys that are this shard's now.
+    fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
+        let tables: Vec<(usize, Slots<K, T, C, G>)> = from.take_shares("window");
+        self.contents.load(from);
+        let ends = from.take_shares_of("window", |_: &mut Deadlines<(K, i64)>, _| ());
+        let walls = from.take_shares_of("window", |_: &mut Wall<K>, _| ());
+        let contents = &mut self.contents;
+        for (shard, table) in &tables {
+            let is_here = |(key, _): (K, i64)| to.owns(key);
+            self.slots
+                .take_over(table, is_here, |_, slot| contents.take_over(&mut slot.held, *shard));
+        }
+        contents.has_moved();
+        let ends = ends.into_iter().map(|(_, ends)| ends);
+        self.ends = Deadlines::of(ends, |(key, _)| to.owns(*key));
+        self.wall = Wall::of(walls.into_iter().map(|(_, wall)| wall), |key| to.owns(*key));
     }
 
     /// Takes records; returns how many, stopping at one that must wait.
@@ -384,6 +402,11 @@ where
         work
     }
 
+    fn is_at_rest(&self) -> bool {
+        let is_done = self.deferred.is_empty() && !self.firing.is_pending();
+        is_done && self.late.pressure() == Pressure::Clear && self.next.is_at_rest()
+    }
+
     #[inline]
     fn pressure(&self) -> Pressure {
         let asked_for = !self.wall.is_empty() && !self.slots.is_empty();
@@ -424,12 +447,17 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take("window", &mut self.slots);
-        self.contents.load(from);
-        from.take("window", &mut self.ends);
-        from.take("window", &mut self.wall);
-        from.take("window", &mut self.watermark);
-        from.take("window", &mut self.firing);
+        match from.shares() {
+            Some(to) => self.take_share(&to, from),
+            None => {
+                from.take("window", &mut self.slots);
+                self.contents.load(from);
+                from.take("window", &mut self.ends);
+                from.take("window", &mut self.wall);
+            }
+        }
+        from.rescale_watermark("window", &mut self.watermark);
+        from.rescale_alike("window", &mut self.firing);
         self.late.load(from);
         self.next.load(from);
     }

@@ -1,5 +1,7 @@
 //! One window of one key: its contents, its trigger, what it has yielded.
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Record;
@@ -80,6 +82,18 @@ impl<K: Copy> Wall<K> {
     /// None is.
     pub fn new() -> Self {
         Self { deadlines: Deadlines::new(), len: 0 }
+    }
+
+    /// What several ask for, of windows that are to be here.
+    pub fn of(all: impl IntoIterator<Item = Self>, is_here: impl Fn(&K) -> bool) -> Self {
+        let len = Cell::new(0);
+        let count = |here: bool| len.set(len.get() + usize::from(here));
+        let deadlines = Deadlines::of(all.into_iter().map(|wall| wall.deadlines), |(key, _)| {
+            let here = is_here(key);
+            count(here);
+            here
+        });
+        Self { deadlines, len: len.get() }
     }
 
     /// Whether there is nobody to ask, at no time.

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::dataflow::{Change, Saved};
-use crate::operators::{Either, KeyContext, Process, Timer};
+use crate::dataflow::{Change, Others, Saved};
+use crate::operators::{Either, KeyContext, Moved, Process, Timer};
 use crate::state::{Key, Root, Sorted, State};
 use crate::table::group::check_rows;
 use crate::table::join::foreign::ask::Asked;
@@ -32,6 +32,8 @@ pub struct Answer<K, R> {
 pub(super) struct Answering<F, K, R> {
     /// The numbers of questions, by who asks.
     askers: Sorted<K, u64>,
+    /// Those of other shards, while their rows move.
+    others: Others<Sorted<K, u64>>,
     askers_max: usize,
     /// Answers from one call.
     slice: usize,
@@ -60,7 +62,8 @@ impl<F: Key, K: Key, R: State> Answering<F, K, R> {
     pub fn new(config: &Config) -> Self {
         let askers = Sorted::new(config.hash_seed);
         let slice = SLICE.min(config.emits_max);
-        Self { askers, askers_max: config.records_max, slice, types: PhantomData }
+        let (others, askers_max) = (Others::default(), config.records_max);
+        Self { askers, others, askers_max, slice, types: PhantomData }
     }
 
     /// Takes a question down and answers it, or takes it out.
@@ -132,6 +135,14 @@ impl<F: Key, K: Key, R: State> Process for Answering<F, K, R> {
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.askers);
+        self.others = from.take_pool(Self::NAME, &mut self.askers);
+    }
+
+    fn on_moved(&mut self, rows: &mut Moved<'_, Self>) {
+        let others = std::mem::take(&mut self.others);
+        rows.each(|shard, _, named| {
+            let Some(other) = others.of(shard) else { return };
+            named.askers = self.askers.take_over(other, named.askers, &mut |_, _, _| ());
+        });
     }
 }

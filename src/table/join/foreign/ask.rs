@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Change, Saved};
 use crate::operators::{KeyContext, Process, SideOutput};
-use crate::state::{Key, State};
+use crate::state::{Key, Rescale, State};
 
 /// A left row asks for the row that it names, or no longer does.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -34,6 +34,12 @@ pub enum Names {
     Nothing,
     /// Something else, and this is the number of the question.
     Other(u64),
+}
+
+/// On another number of shards all go on from the greatest number of any: each question of a row
+/// has a greater one than those before. No answer is under way, since a barrier comes behind all.
+pub(super) fn greatest(all: Vec<u64>, _to: &Rescale) -> u64 {
+    all.into_iter().max().unwrap_or(0)
 }
 
 /// Numbers the questions of all left rows of a shard.
@@ -89,6 +95,6 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.asked);
+        from.rescale_by(Self::NAME, &mut self.asked, greatest);
     }
 }

@@ -25,7 +25,7 @@ mod settle;
 
 use std::marker::PhantomData;
 
-use crate::dataflow::{Change, Keyed, Stage};
+use crate::dataflow::{Change, Keyed, Placement, Stage};
 use crate::operators::Either;
 use crate::state::{Key, State};
 use crate::table::Changes;
@@ -139,7 +139,7 @@ where
     ) -> Changes<'p, K, V, impl Stage<Out = (K, Change<V>)>> {
         let Self { left, right, names } = self;
         let config = left.stream.pipeline.config();
-        let here = keyed(left).upstream.by_key().partitioned_by(|_| ());
+        let here = keyed(left).upstream.by_key().placed_by(Placement::ByKey, |_| ());
         let (asked, told) = here.process_with(|outputs| {
             let (told, news) = outputs.side("told");
             (Asking { names, asked: 0, told, types: PhantomData }, news)
@@ -147,7 +147,7 @@ where
         let asked = asked.key_by(|asked| asked.named).connect(keyed(right));
         let answers = asked.process(Answering::new(&config)).key_by(|answer| answer.key);
         let both: Keyed<'p, K, Either<_, _>> =
-            told.partitioned_by(|told| told.key).connect(answers);
+            told.placed_by(Placement::ByKey, |told| told.key).connect(answers);
         Changes::new(both.process(Settling { select, heard: 0, types: PhantomData }), true)
     }
 }

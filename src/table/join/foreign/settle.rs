@@ -8,7 +8,7 @@ use crate::dataflow::{Change, Saved};
 use crate::operators::{Either, KeyContext, Process};
 use crate::state::{Key, State};
 use crate::table::join::foreign::answer::Answer;
-use crate::table::join::foreign::ask::{Names, Told};
+use crate::table::join::foreign::ask::{Names, Told, greatest};
 
 /// Keeps the joined row of each key, and the two that it is to be made of.
 pub(super) struct Settling<K, L, R, V, J> {
@@ -127,6 +127,6 @@ where
     }
 
     fn load(&mut self, from: &mut Saved) {
-        from.take(Self::NAME, &mut self.heard);
+        from.rescale_by(Self::NAME, &mut self.heard, greatest);
     }
 }
