@@ -1,5 +1,7 @@
 //! A result as one number, whatever the order of its rows.
 
+use serde::{Deserialize, Serialize};
+
 /// Odd numbers, one for each place of a row.
 const PLACES: [u64; 6] = [
     0x9e37_79b9_7f4a_7c15,
@@ -11,7 +13,7 @@ const PLACES: [u64; 6] = [
 ];
 
 /// The rows found so far: how many, and the sum of their hashes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// How many rows.
     pub rows: u64,

@@ -69,7 +69,7 @@ impl Step {
 }
 
 /// The auctions that are open, each with its category and best price, and their ends.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Winners {
     open: Table<u64, (u64, u64)>,
     ends: BinaryHeap<Reverse<(i64, u64)>>,
@@ -109,7 +109,7 @@ impl Winners {
 }
 
 /// The average price by category.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Averages {
     totals: Table<u64, (u64, u64)>,
 }
