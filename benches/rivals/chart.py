@@ -7,7 +7,7 @@ from report import FOLDER
 
 COLOURS = {"millstream": "#0b5fff", "hand": "#777777", "timely": "#d9480f",
            "differential": "#e8a317", "renoir": "#2b8a3e", "dbsp": "#9c36b5",
-           "flink": "#c2255c", "spark": "#0c8599"}
+           "flink": "#c2255c", "flink-shuffle": "#f783ac", "spark": "#0c8599"}
 LEFT, WIDTH, LINE, HEAD = 270, 620, 24, 30
 FONT = 'font-family="sans-serif" font-size="12"'
 

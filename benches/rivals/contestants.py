@@ -135,6 +135,90 @@ class Rust(Contestant):
         return command
 
 
+def packages(*names):
+    """Installs Debian's packages, where nothing else is there."""
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    if shutil.which("apt-get") is None:
+        raise Unavailable(f"not there, and no apt-get to install it by: {', '.join(names)}")
+    say(f"installing {', '.join(names)}")
+    call([*root, "apt-get", "update", "-qq"], BUILD_MOST)
+    call([*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+          "--no-install-recommends", *names], BUILD_MOST)
+
+
+class Jvm(Contestant):
+    """Java beside this file, against the jars that a Python package carries."""
+
+    # Flink and Spark reach into the libraries of Java.
+    OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in (
+        "java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio",
+        "java.time", "java.util", "java.util.concurrent", "java.util.concurrent.atomic",
+        "sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar")]
+    # One collector for one or two cores, and a young generation that most passes fit into.
+    MEMORY = ["-Xms4g", "-Xmx4g", "-Xmn2g", "-XX:+UseParallelGC"]
+
+    def __init__(self, name, folder, package, version, jars, way="", leaves=None, about=""):
+        super().__init__(name)
+        self.folder, self.package, self.version = folder, package, version
+        self.jars, self.way, self.LEAVES, self.ABOUT = jars, way, leaves or {}, about
+        self.classes, self.path, self.events = None, None, None
+
+    def build(self, quick):
+        say(f"building {self.name}")
+        if shutil.which("javac") is None:
+            packages("default-jdk-headless")
+        self.path = self.install()
+        self.classes = TARGET / f"{self.folder}-classes"
+        self.classes.mkdir(parents=True, exist_ok=True)
+        sources = [str(file) for folder in ("common", self.folder)
+                   for file in sorted((HERE / "jvm" / folder).glob("*.java"))]
+        call(["javac", "-nowarn", "-d", str(self.classes), "-cp", self.path, *sources], BUILD_MOST)
+        self.events = cargo(HERE / "workload", quick) / "events"
+
+    def install(self):
+        """The package, in an environment of its own; what its classes are found in."""
+        environment = TARGET / "venv"
+        if not (environment / "bin" / "pip").exists():
+            try:
+                call([sys.executable, "-m", "venv", str(environment)], BUILD_MOST)
+            except Unavailable:
+                packages("python3-venv")
+                call([sys.executable, "-m", "venv", str(environment)], BUILD_MOST)
+        find = lambda: sorted(environment.glob(f"lib/python3*/site-packages/{self.jars}"))
+        wanted = list(environment.glob(
+            f"lib/python3*/site-packages/{self.package.replace('-', '_')}-{self.version}.dist-info"))
+        if not wanted or not find():
+            say(f"installing {self.package} {self.version}, some hundred megabytes")
+            call([str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps",
+                  f"{self.package}=={self.version}"], BUILD_MOST)
+        if not find():
+            raise Unavailable(f"{self.package} {self.version} has no {self.jars}")
+        return f"{find()[0]}/*"
+
+    def input(self, records):
+        """Events of NEXMark in a file, written once for each number of them."""
+        path = TARGET / f"events-{records}.bin"
+        if not path.exists():
+            part = path.with_suffix(".part")
+            with part.open("wb") as out:
+                subprocess.run([str(self.events), str(records)], stdout=out, check=True,
+                               timeout=BUILD_MOST)
+            part.replace(path)
+        return path
+
+    def command(self, case, seconds):
+        command = ["java", *self.MEMORY, *self.OPENS, f"-Dlog4j2.configurationFile={HERE}/jvm/"
+                   "log4j2.properties", "-cp", f"{self.classes}:{self.path}",
+                   f"{self.folder}.Rival", case.workload, "--cores", str(case.cores),
+                   "--records", str(case.records), "--seconds", str(seconds)]
+        if case.rate:
+            command += ["--rate", str(case.rate)]
+        if case.kind == "query":
+            command += ["--events", str(self.input(case.records))]
+        way = self.way or ("sql" if case.kind == "sliding" else "")
+        return command + (["--way", way] if way else [])
+
+
 def host(quick, all_cpus):
     """The host's fingerprint and its noise floor, as `millstream bench` has them."""
     say("the host and its noise floor")
@@ -155,4 +239,10 @@ RIVALS = {rival.name: rival for rival in (
     Rust("hand", "hand", "rival-hand", about="loops written by hand, no engine",
          leaves={("latency", 2): ONE_CORE}),
     Rust("timely", "timely", "timely", about="operators written by hand"),
+    Rust("renoir", "renoir", "renoir", loses=True),
+    Jvm("flink", "flink", "apache-flink-libraries", "2.3.0", "pyflink/lib",
+        about="all operators one chain on one core, by SQL where windows slide"),
+    Jvm("flink-shuffle", "flink", "apache-flink-libraries", "2.3.0", "pyflink/lib", way="shuffle",
+        leaves={kind: "as flink" for kind in ("tumbling", "sliding", "join", "query")} |
+               {("latency", 2): "as flink"}, about="the same behind a key_by"),
 )}
