@@ -31,6 +31,8 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 public final class Memory implements TableProvider {
     /** Records of a micro-batch: a second of readings. */
     private static final long BATCH = 1 << 20;
+    /** When the first reading is taken: not at 0, which counts as late from the start. */
+    static final long FIRST = 86_400 * Workload.SECOND;
     private static final StructType READINGS =
         StructType.fromDDL("key INT, value INT, taken TIMESTAMP");
     private static final StructType EVENTS = StructType.fromDDL("kind INT, id BIGINT, "
@@ -204,7 +206,7 @@ public final class Memory implements TableProvider {
             row.setInt(0, isLast ? -1
                 : isPaced ? Workload.key(next, keys) : Rival.readings.key[index]);
             row.setInt(1, isLast ? 0 : isPaced ? Workload.value(next) : Rival.readings.value[index]);
-            row.setLong(2, next * period + (isLast ? 1000 * Workload.SECOND : 0));
+            row.setLong(2, FIRST + next * period + (isLast ? 1000 * Workload.SECOND : 0));
             return row;
         }
 

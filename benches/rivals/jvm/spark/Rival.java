@@ -122,6 +122,9 @@ public final class Rival {
                 // The last record of all. A filter in the query would go in front of the watermark.
                 return;
             }
+            if (!args.isQuery()) {
+                words[1] -= Memory.FIRST * 1000;
+            }
             if (isPaced) {
                 long period = 1_000_000_000L / args.rate;
                 long last = (long) (args.rate * args.seconds) * period;
