@@ -80,6 +80,8 @@ class Contestant:
     LEAVES = {}
     # Whether it is known to lose records: then other results are no error of ours.
     LOSES = False
+    # Whether it has two cores where the others have one: its source spins on one of them.
+    BOTH_CORES = False
     # Said in the table.
     ABOUT = ""
 
@@ -96,12 +98,14 @@ class Contestant:
         return self.why_not(case) is None
 
     def why_not(self, case):
-        return self.LEAVES.get((case.kind, case.cores)) or self.LEAVES.get(case.kind)
+        return self.LEAVES.get((case.kind, case.cores)) or self.LEAVES.get(case.kind) \
+            or self.LEAVES.get(case.workload)
 
     def run(self, case, seconds=None):
         """One turn. What went wrong comes in the place of what was found."""
         seconds = seconds or case.seconds
-        pinned = ["taskset", "-c", ",".join(map(str, case.cpus))]
+        on = cpus()[:2] if self.BOTH_CORES else case.cpus
+        pinned = ["taskset", "-c", ",".join(map(str, on))]
         try:
             out = call(pinned + self.command(case, seconds), TURN_MOST + 4 * seconds)
             lines = [line for line in out.splitlines() if line.startswith("{")]
@@ -157,8 +161,10 @@ class Jvm(Contestant):
     # One collector for one or two cores, and a young generation that most passes fit into.
     MEMORY = ["-Xms4g", "-Xmx4g", "-Xmn2g", "-XX:+UseParallelGC"]
 
-    def __init__(self, name, folder, package, version, jars, way="", leaves=None, about=""):
+    def __init__(self, name, folder, package, version, jars, way="", leaves=None, about="",
+                 both_cores=False):
         super().__init__(name)
+        self.BOTH_CORES = both_cores
         self.folder, self.package, self.version = folder, package, version
         self.jars, self.way, self.LEAVES, self.ABOUT = jars, way, leaves or {}, about
         self.classes, self.path, self.events = None, None, None
@@ -239,10 +245,15 @@ RIVALS = {rival.name: rival for rival in (
     Rust("hand", "hand", "rival-hand", about="loops written by hand, no engine",
          leaves={("latency", 2): ONE_CORE}),
     Rust("timely", "timely", "timely", about="operators written by hand"),
+    Rust("differential", "differential", "differential-dataflow"),
     Rust("renoir", "renoir", "renoir", loses=True),
+    Rust("dbsp", "dbsp", "dbsp"),
     Jvm("flink", "flink", "apache-flink-libraries", "2.3.0", "pyflink/lib",
         about="all operators one chain on one core, by SQL where windows slide"),
     Jvm("flink-shuffle", "flink", "apache-flink-libraries", "2.3.0", "pyflink/lib", way="shuffle",
         leaves={kind: "as flink" for kind in ("tumbling", "sliding", "join", "query")} |
-               {("latency", 2): "as flink"}, about="the same behind a key_by"),
+               {("latency", 2): "as flink"}, both_cores=True,
+        about="the same behind a key_by: the source and the window on a core each"),
+    Jvm("spark", "spark", "pyspark", "4.3.0", "pyspark/jars", about="micro-batches",
+        leaves={"q4": "a running average of what a timer yields is no streaming query there"}),
 )}

@@ -45,6 +45,8 @@ def row(case, rival, mine, theirs):
     # Less is better where latency is asked for, more where throughput is.
     better = [name for name, value in median.items() if (value > 1 if case.rate else value < 1)]
     notes = {line["note"] for line in theirs if line.get("note")}
+    if rival.ABOUT:
+        notes.add(rival.ABOUT)
     if len(results) > 1:
         rows = f"{theirs[-1]['rows']} rows instead of {mine[-1]['rows']}"
         notes.add(f"other results than ours: {rows}")

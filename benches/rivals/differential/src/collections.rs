@@ -42,10 +42,7 @@ pub fn step<D: Data, R: Semigroup + 'static>(
 }
 
 /// Hashes rows as they come and go.
-pub fn digest<const N: usize>(
-    rows: VecCollection<'_, u64, [u64; N], isize>,
-    into: &Rows,
-) -> Probe {
+pub fn digest<const N: usize>(rows: VecCollection<'_, u64, [u64; N], isize>, into: &Rows) -> Probe {
     let into = into.clone();
     let (probe, _) = rows
         .inspect_batch(move |_, changes| {

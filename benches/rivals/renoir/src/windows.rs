@@ -70,7 +70,8 @@ pub fn sliding(context: &StreamContext, all: &Arc<[Reading]>) -> StreamOutput<Ve
 }
 
 /// A watermark each so many records: the join keeps what it cannot rule out yet.
-fn now_and_then() -> impl FnMut(&Reading, &Timestamp) -> Option<Timestamp> + Clone + Send + 'static {
+fn now_and_then() -> impl FnMut(&Reading, &Timestamp) -> Option<Timestamp> + Clone + Send + 'static
+{
     let mut count = 0;
     move |_, at| {
         count += 1;
@@ -102,8 +103,8 @@ pub fn paced(
     stamps: &Arc<Mutex<Option<Stamps>>>,
 ) -> StreamOutput<Vec<Digest>> {
     let (due, stamps) = (pace.clone(), stamps.clone());
-    let source =
-        context.stream_par_iter(move |replica: u64, replicas: u64| Due::new(&due, replica, replicas));
+    let source = context
+        .stream_par_iter(move |replica: u64, replicas: u64| Due::new(&due, replica, replicas));
     let totals = source
         .batch_mode(BatchMode::single())
         // The watermark is that of the next record, which is known before it is due.

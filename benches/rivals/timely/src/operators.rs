@@ -26,28 +26,32 @@ pub fn keyed<'s, T: ExchangeData, R: Clone + 'static, S: 'static>(
     mut close: impl FnMut(&mut S, Option<u64>, &mut dyn FnMut(R)) + 'static,
 ) -> Records<'s, R> {
     let pact = Exchange::new(move |record: &T| route(record));
-    records.unary_frontier::<CapacityContainerBuilder<Vec<R>>, _, _, _>(pact, "keyed", |first, _| {
-        let (mut capability, mut at_once) = (Some(first), Vec::new());
-        move |(input, frontier), output| {
-            input.for_each_stamp(|_, containers| {
-                containers.for_each(|records| add(&mut state, records, &mut at_once));
-            });
-            let Some(held) = &mut capability else { return };
-            if !at_once.is_empty() {
-                output.session(&held).give_iterator(at_once.drain(..));
-            }
-            let reached = frontier.frontier().first().copied();
-            if reached != Some(*held.time()) {
-                let mut session = output.session(&held);
-                close(&mut state, reached, &mut |row| session.give(row));
-                drop(session);
-                match reached {
-                    Some(time) => held.downgrade(&time),
-                    None => capability = None,
+    records.unary_frontier::<CapacityContainerBuilder<Vec<R>>, _, _, _>(
+        pact,
+        "keyed",
+        |first, _| {
+            let (mut capability, mut at_once) = (Some(first), Vec::new());
+            move |(input, frontier), output| {
+                input.for_each_stamp(|_, containers| {
+                    containers.for_each(|records| add(&mut state, records, &mut at_once));
+                });
+                let Some(held) = &mut capability else { return };
+                if !at_once.is_empty() {
+                    output.session(&held).give_iterator(at_once.drain(..));
+                }
+                let reached = frontier.frontier().first().copied();
+                if reached != Some(*held.time()) {
+                    let mut session = output.session(&held);
+                    close(&mut state, reached, &mut |row| session.give(row));
+                    drop(session);
+                    match reached {
+                        Some(time) => held.downgrade(&time),
+                        None => capability = None,
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// What the sink of a worker found.

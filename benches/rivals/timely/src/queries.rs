@@ -9,8 +9,8 @@ use rivals_workload::digest::mix;
 use rivals_workload::readings::SECOND;
 use rivals_workload::{Digest, part, text};
 use timely::ExchangeData;
-use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::Input;
+use timely::dataflow::operators::vec::Map;
 use timely::worker::Worker;
 
 use crate::Found;
@@ -68,9 +68,8 @@ fn of_q1(event: &Event) -> Option<[u64; 5]> {
 }
 
 fn q1(bids: Records<'_, [u64; 5]>, rows: &Rows) -> Probe {
-    let converted = bids.map(|[auction, bidder, price, at, extra]| {
-        [auction, bidder, price * 908, at, extra]
-    });
+    let converted =
+        bids.map(|[auction, bidder, price, at, extra]| [auction, bidder, price * 908, at, extra]);
     digest(converted, rows, |digest: &mut Digest, row| digest.add(row))
 }
 

@@ -6,8 +6,8 @@ use rivals_workload::readings::{REACH, SECOND};
 use rivals_workload::{Digest, Reading, part};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::Input;
+use timely::dataflow::operators::generic::operator::Operator;
 use timely::worker::Worker;
 
 use crate::Found;

@@ -14,8 +14,9 @@ pub const REACH: i64 = KEYS as i64 * PERIOD;
 pub const SECOND: i64 = 1_000_000_000;
 
 /// A reading of one of many meters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Reading {
     /// When it was taken, in nanoseconds.
     pub at: i64,

@@ -44,11 +44,9 @@ impl Step {
                 expires: auction.expires.as_nanos(),
                 category: auction.category,
             }),
-            Event::Bid(bid) => Some(Self::Bid {
-                auction: bid.auction,
-                at: bid.at.as_nanos(),
-                price: bid.price,
-            }),
+            Event::Bid(bid) => {
+                Some(Self::Bid { auction: bid.auction, at: bid.at.as_nanos(), price: bid.price })
+            }
         }
     }
 

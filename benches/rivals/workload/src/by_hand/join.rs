@@ -30,7 +30,13 @@ impl Join {
     /// Takes a reading; `safe` is how far time has come on both streams: what is out of reach from
     /// there on is dropped when its key comes up. A row is key, later time, and both values.
     #[inline]
-    pub fn add(&mut self, is_left: bool, reading: Reading, safe: i64, mut emit: impl FnMut([u64; 4])) {
+    pub fn add(
+        &mut self,
+        is_left: bool,
+        reading: Reading,
+        safe: i64,
+        mut emit: impl FnMut([u64; 4]),
+    ) {
         let Reading { at, key, value } = reading;
         let Sides { left, right } = self.keys.entry(key).or_default();
         let (mine, other) = if is_left { (left, right) } else { (right, left) };

@@ -169,7 +169,8 @@ mod tests {
                 end += slide;
             }
         }
-        let row = |((end, key), (count, sum)): ((i64, u32), _)| [key.into(), end as u64, count, sum];
+        let row =
+            |((end, key), (count, sum)): ((i64, u32), _)| [key.into(), end as u64, count, sum];
         let mut rows: Vec<_> = totals.into_iter().map(row).collect();
         rows.sort_unstable();
         rows
