@@ -1,5 +1,6 @@
 //! An address that is listened at.
 
+use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -101,8 +102,32 @@ impl Listener {
     }
 }
 
+/// Which way records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From whoever connects.
+    Publish,
+    /// To whoever connects.
+    Subscribe,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+        })
+    }
+}
+
 /// What sources and sinks accept from.
 pub trait Listens {
+    /// # Errors
+    /// Records go the other way there.
+    fn check(&self, _way: Way) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Where that is, in words.
     fn place(&self) -> String;
 

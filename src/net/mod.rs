@@ -38,6 +38,8 @@ mod came;
 mod counts;
 mod datagrams;
 mod epoll;
+#[cfg(feature = "tls")]
+mod gate;
 mod lent;
 mod line;
 mod line_counts;
@@ -61,6 +63,8 @@ mod wire;
 pub use arbiter::{Arbitration, Notice, Place, Sequence, Why};
 pub use counts::{Count, Counts, Problem};
 pub use datagrams::Datagrams;
+#[cfg(feature = "tls")]
+pub use gate::{Access, ClientTls, Door, Gate, Gating, Hello, ServerTls, TlsRung};
 pub use line_counts::LineCounts;
 pub use listener::Listener;
 pub use local::{LocalListener, Remote};

@@ -279,8 +279,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             Event::Accepted(connection) => self.on_accepted(connection),
             Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
             Event::Received { slot, buffer, bytes } => self.on_said(slot, buffer, bytes),
-            Event::Ended { slot, error: Some(_) } => self.on_broken(slot),
-            Event::Ended { slot, error: None } => self.on_last_word(slot),
+            Event::Ended { slot, error } => match self.wire.end_of(slot, error) {
+                Some(Some(_)) => self.on_broken(slot),
+                Some(None) => self.on_last_word(slot),
+                None => {}
+            },
             Event::Writable { slot } => self.on_writable(slot),
             Event::Sent { slot, result } => self.on_sent(slot, result),
         }

@@ -11,7 +11,7 @@ use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
 use crate::net::line::{Line, Target};
-use crate::net::listener::{Listens, loopback_only};
+use crate::net::listener::{Listens, Way, loopback_only};
 use crate::net::network::Network;
 use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
@@ -141,6 +141,7 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
+        listener.check(Way::Subscribe)?;
         let wire = listener.wire(p.shard(), shape(sending.subscribers_max), sending.from)?;
         Self::new(p, wire, Target::Subscribers, framing, codec, sending)
     }
