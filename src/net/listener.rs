@@ -58,19 +58,10 @@ impl Listener {
     /// Listens at an address of this host, on so many shards. Port 0 takes a free one.
     ///
     /// # Errors
-    /// An address that others can reach, since nobody is asked who they are; and what the system
-    /// said, which may be that the port is in use.
+    /// An address that others can reach, since nobody is asked who he is: a `Gate` asks. And what
+    /// the system said, which may be that the port is in use.
     pub fn on(address: SocketAddr, shards: usize) -> Result<Self> {
-        loopback_only(address)?;
-        Self::reachable(address, shards)
-    }
-
-    /// The same, and others may reach it. Whoever does can send, or read, everything: put it where
-    /// only friends are.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn reachable(address: SocketAddr, shards: usize) -> Result<Self> {
+        loopback_only(address, NOBODY_ASKED)?;
         let failed = |cause| IoError::new("listen at", address.to_string(), cause);
         // Alone first: sockets that share a port would also share it with another process.
         let alone = TcpListener::bind(address).map_err(failed)?;
@@ -178,14 +169,17 @@ pub fn failed_to_listen(listener: &impl Listens, cause: std::io::Error) -> IoErr
     IoError::new("listen at", listener.place(), cause)
 }
 
+/// What to do where a listening address is not this host's own.
+const NOBODY_ASKED: &str = "and whoever connects is not asked who he is: use a loopback address, \
+                            or a `Gate` (feature `tls`) with TLS and an `access`";
+
 /// # Errors
-/// An address that is not this host's own.
-pub fn loopback_only(address: SocketAddr) -> Result<(), ConfigError> {
+/// An address that is not this host's own, with what is wrong with that and what to do.
+pub fn loopback_only(address: SocketAddr, advice: &str) -> Result<(), ConfigError> {
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let reason = "reaches beyond this host, and there is no authentication: use a loopback \
-                  address, or say `reachable` where nobody but friends is";
+    let reason = format!("reaches beyond this host, {advice}");
     Err(ConfigError::setting("address", address, reason))
 }
 

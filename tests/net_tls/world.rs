@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use millstream::io::{Codec, Lines, codec};
 use millstream::net::{
-    Access, Counts, Door, Gate, Gating, Problem, Receiving, Rung, Sending, Slow, TcpSink,
+    Access, Count, Counts, Door, Gate, Gating, Problem, Receiving, Rung, Sending, Slow, TcpSink,
     TcpSource, TlsRung,
 };
 use millstream::{Config, Input, Shard, Timestamp};
@@ -55,6 +55,21 @@ pub fn gate(gating: Gating) -> Kept {
     };
     let gate = Gate::open("127.0.0.1:0".parse().unwrap(), gating).unwrap();
     Kept { gate, counts, problems }
+}
+
+/// A feed that is known by its token, and a desk that is known by its certificate.
+pub fn known() -> Access {
+    Access::nobody()
+        .token("the feed", TOKEN)
+        .may_publish("the feed", "numbers")
+        .certificate("the desk", "desk 7")
+        .may_subscribe("the desk", "numbers")
+}
+
+/// They may do what they may; certificates are asked for.
+pub fn guarded() -> Gating {
+    let tls = certificates().server().welcoming(certificates().pem("authority")).unwrap();
+    Gating { tls: Some(tls), access: known(), ..Gating::default() }
 }
 
 /// Everybody may everything, by TLS.
@@ -105,8 +120,11 @@ pub struct Sends {
 }
 
 pub fn send(door: &Door, from: Rung) -> Sends {
+    send_by(door, Sending { from, slow: Slow::Block, ..Sending::default() })
+}
+
+pub fn send_by(door: &Door, sending: Sending) -> Sends {
     let counts = Counts::default();
-    let sending = Sending { from, slow: Slow::Block, ..Sending::default() };
     let (shard, input) = Shard::embed(Config::embedded(), |p| {
         let sink = TcpSink::serve(p, door, Lines::new(20), numbers(), sending)?;
         let (input, stream) = p.input();
@@ -179,7 +197,33 @@ pub fn said(child: &mut Child) -> BufReader<std::process::ChildStdout> {
     BufReader::new(child.stdout.take().unwrap())
 }
 
-/// The best way to do TLS that this host has.
-pub fn best(gate: &Gate) -> TlsRung {
-    gate.rung().unwrap()
+/// The ways to do TLS that this host has.
+pub fn tls_rungs() -> Vec<TlsRung> {
+    match std::path::Path::new("/proc/net/tls_stat").exists() {
+        true => vec![TlsRung::Kernel, TlsRung::Thread],
+        false => vec![TlsRung::Thread],
+    }
+}
+
+/// What those are counted as who are served so.
+pub fn counted(rung: TlsRung) -> Count {
+    match rung {
+        TlsRung::Kernel => Count::ByKernel,
+        TlsRung::Thread => Count::ByThread,
+    }
+}
+
+/// Waits until something is so that other threads bring about.
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "it does not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Ends a program that would go on.
+pub fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }

@@ -22,7 +22,9 @@
 mod access;
 mod admitted;
 mod beside;
+mod call;
 mod door;
+mod handing;
 mod hello;
 mod kernel;
 mod names;
@@ -53,6 +55,8 @@ use crate::net::listener::{State, Way};
 
 pub use access::Access;
 pub(super) use admitted::Admitted;
+pub use call::Call;
+pub(super) use call::Caller;
 pub use door::Door;
 pub use hello::Hello;
 pub(super) use sealed::{Sealed, is_beside};

@@ -9,11 +9,9 @@ use std::time::Duration;
 use rustls::ServerConnection;
 
 use crate::net::counts::Count;
-use crate::net::gate::admitted::Admitted;
+use crate::net::gate::handing::Handing;
 use crate::net::gate::hello::{Hello, REFUSED, WELCOME};
-use crate::net::gate::kernel;
 use crate::net::gate::poller::{BELL, Poller};
-use crate::net::gate::relay::Relay;
 use crate::net::gate::session::{Failure, Session, Stands};
 use crate::net::gate::{Rules, Served};
 use crate::net::listener::Way;
@@ -60,7 +58,7 @@ pub struct Porter {
     listener: Option<TcpListener>,
     visits: Vec<Option<Visit>>,
     rules: Arc<Rules>,
-    relay: Option<Relay>,
+    handing: Handing,
     clock: SystemClock,
 }
 
@@ -70,7 +68,9 @@ impl Porter {
         poller.listen(&listener, LISTENER)?;
         let visits = (0..rules.visits_max).map(|_| None).collect();
         let (listener, clock) = (Some(listener), SystemClock::new());
-        Ok(Self { poller, listener, visits, rules, relay: None, clock })
+        let Rules { kernel, teller, beside, .. } = &*rules;
+        let handing = Handing::new(kernel.clone(), teller.clone(), beside.clone());
+        Ok(Self { poller, listener, visits, rules, handing, clock })
     }
 
     /// Until the gate is closed.
@@ -190,36 +190,9 @@ impl Porter {
     }
 
     fn hand_over(&mut self, visit: Visit, served: &Served) -> Result<(), Failure> {
-        let Visit { mut session, remote, .. } = visit;
-        self.poller.remove(&session.stream);
-        let unread = session.has_more();
-        let Session { stream, sealed } = session;
-        let broken = |error: std::io::Error| Failure::new(Count::Broken, error.to_string());
-        let (stream, is_sealed) = match sealed {
-            None => (stream, false),
-            // What has been read already the kernel does not see.
-            Some(sealed) if self.rules.kernel.can(&sealed.tls) && !unread => {
-                kernel::take_over(&stream, sealed.tls).map_err(broken)?;
-                self.rules.teller.count(Count::ByKernel);
-                (stream, true)
-            }
-            Some(sealed) => {
-                let relay = match &mut self.relay {
-                    Some(relay) => relay,
-                    none => {
-                        let (teller, beside) = (&self.rules.teller, &self.rules.beside);
-                        let relay = Relay::start(teller.clone(), beside.clone());
-                        none.insert(relay.map_err(broken)?)
-                    }
-                };
-                let inner = relay.take(sealed.tls, stream, remote).map_err(broken)?;
-                self.rules.teller.count(Count::ByThread);
-                (inner, false)
-            }
-        };
-        // On a ring a socket that waits is one on which nothing is there yet.
-        stream.set_nonblocking(false).map_err(broken)?;
-        let handed = served.next().push(Admitted { stream, remote, is_sealed });
+        self.poller.remove(&visit.session.stream);
+        let admitted = self.handing.hand(visit.session, visit.remote)?;
+        let handed = served.next().push(admitted);
         handed.map_err(|_| Failure::new(Count::Crowded, "the shard takes nobody in for now"))
     }
 

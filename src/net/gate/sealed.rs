@@ -82,3 +82,11 @@ impl Wire {
         }
     }
 }
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        while let Some(slot) = self.sealed.slots.last().copied() {
+            self.say_goodbye(slot);
+        }
+    }
+}

@@ -42,7 +42,10 @@ impl Teller {
     /// Counts why a connection is not let in, or did not end well, and tells of it.
     pub fn on_failure(&self, peer: SocketAddr, failure: Failure, now: Timestamp) {
         let Failure { count, reason } = failure;
-        self.count(count);
+        // Attempts that fail are counted by whoever makes them.
+        if count != Count::NotConnected {
+            self.count(count);
+        }
         let Ok(mut told) = self.told.lock() else { return };
         if told.is_due(now)
             && let Some(tell) = &mut told.tell
