@@ -72,8 +72,8 @@ impl Datagrams {
         Self::on_trusted_network(address)
     }
 
-    /// The same, and others may send too. Who does is believed: datagrams cannot say who sends them,
-    /// so nobody but friends may be able to.
+    /// The same, and others may send too. Who does is believed: datagrams cannot say who sends
+    /// them, so nobody but friends may be able to.
     ///
     /// # Errors
     /// What the system said.

@@ -1,14 +1,14 @@
 //! Peers that nobody here wrote.
 
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 
-use millstream::net::{Count, Gating, Receiving};
+use millstream::net::{Count, Gating, Receiving, TlsRung};
 
 use super::certificates::certificates;
 use super::world::{
-    PATIENCE, RUNGS, TOKEN, counted, gate, guarded, hear, lines, next_line, open, s_client, said,
-    send, tls_rungs,
+    PATIENCE, RUNGS, TOKEN, counted, end, gate, guarded, hear, lines, open, s_client, said, send,
+    tls_rungs,
 };
 
 #[test]
@@ -22,9 +22,9 @@ fn openssl_publishes() {
             hear(&door, Receiving { ends_after: Some(1), from, ..Receiving::default() });
         // Its end of input is the end of the connection.
         let mut peer = s_client(&kept.gate, &["-no_ign_eof"]);
-        let (mut answers, mut says) = (said(&mut peer), peer.stdin.take().unwrap());
+        let (answers, mut says) = (said(&mut peer), peer.stdin.take().unwrap());
         says.write_all(b"publish numbers\n").unwrap();
-        assert_eq!(next_line(&mut answers), "ok\n");
+        assert_eq!(answers.next().as_deref(), Some("ok"));
         let sender = std::thread::spawn(move || {
             says.write_all(lines(0..50_000).as_bytes()).unwrap();
         });
@@ -47,11 +47,11 @@ fn openssl_subscribes() {
         let door = kept.gate.outlet("numbers", 1).unwrap();
         let mut sends = send(&door, from);
         let mut peer = s_client(&kept.gate, &[]);
-        let (mut answers, mut says) = (said(&mut peer), peer.stdin.take().unwrap());
+        let (answers, mut says) = (said(&mut peer), peer.stdin.take().unwrap());
         says.write_all(b"subscribe numbers\n").unwrap();
-        assert_eq!(next_line(&mut answers), "ok\n");
+        assert_eq!(answers.next().as_deref(), Some("ok"));
         let reader = std::thread::spawn(move || {
-            answers.lines().map(|line| line.unwrap().parse().unwrap()).collect::<Vec<u64>>()
+            answers.rest().iter().map(|line| line.parse().unwrap()).collect::<Vec<u64>>()
         });
         sends.until(|it| it.counts.get(Count::Accepted) == 1);
         sends.push_all(0..50_000);
@@ -81,23 +81,25 @@ fn openssl_has_the_choice_of_versions_and_ciphers() {
         let mut sends = send(&outlet, RUNGS[0]);
         for (n, offer) in (1..).zip(offers) {
             let mut publisher = s_client(&kept.gate, offer);
-            let (mut answers, mut says) = (said(&mut publisher), publisher.stdin.take().unwrap());
+            let (answers, mut says) = (said(&mut publisher), publisher.stdin.take().unwrap());
             says.write_all(b"publish in\n").unwrap();
-            assert_eq!(next_line(&mut answers), "ok\n", "{offer:?}");
+            assert_eq!(answers.next().as_deref(), Some("ok"), "{offer:?}");
             says.write_all(lines([n]).as_bytes()).unwrap();
             heard.until(|it| it.records.borrow().last() == Some(&n));
             let mut subscriber = s_client(&kept.gate, offer);
-            let (mut answers, mut says) = (said(&mut subscriber), subscriber.stdin.take().unwrap());
+            let (answers, mut says) = (said(&mut subscriber), subscriber.stdin.take().unwrap());
             says.write_all(b"subscribe out\n").unwrap();
-            assert_eq!(next_line(&mut answers), "ok\n", "{offer:?}");
+            assert_eq!(answers.next().as_deref(), Some("ok"), "{offer:?}");
             sends.until(|it| it.counts.get(Count::Accepted) == n);
             sends.push_all([n]);
             sends.until(|it| it.counts.get(Count::BytesOut) >= n * 2);
-            assert_eq!(next_line(&mut answers), lines([n]), "{offer:?}, {by}");
-            super::world::end(publisher);
-            super::world::end(subscriber);
+            assert_eq!(answers.next(), Some(n.to_string()), "{offer:?}, {by}");
+            end(publisher);
+            end(subscriber);
         }
-        assert!(kept.counts.get(counted(by)) >= 8, "{by}");
+        // The kernel takes 1.3 only.
+        let most = if by == TlsRung::Kernel { 6 } else { 12 };
+        assert_eq!(kept.counts.get(counted(by)), most, "{by}");
     }
 }
 
@@ -146,7 +148,7 @@ fn python_publishes_by_a_token_and_subscribes_by_a_certificate() {
         assert!(heard.records.borrow().iter().copied().eq(0..20_000), "{by}");
         assert_eq!(heard.counts.get(Count::Closed) - heard.counts.get(Count::Broken), 1);
         let mut subscriber = python("desk", "subscribe numbers");
-        assert_eq!(next_line(&mut said(&mut subscriber)), "ready\n");
+        assert_eq!(said(&mut subscriber).next().as_deref(), Some("ready"));
         sends.until(|it| it.counts.get(Count::Accepted) == 1);
         sends.push_all(0..20_000);
         sends.end();

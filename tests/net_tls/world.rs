@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -185,16 +186,32 @@ pub fn s_client(gate: &Gate, arguments: &[&str]) -> Child {
         .expect("`openssl` is needed for this test")
 }
 
-/// The next line that somebody says.
-pub fn next_line(from: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    from.read_line(&mut line).unwrap();
-    line
+/// What a program says, line by line, without their ends.
+pub struct Said(Receiver<String>);
+
+pub fn said(child: &mut Child) -> Said {
+    let (said, heard) = channel();
+    let says = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        says.lines().map(Result::unwrap).try_for_each(|line| said.send(line))
+    });
+    Said(heard)
 }
 
-/// What a program says, line by line.
-pub fn said(child: &mut Child) -> BufReader<std::process::ChildStdout> {
-    BufReader::new(child.stdout.take().unwrap())
+impl Said {
+    /// The next line; none at the end.
+    pub fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("nothing is said"),
+        }
+    }
+
+    /// All that is still to come.
+    pub fn rest(self) -> Vec<String> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
 }
 
 /// The ways to do TLS that this host has.

@@ -1,4 +1,7 @@
 //! TLS by the kernel: after the handshake it takes over, and the socket is one of plain bytes.
+//!
+//! It takes 1.3 only. In 1.2 the two count differently what a key must never be used with twice:
+//! the kernel would begin with what the end of the handshake was sent under.
 
 use std::io::{self, IoSliceMut};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::sockopt::{TcpTlsRx, TcpTlsTx, TcpUlp, TlsCryptoInfo};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, TlsGetRecordType, recvmsg, setsockopt};
-use rustls::{CipherSuite, Connection, ConnectionTrafficSecrets, ProtocolVersion};
+use rustls::{CipherSuite, Connection, ConnectionTrafficSecrets};
 
 /// Types of records of TLS that are no data, and what is in an alert: how bad, and which.
 const ALERT: u8 = 21;
@@ -28,23 +31,20 @@ enum Cipher {
 /// What this kernel does.
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
-    does: Vec<(u16, Cipher)>,
+    does: Vec<Cipher>,
     refused: Option<String>,
 }
 
-const VERSIONS: [u16; 2] = [libc::TLS_1_3_VERSION, libc::TLS_1_2_VERSION];
 const CIPHERS: [Cipher; 3] = [Cipher::Aes128, Cipher::Aes256, Cipher::Chacha];
 
 impl Kernel {
     /// Tries each cipher on a socket of this host.
     pub fn tried() -> Self {
         let mut it = Self::default();
-        for version in VERSIONS {
-            for cipher in CIPHERS {
-                match works(version, cipher) {
-                    Ok(()) => it.does.push((version, cipher)),
-                    Err(error) => it.refused = Some(error.to_string()),
-                }
+        for cipher in CIPHERS {
+            match works(cipher) {
+                Ok(()) => it.does.push(cipher),
+                Err(error) => it.refused = Some(error.to_string()),
             }
         }
         it
@@ -71,37 +71,25 @@ impl Kernel {
     }
 }
 
-/// What was agreed on, if any kernel knows it.
-fn agreed(tls: &Connection) -> Option<(u16, Cipher)> {
-    let version = match tls.protocol_version()? {
-        ProtocolVersion::TLSv1_3 => libc::TLS_1_3_VERSION,
-        ProtocolVersion::TLSv1_2 => libc::TLS_1_2_VERSION,
-        _ => return None,
-    };
-    let cipher = match tls.negotiated_cipher_suite()?.suite() {
-        CipherSuite::TLS13_AES_128_GCM_SHA256
-        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Cipher::Aes128,
-        CipherSuite::TLS13_AES_256_GCM_SHA384
-        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
-        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => Cipher::Aes256,
-        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
-        | CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
-        | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => Cipher::Chacha,
-        _ => return None,
-    };
-    Some((version, cipher))
+/// What was agreed on, if it is of version 1.3: each version has its own.
+fn agreed(tls: &Connection) -> Option<Cipher> {
+    match tls.negotiated_cipher_suite()?.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => Some(Cipher::Aes128),
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => Some(Cipher::Aes256),
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Some(Cipher::Chacha),
+        _ => None,
+    }
 }
 
 /// Whether a socket takes keys for this. They are none that anybody uses.
-fn works(version: u16, cipher: Cipher) -> io::Result<()> {
+fn works(cipher: Cipher) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let socket = TcpStream::connect(listener.local_addr()?)?;
     let key = match cipher {
         Cipher::Aes128 => [0; 16].as_slice(),
         Cipher::Aes256 | Cipher::Chacha => &[0; 32],
     };
-    let info = info(version, cipher, key, &[0; 12], 0).ok_or(io::ErrorKind::InvalidInput)?;
+    let info = info(cipher, key, &[0; 12], 0).ok_or(io::ErrorKind::InvalidInput)?;
     setsockopt(&socket, TcpUlp::default(), &"tls")?;
     setsockopt(&socket, TcpTlsTx, &info)?;
     setsockopt(&socket, TcpTlsRx, &info)?;
@@ -114,7 +102,7 @@ fn works(version: u16, cipher: Cipher) -> io::Result<()> {
 /// # Errors
 /// What the system said; the connection is of no use then.
 pub fn take_over(socket: &TcpStream, tls: Connection) -> io::Result<()> {
-    let (version, cipher) = agreed(&tls).ok_or(io::ErrorKind::Unsupported)?;
+    let cipher = agreed(&tls).ok_or(io::ErrorKind::Unsupported)?;
     let secrets = tls.dangerous_extract_secrets().map_err(io::Error::other)?;
     setsockopt(socket, TcpUlp::default(), &"tls")?;
     let of = |(sequence, secrets): &(u64, ConnectionTrafficSecrets)| {
@@ -125,7 +113,7 @@ pub fn take_over(socket: &TcpStream, tls: Connection) -> io::Result<()> {
             _ => return None,
         };
         let iv = iv.as_ref().try_into().ok()?;
-        info(version, cipher, key.as_ref(), iv, *sequence)
+        info(cipher, key.as_ref(), iv, *sequence)
     };
     let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
     setsockopt(socket, TcpTlsTx, &of(&secrets.tx).ok_or_else(unsupported)?)?;
@@ -134,13 +122,8 @@ pub fn take_over(socket: &TcpStream, tls: Connection) -> io::Result<()> {
 }
 
 /// What the kernel is told of one direction; none if the key is not as long as it should be.
-fn info(
-    version: u16,
-    cipher: Cipher,
-    key: &[u8],
-    iv: &[u8; 12],
-    sequence: u64,
-) -> Option<TlsCryptoInfo> {
+fn info(cipher: Cipher, key: &[u8], iv: &[u8; 12], sequence: u64) -> Option<TlsCryptoInfo> {
+    let version = libc::TLS_1_3_VERSION;
     let told = |cipher_type| libc::tls_crypto_info { version, cipher_type };
     let rec_seq = sequence.to_be_bytes();
     let [a, b, c, d, rest @ ..] = *iv;

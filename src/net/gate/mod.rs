@@ -11,10 +11,11 @@
 //! | [`TlsRung`] | how |
 //! |---|---|
 //! | `Kernel` | the kernel does it: the shard has the very socket, on its ring |
-//! | `Thread` | a thread of the gate does, and passes bytes on: a copy and two calls more each way |
+//! | `Thread` | a thread of the gate does, and passes bytes on: a copy and two calls more |
 //!
-//! The kernel must have been built with TLS, and know the cipher; and a client that sends records
-//! without waiting for the answer to its first line is served by the thread.
+//! The kernel must have been built with TLS, and know the cipher, and it takes TLS 1.3 only; and a
+//! client that sends records without waiting for the answer to its first line is served by the
+//! thread.
 //!
 //! What a connection begins with is its [`Hello`]: one line that names the stream, and may have a
 //! secret. Start with `porter.rs`, then `session.rs`.

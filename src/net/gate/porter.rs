@@ -60,6 +60,8 @@ pub struct Porter {
     rules: Arc<Rules>,
     handing: Handing,
     clock: SystemClock,
+    /// When visitors are asked next how long they have been there.
+    look_at: Timestamp,
 }
 
 impl Porter {
@@ -70,7 +72,8 @@ impl Porter {
         let (listener, clock) = (Some(listener), SystemClock::new());
         let Rules { kernel, teller, beside, .. } = &*rules;
         let handing = Handing::new(kernel.clone(), teller.clone(), beside.clone());
-        Ok(Self { poller, listener, visits, rules, handing, clock })
+        let look_at = Timestamp::MIN;
+        Ok(Self { poller, listener, visits, rules, handing, clock, look_at })
     }
 
     /// Until the gate is closed.
@@ -89,7 +92,11 @@ impl Porter {
             if self.rules.is_stopped.load(Ordering::Acquire) {
                 self.listener = None;
             }
-            self.look();
+            let now = self.clock.now();
+            if now >= self.look_at {
+                self.look_at = now.offset(LOOK.as_nanos() as i64);
+                self.look(now);
+            }
         }
     }
 
@@ -197,8 +204,7 @@ impl Porter {
     }
 
     /// Sends away those whose time is over.
-    fn look(&mut self) {
-        let now = self.clock.now();
+    fn look(&mut self, now: Timestamp) {
         for slot in 0..self.visits.len() {
             let Some(visit) = &self.visits[slot] else { continue };
             if now < visit.until {
@@ -265,10 +271,7 @@ impl Visit {
 impl Rules {
     /// Whose records he brings or gets who is not asked.
     fn admit_unasked(&self, session: &Session) -> Result<Arc<Served>, Failure> {
-        let served = self.served.lock().ok().and_then(|all| all.first().cloned());
-        let Some(served) = served else {
-            return Err(Failure::new(Count::NotPermitted, "there is no stream yet"));
-        };
+        let served = self.find(|_| true)?;
         if self.access.is_open() {
             return Ok(served);
         }
@@ -288,12 +291,15 @@ impl Rules {
             let who = self.known(session, token.as_deref())?;
             self.permit(&who, way, &stream)?;
         }
-        let served = self.served.lock().ok();
-        let found = served
-            .and_then(|all| all.iter().find(|it| it.way == way && it.stream == stream).cloned());
-        let stopped = |it: &Arc<Served>| it.state.stopped.load(Ordering::Acquire);
-        let nothing = || Failure::new(Count::NotPermitted, "there is no such stream here");
-        found.filter(|it| !stopped(it)).ok_or_else(nothing)
+        self.find(|it| it.way == way && it.stream == stream)
+    }
+
+    /// A stream that goes on.
+    fn find(&self, is_it: impl Fn(&Served) -> bool) -> Result<Arc<Served>, Failure> {
+        let stopped = |it: &Served| it.state.stopped.load(Ordering::Acquire);
+        let all = self.served.lock().ok();
+        let found = all.and_then(|all| all.iter().find(|it| is_it(it) && !stopped(it)).cloned());
+        found.ok_or_else(|| Failure::new(Count::NotPermitted, "there is no such stream here"))
     }
 
     /// Who he is.

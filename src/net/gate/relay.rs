@@ -53,6 +53,7 @@ impl Relay {
             pairs: Vec::new(),
             busy: VecDeque::new(),
             clock: SystemClock::new(),
+            look_at: Timestamp::MIN,
             teller,
             beside,
         };
@@ -144,6 +145,8 @@ struct Desk {
     /// Those who have not done all they can.
     busy: VecDeque<usize>,
     clock: SystemClock,
+    /// When connections that are over on this side are looked at next.
+    look_at: Timestamp,
     teller: Teller,
     beside: Beside,
 }
@@ -166,7 +169,11 @@ impl Desk {
                 let Some(at) = self.busy.pop_front() else { break };
                 self.turn(at);
             }
-            self.look();
+            let now = self.clock.now();
+            if now >= self.look_at || self.is_closing {
+                self.look_at = now.offset(LOOK.as_nanos() as i64);
+                self.look(now);
+            }
         }
     }
 
@@ -220,8 +227,7 @@ impl Desk {
     }
 
     /// Ends those who take too long.
-    fn look(&mut self) {
-        let now = self.clock.now();
+    fn look(&mut self, now: Timestamp) {
         for slot in &mut self.pairs {
             let Some(pair) = slot else { continue };
             if pair.inner_ended || self.is_closing {
