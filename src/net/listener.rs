@@ -111,8 +111,10 @@ impl fmt::Display for Way {
     }
 }
 
-/// What sources and sinks accept from.
-pub trait Listens {
+/// What sources and sinks accept from: a [`Listener`], a
+/// [`LocalListener`](crate::net::LocalListener), a stream of a `Gate`, or an address of a network
+/// that was plugged in.
+pub trait Listens: Clone + Send + Sync + 'static {
     /// # Errors
     /// Records go the other way there.
     fn check(&self, _way: Way) -> Result<(), ConfigError> {

@@ -69,7 +69,7 @@ pub use datagrams::Datagrams;
 #[cfg(feature = "tls")]
 pub use gate::{Access, Call, ClientTls, Door, Gate, Gating, Hello, ServerTls, TlsRung};
 pub use line_counts::LineCounts;
-pub use listener::Listener;
+pub use listener::{Listener, Listens};
 pub use local::{LocalListener, Remote};
 pub use shared::{
     Gone, Plain, SharedListener, SharedSink, SharedSource, Sharing, Taking, WhenFull,

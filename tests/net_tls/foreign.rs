@@ -97,8 +97,8 @@ fn openssl_has_the_choice_of_versions_and_ciphers() {
             end(publisher);
             end(subscriber);
         }
-        // The kernel takes 1.3 only.
-        let most = if by == TlsRung::Kernel { 6 } else { 12 };
+        // The kernel is given 1.3 with AES only.
+        let most = if by == TlsRung::Kernel { 4 } else { 12 };
         assert_eq!(kept.counts.get(counted(by)), most, "{by}");
     }
 }

@@ -13,9 +13,8 @@
 //! | `Kernel` | the kernel does it: the shard has the very socket, on its ring |
 //! | `Thread` | a thread of the gate does, and passes bytes on: a copy and two calls more |
 //!
-//! The kernel must have been built with TLS, and know the cipher, and it takes TLS 1.3 only; and a
-//! client that sends records without waiting for the answer to its first line is served by the
-//! thread.
+//! The kernel must have been built with TLS, and is given TLS 1.3 with AES only; and a client that
+//! sends records without waiting for the answer to its first line is served by the thread.
 //!
 //! What a connection begins with is its [`Hello`]: one line that names the stream, and may have a
 //! secret. Start with `porter.rs`, then `session.rs`.
@@ -195,6 +194,10 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         self.rules.is_closed.store(true, Ordering::Release);
         self.bell.ring();
+        // Nobody will take them in any more.
+        for served in self.rules.served.lock().iter().flat_map(|all| all.iter()) {
+            served.shards.iter().for_each(Admissions::clear);
+        }
         if let Some(thread) = self.thread.lock().ok().and_then(|mut thread| thread.take()) {
             let _ = thread.join();
         }

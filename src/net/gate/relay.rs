@@ -25,8 +25,8 @@ const PIECE: usize = 16 << 10;
 /// Pieces of one connection before it is the next one's turn.
 const TURN: usize = 16;
 
-/// How long the end waits for those who do not take what is left for them, and how long a
-/// connection that is over on this side waits for the other.
+/// How long a connection that is over on this side waits for the other end to be done too. Closed
+/// before that, it would be reset by what still comes, and what is under way be lost.
 const LINGER_NS: i64 = 5_000_000_000;
 
 /// How often connections that are over on this side are looked at.
@@ -170,7 +170,7 @@ impl Desk {
                 self.turn(at);
             }
             let now = self.clock.now();
-            if now >= self.look_at || self.is_closing {
+            if now >= self.look_at {
                 self.look_at = now.offset(LOOK.as_nanos() as i64);
                 self.look(now);
             }
@@ -232,7 +232,7 @@ impl Desk {
             let Some(pair) = slot else { continue };
             if pair.inner_ended || self.is_closing {
                 let ends_by = *pair.ends_by.get_or_insert(now.offset(LINGER_NS));
-                if now >= ends_by || (self.is_closing && pair.is_said) {
+                if now >= ends_by {
                     *slot = None;
                 }
             }
