@@ -160,4 +160,6 @@ fn a_gate_that_refuses_says_why_and_nothing_is_lost() {
     calls.until(|it| it.shard.is_done());
     heard.until(|it| it.records.borrow().len() == 10);
     assert_eq!(lines(heard.records.borrow().iter().copied()), lines(0..10));
+    // Goes first: the end of the sink waits until the other end is done.
+    drop(heard);
 }
