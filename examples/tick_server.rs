@@ -27,7 +27,8 @@
 //! files of a certificate and of its key, and a secret that everybody has to say first.
 //!
 //! ```sh
-//! cargo run --features tls --example tick_server 0.0.0.0:7001 0.0.0.0:7002 server.pem server.key SECRET
+//! cargo run --features tls --example tick_server \
+//!     0.0.0.0:7001 0.0.0.0:7002 server.pem server.key SECRET
 //! openssl s_client -quiet -connect localhost:7002
 //! subscribe lines SECRET
 //! openssl s_client -quiet -connect localhost:7001

@@ -8,7 +8,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::net::epoll::Epoll;
 #[cfg(feature = "tls")]
-use crate::net::gate::{Admitted, Sealed, is_beside};
+use crate::net::gate::{Admitted, Sealed, is_stray};
 use crate::net::network::{Incoming, Sockets};
 use crate::net::ring::Ring;
 use crate::time::Timestamp;
@@ -307,8 +307,20 @@ impl Wire {
     /// has let go of it.
     pub fn close(&mut self, slot: usize) {
         #[cfg(feature = "tls")]
-        self.say_goodbye(slot);
+        if self.part(slot) {
+            return;
+        }
         either!(self, kind => kind.close(slot));
+    }
+
+    /// Lets go of a connection as it is, and hands its socket out.
+    #[cfg(feature = "tls")]
+    pub(super) fn release(&mut self, slot: usize) -> Option<TcpStream> {
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.release(slot),
+            Kind::Epoll(epoll) => epoll.release(slot),
+            Kind::Plugged(_) => None,
+        }
     }
 
     /// Begins what was asked for and looks what came.
@@ -342,8 +354,8 @@ impl Wire {
     /// of one whose TLS the kernel does.
     pub fn end_of(&mut self, slot: usize, error: Option<io::Error>) -> Option<Option<io::Error>> {
         #[cfg(feature = "tls")]
-        if self.sealed.has(slot) && error.as_ref().is_some_and(is_beside) {
-            return self.look_beside(slot);
+        if self.sealed.has(slot) && error.as_ref().is_some_and(is_stray) {
+            return self.look_at_stray(slot);
         }
         let _ = slot;
         Some(error)

@@ -83,7 +83,9 @@ fn openssl_is_connected_to_and_asks_for_a_certificate() {
         });
         calls.until(|it| it.shard.is_done());
         drop(calls.shard);
-        assert!(reader.join().unwrap().into_iter().eq(0..20_000), "{by}");
+        let read = reader.join().unwrap();
+        assert_eq!((read.len(), read.last()), (20_000, Some(&19_999)), "{by}");
+        assert!(read.is_sorted(), "{by}");
         assert!(server.wait().unwrap().success(), "{by}");
     }
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -187,25 +188,37 @@ pub fn s_client(gate: &Gate, arguments: &[&str]) -> Child {
 }
 
 /// What a program says, line by line, without their ends.
-pub struct Said(Receiver<String>);
+pub struct Said {
+    lines: Receiver<String>,
+    count: Arc<AtomicUsize>,
+}
 
 pub fn said(child: &mut Child) -> Said {
-    let (said, heard) = channel();
+    let ((said, lines), count) = (channel(), Arc::new(AtomicUsize::new(0)));
+    let counted = count.clone();
     let says = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || {
-        says.lines().map(Result::unwrap).try_for_each(|line| said.send(line))
+        says.lines().map(Result::unwrap).try_for_each(|line| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            said.send(line)
+        })
     });
-    Said(heard)
+    Said { lines, count }
 }
 
 impl Said {
     /// The next line; none at the end.
     pub fn next(&self) -> Option<String> {
-        match self.0.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => panic!("nothing is said"),
         }
+    }
+
+    /// How many there were so far.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// All that is still to come.

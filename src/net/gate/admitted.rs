@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::net::gate::relay::Parting;
+
 /// Connections that wait for one shard, at most.
 const ROOM: usize = 256;
 
@@ -15,8 +17,8 @@ pub struct Admitted {
     pub stream: TcpStream,
     /// The other end.
     pub remote: SocketAddr,
-    /// The kernel does TLS on this socket.
-    pub is_sealed: bool,
+    /// Where the socket goes in the end if the kernel does TLS on it.
+    pub parting: Option<Parting>,
 }
 
 /// Those who wait for one shard.

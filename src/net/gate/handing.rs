@@ -16,7 +16,7 @@ pub struct Handing {
     kernel: Kernel,
     teller: Teller,
     beside: Beside,
-    /// From the first on that the kernel cannot take.
+    /// From the first connection with TLS on.
     relay: Option<Relay>,
 }
 
@@ -30,24 +30,25 @@ impl Handing {
         let broken = |error: io::Error| Failure::new(Count::Broken, error.to_string());
         let unread = session.has_more();
         let Session { stream, sealed } = session;
-        let (stream, is_sealed) = match sealed {
-            None => (stream, false),
+        let (stream, parting) = match sealed {
+            None => (stream, None),
             // What has been read already the kernel does not see.
             Some(sealed) if self.kernel.can(&sealed.tls) && !unread => {
+                let parting = self.relay().map_err(broken)?.parting();
                 kernel::take_over(&stream, sealed.tls).map_err(broken)?;
                 self.teller.count(Count::ByKernel);
-                (stream, true)
+                (stream, Some(parting))
             }
             Some(sealed) => {
                 let inner = self.relay().and_then(|it| it.take(sealed.tls, stream, remote));
                 let inner = inner.map_err(broken)?;
                 self.teller.count(Count::ByThread);
-                (inner, false)
+                (inner, None)
             }
         };
         // On a ring a socket that waits is one on which nothing is there yet.
         stream.set_nonblocking(false).map_err(broken)?;
-        Ok(Admitted { stream, remote, is_sealed })
+        Ok(Admitted { stream, remote, parting })
     }
 
     fn relay(&mut self) -> io::Result<&Relay> {

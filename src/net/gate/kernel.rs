@@ -1,8 +1,7 @@
 //! TLS by the kernel: after the handshake it takes over, and the socket is one of plain bytes.
 //!
 //! It takes 1.3 only. In 1.2 the two count differently what a key must never be used with twice:
-//! the kernel would begin with what the end of the handshake was sent under. And it takes AES only:
-//! what Linux 6.1 was given to send by ChaCha20 did not arrive.
+//! the kernel would begin with what the end of the handshake was sent under.
 
 use std::io::{self, IoSliceMut};
 use std::net::{TcpListener, TcpStream};
@@ -21,11 +20,12 @@ const CLOSE_NOTIFY: [u8; 2] = [1, 0];
 /// The type of the one message of a handshake that may come later and says nothing: a ticket.
 const TICKET: u8 = 4;
 
-/// The ciphers that are left to the kernel.
+/// The ciphers that kernels may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cipher {
     Aes128,
     Aes256,
+    Chacha,
 }
 
 /// What this kernel does.
@@ -35,7 +35,7 @@ pub struct Kernel {
     refused: Option<String>,
 }
 
-const CIPHERS: [Cipher; 2] = [Cipher::Aes128, Cipher::Aes256];
+const CIPHERS: [Cipher; 3] = [Cipher::Aes128, Cipher::Aes256, Cipher::Chacha];
 
 impl Kernel {
     /// Tries each cipher on a socket of this host.
@@ -76,6 +76,7 @@ fn agreed(tls: &Connection) -> Option<Cipher> {
     match tls.negotiated_cipher_suite()?.suite() {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => Some(Cipher::Aes128),
         CipherSuite::TLS13_AES_256_GCM_SHA384 => Some(Cipher::Aes256),
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Some(Cipher::Chacha),
         _ => None,
     }
 }
@@ -86,7 +87,7 @@ fn works(cipher: Cipher) -> io::Result<()> {
     let socket = TcpStream::connect(listener.local_addr()?)?;
     let key = match cipher {
         Cipher::Aes128 => [0; 16].as_slice(),
-        Cipher::Aes256 => &[0; 32],
+        Cipher::Aes256 | Cipher::Chacha => &[0; 32],
     };
     let info = info(cipher, key, &[0; 12], 0).ok_or(io::ErrorKind::InvalidInput)?;
     setsockopt(&socket, TcpUlp::default(), &"tls")?;
@@ -107,7 +108,8 @@ pub fn take_over(socket: &TcpStream, tls: Connection) -> io::Result<()> {
     let of = |(sequence, secrets): &(u64, ConnectionTrafficSecrets)| {
         let (key, iv) = match secrets {
             ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-            | ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (key, iv),
+            | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+            | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (key, iv),
             _ => return None,
         };
         let iv = iv.as_ref().try_into().ok()?;
@@ -141,11 +143,20 @@ fn info(cipher: Cipher, key: &[u8], iv: &[u8; 12], sequence: u64) -> Option<TlsC
             salt,
             rec_seq,
         }),
+        Cipher::Chacha => {
+            TlsCryptoInfo::Chacha20Poly1305(libc::tls12_crypto_info_chacha20_poly1305 {
+                info: told(libc::TLS_CIPHER_CHACHA20_POLY1305),
+                iv: *iv,
+                key: key.try_into().ok()?,
+                salt: [],
+                rec_seq,
+            })
+        }
     })
 }
 
 /// What came that is no data, on a socket whose TLS the kernel does.
-pub enum Beside {
+pub enum Stray {
     /// The other end says no more.
     Goodbye,
     /// Nothing that matters.
@@ -155,7 +166,7 @@ pub enum Beside {
 }
 
 /// Takes what a receive stumbled over: the kernel says that it cannot be read as data.
-pub fn beside(socket: &TcpStream) -> Beside {
+pub fn stray(socket: &TcpStream) -> Stray {
     let mut bytes = [0; 16 << 10];
     let mut control = nix::cmsg_space!(u8);
     let mut into = [IoSliceMut::new(&mut bytes)];
@@ -166,23 +177,26 @@ pub fn beside(socket: &TcpStream) -> Beside {
                 let said = came.cmsgs().ok().and_then(|mut all| all.next());
                 match said {
                     Some(ControlMessageOwned::TlsGetRecordType(kind)) => (kind, came.bytes),
-                    _ => return Beside::Other(Errno::EIO.into()),
+                    _ => return Stray::Other(Errno::EIO.into()),
                 }
             }
-            Err(error) => return Beside::Other(error.into()),
+            Err(error) => return Stray::Other(error.into()),
         };
     match (kind, &bytes[..count]) {
-        (TlsGetRecordType::Alert, [_, 0]) => Beside::Goodbye,
+        (TlsGetRecordType::Alert, [_, 0]) => Stray::Goodbye,
         (TlsGetRecordType::Alert, [_, code]) => {
-            Beside::Other(io::Error::other(format!("the other end sent the alert {code} of TLS")))
+            Stray::Other(io::Error::other(format!("the other end sent the alert {code} of TLS")))
         }
-        (TlsGetRecordType::Handshake, [TICKET, ..]) => Beside::Nothing,
-        _ => Beside::Other(io::Error::other("a message of TLS that the kernel does not know")),
+        (TlsGetRecordType::Handshake, [TICKET, ..]) => Stray::Nothing,
+        _ => Stray::Other(io::Error::other("a message of TLS that the kernel does not know")),
     }
 }
 
-/// Tells the other end that nothing more comes, if there is room for that.
-pub fn say_goodbye(socket: &TcpStream) {
+/// Tells the other end that nothing more comes.
+///
+/// # Errors
+/// What the system said: that there is no room is one.
+pub fn say_goodbye(socket: &TcpStream) -> io::Result<()> {
     /// A header, and a byte.
     #[repr(C)]
     struct Control {
@@ -207,5 +221,6 @@ pub fn say_goodbye(socket: &TcpStream) {
     message.msg_controllen = size_of::<Control>() as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the message and all that it points to live until the call returns.
-    unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

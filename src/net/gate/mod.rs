@@ -13,8 +13,9 @@
 //! | `Kernel` | the kernel does it: the shard has the very socket, on its ring |
 //! | `Thread` | a thread of the gate does, and passes bytes on: a copy and two calls more |
 //!
-//! The kernel must have been built with TLS, and is given TLS 1.3 with AES only; and a client that
-//! sends records without waiting for the answer to its first line is served by the thread.
+//! The kernel must have been built with TLS, know the cipher, and is given TLS 1.3 only; and a
+//! client that sends records without waiting for the answer to its first line is served by the
+//! thread.
 //!
 //! What a connection begins with is its [`Hello`]: one line that names the stream, and may have a
 //! secret. Start with `porter.rs`, then `session.rs`.
@@ -59,7 +60,7 @@ pub use call::Call;
 pub(super) use call::Caller;
 pub use door::Door;
 pub use hello::Hello;
-pub(super) use sealed::{Sealed, is_beside};
+pub(super) use sealed::{Sealed, is_stray};
 pub use tls::{ClientTls, ServerTls};
 
 /// A way to do TLS for a connection that was let in, from the best down.

@@ -6,7 +6,8 @@ use nix::libc;
 
 use crate::net::gate::admitted::Admitted;
 use crate::net::gate::door::Doorway;
-use crate::net::gate::kernel::{self, Beside};
+use crate::net::gate::kernel::{self, Stray};
+use crate::net::gate::relay::Parting;
 use crate::net::wire::{Connection, Event, Wire};
 
 /// Where connections come in, and which of them the kernel does TLS for.
@@ -14,7 +15,7 @@ use crate::net::wire::{Connection, Event, Wire};
 pub struct Sealed {
     doorway: Option<Doorway>,
     is_shut: bool,
-    slots: Vec<usize>,
+    slots: Vec<(usize, Parting)>,
 }
 
 impl Sealed {
@@ -35,12 +36,12 @@ impl Sealed {
 
     /// Whether the kernel does TLS for this one.
     pub fn has(&self, slot: usize) -> bool {
-        self.slots.contains(&slot)
+        self.slots.iter().any(|(other, _)| *other == slot)
     }
 }
 
 /// Whether a receive stumbled over something that is no data.
-pub fn is_beside(error: &io::Error) -> bool {
+pub fn is_stray(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO)
 }
 
@@ -53,29 +54,28 @@ impl Wire {
 
     /// Takes in one who was let in; returns his slot.
     pub fn adopt_admitted(&mut self, admitted: Admitted) -> io::Result<usize> {
-        let Admitted { stream, is_sealed, .. } = admitted;
-        let slot = self.adopt(Connection::Socket(stream))?;
-        if is_sealed {
-            self.sealed.slots.push(slot);
-        }
+        let slot = self.adopt(Connection::Socket(admitted.stream))?;
+        self.sealed.slots.extend(admitted.parting.map(|parting| (slot, parting)));
         Ok(slot)
     }
 
-    /// Says that no more comes to one for whom the kernel does TLS.
-    pub fn say_goodbye(&mut self, slot: usize) {
-        let Some(at) = self.sealed.slots.iter().position(|other| *other == slot) else { return };
-        self.sealed.slots.swap_remove(at);
-        if let Some(stream) = self.stream(slot) {
-            kernel::say_goodbye(stream);
-        }
+    /// Leaves the end of a connection to the thread that waits for such, if the kernel does TLS for
+    /// it: what the kernel has not encrypted and sent when it is closed is lost.
+    pub fn part(&mut self, slot: usize) -> bool {
+        let all = &mut self.sealed.slots;
+        let Some(at) = all.iter().position(|(other, _)| *other == slot) else { return false };
+        let (_, parting) = all.swap_remove(at);
+        let Some(socket) = self.release(slot) else { return false };
+        parting.take(socket);
+        true
     }
 
     /// Looks at what a receive stumbled over, and goes on if that was nothing.
-    pub fn look_beside(&mut self, slot: usize) -> Option<Option<io::Error>> {
-        match kernel::beside(self.stream(slot)?) {
-            Beside::Goodbye => Some(None),
-            Beside::Other(error) => Some(Some(error)),
-            Beside::Nothing => {
+    pub fn look_at_stray(&mut self, slot: usize) -> Option<Option<io::Error>> {
+        match kernel::stray(self.stream(slot)?) {
+            Stray::Goodbye => Some(None),
+            Stray::Other(error) => Some(Some(error)),
+            Stray::Nothing => {
                 self.receive(slot);
                 None
             }
@@ -85,8 +85,8 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        while let Some(slot) = self.sealed.slots.last().copied() {
-            self.say_goodbye(slot);
+        while let Some(slot) = self.sealed.slots.last().map(|(slot, _)| *slot) {
+            self.part(slot);
         }
     }
 }
