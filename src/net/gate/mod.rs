@@ -284,7 +284,7 @@ impl Gate {
         let poller = Poller::new().map_err(failed)?;
         let bell = poller.bell();
         let mut porter = Porter::new(poller, listener, rules.clone()).map_err(failed)?;
-        let named = std::thread::Builder::new().name("gate".to_owned());
+        let named = std::thread::Builder::new().name(format!("gate {}", address.port()));
         let thread = named.spawn(move || porter.run()).map_err(failed)?;
         let thread = Mutex::new(Some(thread));
         Ok(Self(Arc::new(Keeper { address, rules, bell, thread })))
