@@ -22,6 +22,19 @@
 //! There may be many of either. A subscriber who does not read loses the oldest lines, and nobody
 //! else notices. Other addresses of this host come as arguments: where trades come in, and where
 //! lines go out. Ctrl-C ends it.
+//!
+//! With the feature `tls` they may be addresses that other hosts can reach: behind them come the
+//! files of a certificate and of its key, and a secret that everybody has to say first.
+//!
+//! ```sh
+//! cargo run --features tls --example tick_server \
+//!     0.0.0.0:7001 0.0.0.0:7002 server.pem server.key SECRET
+//! openssl s_client -quiet -connect localhost:7002
+//! subscribe lines SECRET
+//! openssl s_client -quiet -connect localhost:7001
+//! publish trades SECRET
+//! MSFT 410.5 100
+//! ```
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -30,7 +43,9 @@ use serde::{Deserialize, Serialize};
 
 use millstream::aggregates::{Ohlc, count, ohlc, sum};
 use millstream::io::{Codec, Lines, codec};
-use millstream::net::{Listener, Receiving, Sending, Slow, TcpSink, TcpSource};
+#[cfg(feature = "tls")]
+use millstream::net::{Access, Gate, Gating, ServerTls};
+use millstream::net::{Listener, Listens, Receiving, Sending, Slow, TcpSink, TcpSource};
 use millstream::window::triggers;
 use millstream::{Config, Engine, Pipeline, Result, Shards, Text, Tumbling, secs};
 
@@ -53,15 +68,43 @@ fn main() -> Result<()> {
         let said = std::env::args().nth(n).unwrap_or_else(|| default.to_owned());
         said.parse::<SocketAddr>().unwrap_or_else(|error| panic!("{said}: {error}"))
     };
-    let inlet = Listener::on(address(1, "127.0.0.1:7001"), 1)?;
-    let outlet = Listener::on(address(2, "127.0.0.1:7002"), 1)?;
+    let (inlet, outlet) = (address(1, "127.0.0.1:7001"), address(2, "127.0.0.1:7002"));
+    #[cfg(feature = "tls")]
+    if std::env::args().len() > 3 {
+        let (inlet, outlet) = (guarded(inlet)?, guarded(outlet)?);
+        println!("trades in at {}, lines out at {}", inlet.address(), outlet.address());
+        return run(inlet.inlet("trades", 1)?, outlet.outlet("lines", 1)?);
+    }
+    let (inlet, outlet) = (Listener::on(inlet, 1)?, Listener::on(outlet, 1)?);
     println!("trades in at {}, lines out at {}", inlet.address(), outlet.address());
+    run(inlet, outlet)
+}
+
+/// An address at which whoever says the secret may everything.
+#[cfg(feature = "tls")]
+fn guarded(address: SocketAddr) -> Result<Gate> {
+    let said = |n| std::env::args().nth(n).unwrap_or_default();
+    let (chain, key, secret) = (said(3), said(4), said(5));
+    let access = Access::nobody()
+        .token("whoever knows it", &secret)
+        .may_publish("whoever knows it", "trades")
+        .may_subscribe("whoever knows it", "lines");
+    let gating = Gating {
+        tls: Some(ServerTls::of(chain, key)?),
+        access,
+        on_problem: Some(Box::new(|problem| eprintln!("{problem}"))),
+        ..Gating::default()
+    };
+    Gate::open(address, gating)
+}
+
+fn run(inlet: impl Listens, outlet: impl Listens) -> Result<()> {
     let config = Config { shards: Shards::Count(1), ..Config::default() };
     Engine::new(config)?.run(move |p| serve(p, &inlet, &outlet))?;
     Ok(())
 }
 
-fn serve(p: Pipeline<'_>, inlet: &Listener, outlet: &Listener) -> Result<()> {
+fn serve(p: Pipeline<'_>, inlet: &impl Listens, outlet: &impl Listens) -> Result<()> {
     let source = TcpSource::new(p, inlet, Lines::new(80), trades(), Receiving::default())?
         .on_problem(|problem| eprintln!("{problem}"));
     let sending = Sending { slow: Slow::DropOldest, ..Sending::default() };

@@ -15,7 +15,6 @@
 //!
 //! May not know shards. Start with `ring.rs` and `ladder.rs`.
 
-mod affinity;
 #[cfg(feature = "uring")]
 mod buffers;
 mod keeper;

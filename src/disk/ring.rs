@@ -9,10 +9,10 @@ use io_uring::{IoUring, opcode, squeue, types};
 use nix::libc;
 use nix::sched::CpuSet;
 
-use crate::disk::affinity;
 use crate::disk::buffers::Buffers;
 use crate::io::Write;
 use crate::io::journal::BLOCK;
+use crate::memory::affinity;
 
 /// How many segments can be written at a time: what is in flight fits into half of one, so two are
 /// written at most, and one is ready.

@@ -3,8 +3,8 @@
 use std::io;
 use std::thread::{self, JoinHandle, Thread};
 
-use crate::disk::affinity;
 use crate::exchange::{PipeReceiver, PipeSender, pipe};
+use crate::memory::affinity;
 
 /// A thread that does what it is asked, in order, and says what came of it. Neither asking nor
 /// hearing waits.

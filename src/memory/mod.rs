@@ -2,6 +2,7 @@
 //!
 //! May not know what the bytes mean.
 
+pub(crate) mod affinity;
 mod bell;
 mod blocks;
 mod bulk;

@@ -47,9 +47,35 @@ pub enum Count {
     TooLong,
     /// Datagrams that the kernel dropped because they were not taken in time.
     Lost,
+    /// Connections for which the kernel does TLS.
+    ByKernel,
+    /// Connections for which a thread beside the shards does TLS.
+    ByThread,
+    /// Connections that were closed before they were let in because there were too many.
+    Crowded,
+    /// Connections that took too long to say who they are.
+    Unready,
+    /// Connections that say something else than TLS, or a kind of it that is not taken.
+    NotTls,
+    /// Connections of which a certificate is asked, and which show none.
+    NoCertificate,
+    /// Certificates whose time is over, or has not come.
+    Expired,
+    /// Certificates by somebody who is not trusted, or for something else.
+    ForeignCertificate,
+    /// Connections that the other end gave up because of what it was shown.
+    Declined,
+    /// Connections whose first line is none that is understood.
+    NoHello,
+    /// Connections with neither a token nor a certificate.
+    NoToken,
+    /// Tokens that nobody has.
+    WrongToken,
+    /// Connections that want what they may not, or what there is not.
+    NotPermitted,
 }
 
-const COUNTS: usize = Count::Lost as usize + 1;
+const COUNTS: usize = Count::NotPermitted as usize + 1;
 
 /// Counts that a source or sink adds to and anybody reads. Clones are the same counts.
 ///

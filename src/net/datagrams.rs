@@ -22,10 +22,14 @@ use crate::net::wire::{Connection, Rung, Shape, Wire};
 /// What the kernel is asked to hold for a socket; it may allow less.
 const HELD: usize = 4 << 20;
 
+/// What to do where they may come from beyond this host.
+const NOBODY_ASKED: &str = "and datagrams cannot say who sends them: use a loopback address, or \
+                            say `on_trusted_network` where nobody but friends is";
+
 /// A UDP address, or a multicast group, that is listened at. Clones are the same.
 ///
 /// Made before the engine starts. There is no telling who sends: anybody who can reach it does, so
-/// what can be reached from beyond this host wants to be named so.
+/// what can be reached from beyond this host is refused unless the network is said to be trusted.
 ///
 /// ```
 /// use millstream::net::Datagrams;
@@ -64,15 +68,16 @@ impl Datagrams {
     /// # Errors
     /// An address that others can reach, and what the system said.
     pub fn at(address: SocketAddr) -> Result<Self> {
-        loopback_only(address)?;
-        Self::reachable(address)
+        loopback_only(address, NOBODY_ASKED)?;
+        Self::on_trusted_network(address)
     }
 
-    /// The same, and others may send too.
+    /// The same, and others may send too. Who does is believed: datagrams cannot say who sends
+    /// them, so nobody but friends may be able to.
     ///
     /// # Errors
     /// What the system said.
-    pub fn reachable(address: SocketAddr) -> Result<Self> {
+    pub fn on_trusted_network(address: SocketAddr) -> Result<Self> {
         let failed = |cause| IoError::new("listen at", address.to_string(), cause);
         Ok(Self::of(UdpSocket::bind(address).map_err(failed)?).map_err(failed)?)
     }
@@ -87,15 +92,15 @@ impl Datagrams {
         interface: Ipv4Addr,
         from: Option<Ipv4Addr>,
     ) -> Result<Self> {
-        loopback_only((interface, 0).into())?;
-        Self::reachable_group(group, interface, from)
+        loopback_only((interface, 0).into(), NOBODY_ASKED)?;
+        Self::of_group_on_trusted_network(group, interface, from)
     }
 
-    /// The same, by any interface, so that others may send too.
+    /// The same, by any interface, so that others may send too. Who does is believed.
     ///
     /// # Errors
     /// What the system said.
-    pub fn reachable_group(
+    pub fn of_group_on_trusted_network(
         group: SocketAddrV4,
         interface: Ipv4Addr,
         from: Option<Ipv4Addr>,

@@ -160,9 +160,15 @@ impl Epoll {
 
     /// What had come for it is forgotten.
     pub fn close(&mut self, slot: usize) {
-        let Some(stream) = self.slots.get_mut(slot).and_then(|it| it.stream.take()) else { return };
+        if let Some(stream) = self.release(slot) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// The same, but it is not shut down: somebody else will end it.
+    pub fn release(&mut self, slot: usize) -> Option<TcpStream> {
+        let stream = self.slots.get_mut(slot)?.stream.take()?;
         let _ = self.epoll.delete(&stream);
-        let _ = stream.shutdown(Shutdown::Both);
         for _ in 0..self.events.len() {
             let Some(event) = self.events.pop_front() else { break };
             match event {
@@ -173,6 +179,7 @@ impl Epoll {
             }
         }
         self.vacant.push(slot);
+        Some(stream)
     }
 
     pub fn drive(&mut self) {

@@ -10,6 +10,8 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, socket,
 };
 
+#[cfg(feature = "tls")]
+use crate::net::gate::Caller;
 use crate::net::log::Cursor;
 use crate::net::sink::Sending;
 use crate::net::wire::{Connection, Wire};
@@ -47,6 +49,9 @@ enum Address {
     Path(UnixAddr),
     /// On a network that was plugged in.
     Plugged(SocketAddr),
+    /// By a thread that does what is to be done before records are sent.
+    #[cfg(feature = "tls")]
+    Called(Caller),
 }
 
 /// The way to the one who is connected to.
@@ -80,6 +85,12 @@ impl Line {
         Self::new(Address::Plugged(address))
     }
 
+    /// By way of a thread.
+    #[cfg(feature = "tls")]
+    pub fn by(caller: Caller) -> Self {
+        Self::new(Address::Called(caller))
+    }
+
     /// Nobody has been connected to yet.
     fn new(address: Address) -> Self {
         let (retry_at, pause) = (Timestamp::MIN, Duration::ZERO);
@@ -101,22 +112,37 @@ impl Line {
         self.slot.is_none() && now >= self.retry_at
     }
 
+    /// A socket that connects, or has; returns its slot. Nothing if there is none yet: it is to be
+    /// asked for again.
+    pub fn begin(&mut self, wire: &mut Wire) -> Option<std::io::Result<usize>> {
+        #[cfg(feature = "tls")]
+        if let Address::Called(caller) = &mut self.address {
+            let connection = caller.poll()?.ok_or(std::io::ErrorKind::NotConnected.into());
+            return Some(connection.and_then(|it| wire.adopt(Connection::Admitted(it))));
+        }
+        Some(self.connect(wire))
+    }
+
     /// A socket that connects, or has; returns its slot.
     ///
     /// # Errors
     /// What the system said.
-    pub fn begin(&self, wire: &mut Wire) -> std::io::Result<usize> {
+    fn connect(&self, wire: &mut Wire) -> std::io::Result<usize> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let family = match &self.address {
             Address::Net(family, _) => *family,
             Address::Path(_) => AddressFamily::Unix,
             Address::Plugged(address) => return wire.connect(*address),
+            #[cfg(feature = "tls")]
+            Address::Called(_) => return Err(std::io::ErrorKind::NotConnected.into()),
         };
         let socket = socket(family, SockType::Stream, flags, None)?;
         let begun = match &self.address {
             Address::Net(_, address) => connect(socket.as_raw_fd(), address),
             Address::Path(path) => connect(socket.as_raw_fd(), path),
             Address::Plugged(_) => Ok(()),
+            #[cfg(feature = "tls")]
+            Address::Called(_) => Ok(()),
         };
         match begun {
             Ok(()) | Err(Errno::EINPROGRESS) => {}

@@ -1,5 +1,6 @@
 //! An address that is listened at.
 
+use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -57,19 +58,10 @@ impl Listener {
     /// Listens at an address of this host, on so many shards. Port 0 takes a free one.
     ///
     /// # Errors
-    /// An address that others can reach, since nobody is asked who they are; and what the system
-    /// said, which may be that the port is in use.
+    /// An address that others can reach, since nobody is asked who he is: a `Gate` asks. And what
+    /// the system said, which may be that the port is in use.
     pub fn on(address: SocketAddr, shards: usize) -> Result<Self> {
-        loopback_only(address)?;
-        Self::reachable(address, shards)
-    }
-
-    /// The same, and others may reach it. Whoever does can send, or read, everything: put it where
-    /// only friends are.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn reachable(address: SocketAddr, shards: usize) -> Result<Self> {
+        loopback_only(address, NOBODY_ASKED)?;
         let failed = |cause| IoError::new("listen at", address.to_string(), cause);
         // Alone first: sockets that share a port would also share it with another process.
         let alone = TcpListener::bind(address).map_err(failed)?;
@@ -101,8 +93,34 @@ impl Listener {
     }
 }
 
-/// What sources and sinks accept from.
-pub trait Listens {
+/// Which way records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From whoever connects.
+    Publish,
+    /// To whoever connects.
+    Subscribe,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Subscribe => "subscribe",
+        })
+    }
+}
+
+/// What sources and sinks accept from: a [`Listener`], a
+/// [`LocalListener`](crate::net::LocalListener), a stream of a `Gate`, or an address of a network
+/// that was plugged in.
+pub trait Listens: Clone + Send + Sync + 'static {
+    /// # Errors
+    /// Records go the other way there.
+    fn check(&self, _way: Way) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Where that is, in words.
     fn place(&self) -> String;
 
@@ -153,14 +171,17 @@ pub fn failed_to_listen(listener: &impl Listens, cause: std::io::Error) -> IoErr
     IoError::new("listen at", listener.place(), cause)
 }
 
+/// What to do where a listening address is not this host's own.
+const NOBODY_ASKED: &str = "and whoever connects is not asked who he is: use a loopback address, \
+                            or a `Gate` (feature `tls`) with TLS and an `access`";
+
 /// # Errors
-/// An address that is not this host's own.
-pub fn loopback_only(address: SocketAddr) -> Result<(), ConfigError> {
+/// An address that is not this host's own, with what is wrong with that and what to do.
+pub fn loopback_only(address: SocketAddr, advice: &str) -> Result<(), ConfigError> {
     if address.ip().is_loopback() {
         return Ok(());
     }
-    let reason = "reaches beyond this host, and there is no authentication: use a loopback \
-                  address, or say `reachable` where nobody but friends is";
+    let reason = format!("reaches beyond this host, {advice}");
     Err(ConfigError::setting("address", address, reason))
 }
 

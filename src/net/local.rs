@@ -136,6 +136,8 @@ impl Remote {
         let stream = match connection {
             Connection::Socket(stream) => stream,
             Connection::Plugged(incoming) => return Ok(Self::Address(incoming.remote())),
+            #[cfg(feature = "tls")]
+            Connection::Admitted(admitted) => return Ok(Self::Address(admitted.remote)),
         };
         match stream.peer_addr() {
             Ok(address) => Ok(Self::Address(address)),

@@ -17,8 +17,11 @@
 //! decoded there. A buffer is free again when all in it is decoded; when none is free nothing is
 //! received, and the peer's window closes: backpressure takes no memory.
 //!
-//! There is no authentication yet, so all this is for the host itself: an address beyond it is
-//! refused unless that is asked for by name. A [`LocalListener`] lets in programs of the same user.
+//! Nobody is asked who he is by all this, so it is for the host itself: an address beyond it is
+//! refused. With the feature `tls` a `Gate` is for others: TLS, a token or a certificate, and who
+//! may publish and subscribe to what; see `gate/`. A [`LocalListener`] lets in programs of the same
+//! user. Datagrams cannot say who sends them: they are taken from beyond the host only where that
+//! network is said to be trusted.
 //!
 //! A [`Network`](network::Network) that is not the kernel's may be plugged in: the simulator's is.
 //!
@@ -38,6 +41,8 @@ mod came;
 mod counts;
 mod datagrams;
 mod epoll;
+#[cfg(feature = "tls")]
+mod gate;
 mod lent;
 mod line;
 mod line_counts;
@@ -61,8 +66,10 @@ mod wire;
 pub use arbiter::{Arbitration, Notice, Place, Sequence, Why};
 pub use counts::{Count, Counts, Problem};
 pub use datagrams::Datagrams;
+#[cfg(feature = "tls")]
+pub use gate::{Access, Call, ClientTls, Door, Gate, Gating, Hello, ServerTls, TlsRung};
 pub use line_counts::LineCounts;
-pub use listener::Listener;
+pub use listener::{Listener, Listens};
 pub use local::{LocalListener, Remote};
 pub use shared::{
     Gone, Plain, SharedListener, SharedSink, SharedSource, Sharing, Taking, WhenFull,

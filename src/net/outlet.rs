@@ -279,8 +279,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             Event::Accepted(connection) => self.on_accepted(connection),
             Event::NotAccepted => self.counts.add(Count::NotAccepted, 1),
             Event::Received { slot, buffer, bytes } => self.on_said(slot, buffer, bytes),
-            Event::Ended { slot, error: Some(_) } => self.on_broken(slot),
-            Event::Ended { slot, error: None } => self.on_last_word(slot),
+            Event::Ended { slot, error } => self.on_ended(slot, error),
             Event::Writable { slot } => self.on_writable(slot),
             Event::Sent { slot, result } => self.on_sent(slot, result),
         }
@@ -311,9 +310,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     /// A subscriber who says no more may still listen. One who is connected to is gone when he ends
     /// his side: what is sent to him now would be lost.
-    fn on_last_word(&mut self, slot: usize) {
-        if let Target::Address(_) = self.target {
-            self.lose(slot);
+    fn on_ended(&mut self, slot: usize, error: Option<std::io::Error>) {
+        match self.wire.end_of(slot, error) {
+            Some(Some(_)) => self.on_broken(slot),
+            Some(None) if matches!(self.target, Target::Address(_)) => self.lose(slot),
+            _ => {}
         }
     }
 
@@ -390,13 +391,14 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             return;
         }
         match line.begin(&mut self.wire) {
-            Ok(slot) => {
+            None => {}
+            Some(Ok(slot)) => {
                 let resume = line.on_begun(slot);
                 self.on_begun();
                 self.start(slot, Stage::Connecting, resume);
                 self.wire.await_writable(slot);
             }
-            Err(_) => {
+            Some(Err(_)) => {
                 self.counts.add(Count::NotConnected, 1);
                 line.pause(self.now, &self.settings);
             }

@@ -27,6 +27,8 @@ const ACCEPT: u64 = 1 << 32;
 const RECEIVE: u64 = 2 << 32;
 const SEND: u64 = 3 << 32;
 const POLL: u64 = 4 << 32;
+#[cfg(feature = "tls")]
+const CANCEL: u64 = 5 << 32;
 const SLOT: u64 = u32::MAX as u64;
 
 /// A connection, and what the kernel has under way for it.
@@ -197,6 +199,22 @@ impl Ring {
         }
     }
 
+    /// Lets go of it as it is, and hands it out: somebody else will end it.
+    #[cfg(feature = "tls")]
+    pub fn release(&mut self, slot: usize) -> Option<TcpStream> {
+        let it = self.slots.get_mut(slot).filter(|it| !it.closing)?;
+        let stream = it.stream.as_ref()?.try_clone().ok()?;
+        it.closing = true;
+        for (is_under_way, kind) in [(it.receiving, RECEIVE), (it.polling, POLL)] {
+            if is_under_way {
+                let cancel = opcode::AsyncCancel::new(kind | slot as u64).build();
+                self.put(&cancel.user_data(CANCEL));
+            }
+        }
+        self.let_go(slot);
+        Some(stream)
+    }
+
     /// Frees the slot of a connection that is closed and has nothing under way.
     fn let_go(&mut self, slot: usize) {
         let it = &mut self.slots[slot];
@@ -262,7 +280,8 @@ impl Ring {
                 ACCEPT => self.on_accepted(&entry),
                 RECEIVE => self.on_received(slot, &entry),
                 SEND => self.on_sent(slot, entry.result()),
-                _ => self.on_writable(slot),
+                POLL => self.on_writable(slot),
+                _ => None,
             };
             if event.is_some() {
                 return event;

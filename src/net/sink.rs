@@ -10,8 +10,10 @@ use crate::dataflow::{Pipeline, Record, Saved};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Driven, Framing, Sink};
 use crate::net::counts::Counts;
+#[cfg(feature = "tls")]
+use crate::net::gate::{Call, Caller};
 use crate::net::line::{Line, Target};
-use crate::net::listener::{Listens, loopback_only};
+use crate::net::listener::{Listens, Way, loopback_only};
 use crate::net::network::Network;
 use crate::net::outlet::Outlet;
 use crate::net::wire::{Rung, Shape, Wire};
@@ -79,6 +81,11 @@ impl Default for Sending {
 /// Buffers for what subscribers say, which nobody reads.
 const BUFFERS: u16 = 8;
 
+/// What to do where records go beyond this host.
+const IN_THE_CLEAR: &str = "and whoever is on the way can read what is sent: use \
+                            `connect_secured` (feature `tls`), or say `connect_anywhere` where it \
+                            may be read";
+
 /// Connections of one who is connected to: one that is closed may still be held by the kernel when
 /// the next one begins.
 const CALLS_MAX: usize = 4;
@@ -141,6 +148,7 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
+        listener.check(Way::Subscribe)?;
         let wire = listener.wire(p.shard(), shape(sending.subscribers_max), sending.from)?;
         Self::new(p, wire, Target::Subscribers, framing, codec, sending)
     }
@@ -157,11 +165,11 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         codec: C,
         sending: Sending,
     ) -> Result<Self> {
-        loopback_only(address)?;
+        loopback_only(address, IN_THE_CLEAR)?;
         Self::connect_anywhere(p, address, framing, codec, sending)
     }
 
-    /// The same, to any address: whoever is on the way can read it.
+    /// The same, to any address, for peers who do no TLS: whoever is on the way can read it.
     ///
     /// # Errors
     /// A setting that cannot be, or what the system said.
@@ -190,6 +198,26 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         let (path, name) = (path.as_ref(), path.as_ref().display().to_string());
         let line = Line::to_path(path).map_err(|cause| IoError::new("connect to", &name, cause))?;
         Self::call(p, line, name, framing, codec, sending)
+    }
+
+    /// Sends to a server that does TLS, or asks who connects. A thread of its own does all that
+    /// before records are sent, and TLS itself where the kernel does not.
+    ///
+    /// # Errors
+    /// A setting that cannot be, or what the system said. That nobody listens, or that he does not
+    /// take it in, is none: see [`Call::telling`].
+    #[cfg(feature = "tls")]
+    pub fn connect_secured(
+        p: Pipeline<'_>,
+        call: &Call,
+        framing: F,
+        codec: C,
+        sending: Sending,
+    ) -> Result<Self> {
+        let name = call.address().to_string();
+        let caller = Caller::start(call.clone());
+        let caller = caller.map_err(|cause| IoError::new("connect to", &name, cause))?;
+        Self::call(p, Line::by(caller), name, framing, codec, sending)
     }
 
     /// Sends to whoever listens at an address of a network that is not the kernel's.

@@ -9,7 +9,7 @@ use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Framing, Malformed, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
-use crate::net::listener::{Listens, State};
+use crate::net::listener::{Listens, State, Way};
 use crate::net::local::Remote;
 use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
 use crate::net::wire::{Connection, Event, Rung, Shape, Wire};
@@ -151,6 +151,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         limits: Receiving,
     ) -> Result<Self> {
         limits.check()?;
+        listener.check(Way::Publish)?;
         let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
         let buffers = buffers.next_power_of_two();
         let wire = listener.wire(p.shard(), Shape { slots, buffers, buffer_bytes }, from)?;
@@ -204,8 +205,10 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
                 self.queue(slot);
             }
             Event::Ended { slot, error } => {
-                self.peers[slot].ended = Some(error);
-                self.queue(slot);
+                if let Some(end) = self.wire.end_of(slot, error) {
+                    self.peers[slot].ended = Some(end);
+                    self.queue(slot);
+                }
             }
             Event::Sent { .. } | Event::Writable { .. } => {}
         }

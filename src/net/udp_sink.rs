@@ -58,6 +58,10 @@ pub struct UdpSink<F, C> {
     counts: Counts,
 }
 
+/// What to do where they go beyond this host.
+const IN_THE_CLEAR: &str = "and whoever is on the way can read what is sent: use a loopback \
+                            address, or say `to_anywhere` where it may be read";
+
 /// Who brings them there.
 enum Way {
     Kernel(UdpSocket),
@@ -77,7 +81,7 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
         codec: C,
         bytes_max: usize,
     ) -> Result<Self> {
-        loopback_only(address)?;
+        loopback_only(address, IN_THE_CLEAR)?;
         Self::new(p, (address.ip(), 0).into(), address, framing, codec, bytes_max)
     }
 
@@ -112,7 +116,7 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
         codec: C,
         bytes_max: usize,
     ) -> Result<Self> {
-        loopback_only((interface, 0).into())?;
+        loopback_only((interface, 0).into(), IN_THE_CLEAR)?;
         Self::to_group_anywhere(p, group, interface, framing, codec, bytes_max)
     }
 

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::net::epoll::Epoll;
+#[cfg(feature = "tls")]
+use crate::net::gate::{Admitted, Sealed, is_stray};
 use crate::net::network::{Incoming, Sockets};
 use crate::net::ring::Ring;
 use crate::time::Timestamp;
@@ -55,6 +57,9 @@ pub enum Connection {
     Socket(TcpStream),
     /// Of a network that was plugged in.
     Plugged(Box<dyn Incoming>),
+    /// Let in at a gate.
+    #[cfg(feature = "tls")]
+    Admitted(Admitted),
 }
 
 impl Connection {
@@ -103,6 +108,8 @@ pub struct Wire {
     kind: Kind,
     rung: Rung,
     refused: Option<String>,
+    #[cfg(feature = "tls")]
+    pub(super) sealed: Sealed,
 }
 
 /// One of a kind each: nothing is gained by making them as long as one another.
@@ -122,17 +129,27 @@ impl Wire {
         let mut refused = None;
         if from == Rung::Ring {
             match Ring::new(shape) {
-                Ok(ring) => return Ok(Self { kind: Kind::Ring(ring), rung: from, refused }),
+                Ok(ring) => return Ok(Self::of(Kind::Ring(ring), from, refused)),
                 Err(error) => refused = Some(format!("{from}: {error}")),
             }
         }
         let kind = Kind::Epoll(Epoll::new(shape)?);
-        Ok(Self { kind, rung: Rung::Epoll, refused })
+        Ok(Self::of(kind, Rung::Epoll, refused))
     }
 
     /// On a network that is not the kernel's.
     pub fn plugged(sockets: Box<dyn Sockets>) -> Self {
-        Self { kind: Kind::Plugged(sockets), rung: Rung::Plugged, refused: None }
+        Self::of(Kind::Plugged(sockets), Rung::Plugged, None)
+    }
+
+    fn of(kind: Kind, rung: Rung, refused: Option<String>) -> Self {
+        Self {
+            kind,
+            rung,
+            refused,
+            #[cfg(feature = "tls")]
+            sealed: Sealed::default(),
+        }
     }
 
     /// How it serves sockets.
@@ -170,6 +187,8 @@ impl Wire {
     /// Accepts none any more.
     pub fn stop_listening(&mut self) {
         either!(self, kind => kind.stop_listening());
+        #[cfg(feature = "tls")]
+        self.sealed.shut();
     }
 
     /// Takes a connection in; returns its slot.
@@ -181,6 +200,8 @@ impl Wire {
             (Kind::Ring(ring), Connection::Socket(stream)) => ring.adopt(stream),
             (Kind::Epoll(epoll), Connection::Socket(stream)) => epoll.adopt(stream),
             (Kind::Plugged(sockets), Connection::Plugged(incoming)) => sockets.adopt(incoming),
+            #[cfg(feature = "tls")]
+            (_, Connection::Admitted(admitted)) => self.adopt_admitted(admitted),
             _ => Err(not_of_this_network()),
         }
     }
@@ -198,12 +219,19 @@ impl Wire {
 
     /// Whether a connection that was being made is there.
     pub fn is_connected(&self, slot: usize) -> bool {
-        let stream = match &self.kind {
+        if let Kind::Plugged(sockets) = &self.kind {
+            return sockets.is_connected(slot);
+        }
+        matches!(self.stream(slot).map(TcpStream::take_error), Some(Ok(None)))
+    }
+
+    /// The socket of a connection, if it is one of the kernel's.
+    pub(super) fn stream(&self, slot: usize) -> Option<&TcpStream> {
+        match &self.kind {
             Kind::Ring(ring) => ring.stream(slot),
             Kind::Epoll(epoll) => epoll.stream(slot),
-            Kind::Plugged(sockets) => return sockets.is_connected(slot),
-        };
-        matches!(stream.map(TcpStream::take_error), Some(Ok(None)))
+            Kind::Plugged(_) => None,
+        }
     }
 
     /// Receives from a connection from now on, as long as there are buffers.
@@ -278,7 +306,21 @@ impl Wire {
     /// Closes a connection. Nothing is heard of it any more, and its slot is free when the kernel
     /// has let go of it.
     pub fn close(&mut self, slot: usize) {
+        #[cfg(feature = "tls")]
+        if self.part(slot) {
+            return;
+        }
         either!(self, kind => kind.close(slot));
+    }
+
+    /// Lets go of a connection as it is, and hands its socket out.
+    #[cfg(feature = "tls")]
+    pub(super) fn release(&mut self, slot: usize) -> Option<TcpStream> {
+        match &mut self.kind {
+            Kind::Ring(ring) => ring.release(slot),
+            Kind::Epoll(epoll) => epoll.release(slot),
+            Kind::Plugged(_) => None,
+        }
     }
 
     /// Begins what was asked for and looks what came.
@@ -302,7 +344,21 @@ impl Wire {
     /// What came since.
     #[inline]
     pub fn next(&mut self) -> Option<Event> {
-        either!(self, kind => kind.next())
+        let next = either!(self, kind => kind.next());
+        #[cfg(feature = "tls")]
+        let next = next.or_else(|| self.sealed.next());
+        next
+    }
+
+    /// The end of a connection, and why it came, if it is one: nothing is what came beside the data
+    /// of one whose TLS the kernel does.
+    pub fn end_of(&mut self, slot: usize, error: Option<io::Error>) -> Option<Option<io::Error>> {
+        #[cfg(feature = "tls")]
+        if self.sealed.has(slot) && error.as_ref().is_some_and(is_stray) {
+            return self.look_at_stray(slot);
+        }
+        let _ = slot;
+        Some(error)
     }
 }
 

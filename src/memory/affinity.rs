@@ -3,12 +3,14 @@
 //! A thread may run where the thread that started it may. A shard is bound to one core, and spins
 //! there: a thread bound to the same core would wait for the scheduler's tick, 4 ms on most hosts.
 
-#[cfg(feature = "uring")]
+#[cfg(feature = "tls")]
+pub use with::{Cpus, in_both};
+#[cfg(any(feature = "uring", feature = "net"))]
 pub use with::{beside_this_thread, keep_to};
-#[cfg(not(feature = "uring"))]
+#[cfg(not(any(feature = "uring", feature = "net")))]
 pub use without::{beside_this_thread, keep_to};
 
-#[cfg(feature = "uring")]
+#[cfg(any(feature = "uring", feature = "net"))]
 mod with {
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
     use nix::unistd::{Pid, getpid};
@@ -31,6 +33,21 @@ mod with {
         for cpu in 0..CpuSet::count() {
             let may = is_bound || process.is_set(cpu).unwrap_or(false);
             if may && !own.is_set(cpu).unwrap_or(true) {
+                let _ = cpus.set(cpu);
+            }
+        }
+        (count(&cpus) > 0).then_some(cpus)
+    }
+
+    #[cfg(feature = "tls")]
+    pub type Cpus = CpuSet;
+
+    /// The CPUs that are in both, if there are any.
+    #[cfg(feature = "tls")]
+    pub fn in_both(one: &CpuSet, other: &CpuSet) -> Option<CpuSet> {
+        let mut cpus = CpuSet::new();
+        for cpu in 0..CpuSet::count() {
+            if one.is_set(cpu).unwrap_or(false) && other.is_set(cpu).unwrap_or(false) {
                 let _ = cpus.set(cpu);
             }
         }
@@ -70,7 +87,7 @@ mod with {
     }
 }
 
-#[cfg(not(feature = "uring"))]
+#[cfg(not(any(feature = "uring", feature = "net")))]
 mod without {
     /// Nothing is known of CPUs.
     pub fn beside_this_thread() -> Option<()> {
