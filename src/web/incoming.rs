@@ -1,0 +1,171 @@
+//! From the server to the shards: a ring to each, and a source that empties it.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use crate::dataflow::{Fabric, Pipeline, Record};
+use crate::error::{ConfigError, IoError};
+use crate::exchange::{PipeReceiver, PipeSender, pipe, pipe_bytes};
+use crate::io::Polled;
+use crate::memory::Bell;
+use crate::time::Timestamp;
+
+/// The server's end of the ring to one shard, and what is needed there.
+pub struct Lane<T, X> {
+    sender: PipeSender<T>,
+    bell: Arc<Bell>,
+    capacity: usize,
+    pub tools: X,
+}
+
+impl<T, X> Lane<T, X> {
+    /// How many values it can ever hold.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// How many values fit in now.
+    pub fn room(&self) -> usize {
+        self.sender.room()
+    }
+
+    /// Whether the shard is gone.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Puts values in and wakes the shard. There must be room.
+    pub fn send(&mut self, values: impl IntoIterator<Item = T>) {
+        for value in values {
+            let pushed = self.sender.push(value);
+            debug_assert!(pushed.is_ok(), "there was room, and only this end takes it");
+        }
+        self.bell.ring();
+    }
+}
+
+/// A lane that requests take turns at, in the order in which they came.
+pub type Shared<T, X> = Arc<tokio::sync::Mutex<Lane<T, X>>>;
+
+/// How a lane is made.
+pub struct Shape<'a> {
+    /// At which name.
+    pub name: &'a str,
+    /// How many values it holds.
+    pub capacity: usize,
+    /// How long requests wait for it.
+    pub patience: Duration,
+}
+
+/// The lanes to all shards of the pipeline that is there now.
+pub struct Lanes<T, X>(Mutex<Attached<T, X>>);
+
+struct Attached<T, X> {
+    /// Where the shards meet that they lead to.
+    pipeline: Weak<Fabric>,
+    lanes: Vec<Option<Shared<T, X>>>,
+    patience: Duration,
+    turn: u64,
+    stopped: bool,
+}
+
+impl<T, X> Default for Lanes<T, X> {
+    fn default() -> Self {
+        Self(Mutex::new(Attached {
+            pipeline: Weak::new(),
+            lanes: Vec::new(),
+            patience: Duration::ZERO,
+            turn: 0,
+            stopped: false,
+        }))
+    }
+}
+
+impl<T, X> Lanes<T, X> {
+    /// A lane to the shard that is being built, in the place of one to a pipeline that was there
+    /// before.
+    ///
+    /// # Errors
+    /// The pipeline has one already; or the capacity is none.
+    pub fn attach(
+        &self,
+        p: Pipeline<'_>,
+        Shape { name, capacity, patience }: Shape<'_>,
+        tools: X,
+    ) -> Result<Incoming<T>, ConfigError> {
+        if !(1..=1 << 22).contains(&capacity) {
+            let reason = "must be 1 to 4194304";
+            return Err(ConfigError::setting("ring_capacity of a source", capacity, reason));
+        }
+        let mut attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (fabric, shard) = (p.fabric(), p.shard());
+        let pipeline = Arc::downgrade(&fabric);
+        if !attached.pipeline.ptr_eq(&pipeline) {
+            attached.pipeline = pipeline;
+            attached.lanes.clear();
+        }
+        attached.patience = patience;
+        attached.lanes.resize_with(p.shards(), || None);
+        if attached.lanes[shard].as_ref().is_some_and(|lane| !is_closed(lane)) {
+            let reason = format!("`{name}` feeds two sources of one pipeline");
+            return Err(ConfigError::Pipeline(reason));
+        }
+        let (sender, receiver) = pipe(capacity);
+        p.reserve_bytes(pipe_bytes::<T>(capacity));
+        if !attached.stopped {
+            let lane = Lane { sender, bell: fabric.bell(shard), capacity, tools };
+            attached.lanes[shard] = Some(Arc::new(tokio::sync::Mutex::new(lane)));
+        }
+        Ok(Incoming(receiver))
+    }
+
+    /// A lane of those that lead somewhere, by a number of the asker's, and how long to wait for it.
+    pub fn pick(&self, number: u64) -> Option<(Shared<T, X>, Duration)> {
+        let attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = || attached.lanes.iter().flatten().filter(|lane| !is_closed(lane));
+        let count = live().count() as u64;
+        let lane = live().nth(number.checked_rem(count)? as usize)?;
+        Some((lane.clone(), attached.patience))
+    }
+
+    /// A number for those who take turns, and how many lanes there are that lead somewhere.
+    pub fn turn(&self) -> (u64, usize) {
+        let mut attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        attached.turn = attached.turn.wrapping_add(1);
+        let live = attached.lanes.iter().flatten().filter(|lane| !is_closed(lane)).count();
+        (attached.turn, live)
+    }
+
+    /// Ends all sources, now and in pipelines to come, when what is in their rings is taken.
+    pub fn stop(&self) {
+        let mut attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        attached.stopped = true;
+        // Whoever holds a lane this moment finishes with it.
+        attached.lanes.clear();
+    }
+}
+
+/// One that somebody works with now is not looked at: it leads somewhere, or he will see.
+fn is_closed<T, X>(lane: &Shared<T, X>) -> bool {
+    lane.try_lock().is_ok_and(|lane| lane.is_closed())
+}
+
+/// The shard's end.
+pub struct Incoming<T>(PipeReceiver<T>);
+
+impl<T: 'static> Incoming<T> {
+    /// What a source does in a poll.
+    #[inline]
+    pub fn poll(
+        &mut self,
+        now: Timestamp,
+        budget: usize,
+        emit: &mut impl FnMut(Record<T>),
+    ) -> Result<Polled, IoError> {
+        for _ in 0..budget {
+            let Some(value) = self.0.pop() else { break };
+            emit(Record::new(now, value));
+        }
+        Ok(if self.0.is_closed() { Polled::ended() } else { Polled::open() })
+    }
+}
