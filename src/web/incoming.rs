@@ -116,10 +116,10 @@ impl<T, X> Lanes<T, X> {
             let lane = Lane { sender, bell: fabric.bell(shard), capacity, tools };
             attached.lanes[shard] = Some(Arc::new(tokio::sync::Mutex::new(lane)));
         }
-        Ok(Incoming(receiver))
+        Ok(Incoming { receiver, promised: Timestamp::MIN })
     }
 
-    /// A lane of those that lead somewhere, by a number of the asker's, and how long to wait for it.
+    /// A lane of those that lead somewhere, by a number of the asker's, and how long to wait.
     pub fn pick(&self, number: u64) -> Option<(Shared<T, X>, Duration)> {
         let attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let live = || attached.lanes.iter().flatten().filter(|lane| !is_closed(lane));
@@ -150,11 +150,19 @@ fn is_closed<T, X>(lane: &Shared<T, X>) -> bool {
     lane.try_lock().is_ok_and(|lane| lane.is_closed())
 }
 
+/// How often event time goes on by the clock while nothing comes.
+const BEAT_NS: u64 = 1_000_000;
+
 /// The shard's end.
-pub struct Incoming<T>(PipeReceiver<T>);
+pub struct Incoming<T> {
+    receiver: PipeReceiver<T>,
+    /// Nothing before it will come.
+    promised: Timestamp,
+}
 
 impl<T: 'static> Incoming<T> {
-    /// What a source does in a poll.
+    /// What a source does in a poll. A record is of the moment at which it is taken; so event time
+    /// goes on by the clock also while nothing comes, and windows close.
     #[inline]
     pub fn poll(
         &mut self,
@@ -163,9 +171,16 @@ impl<T: 'static> Incoming<T> {
         emit: &mut impl FnMut(Record<T>),
     ) -> Result<Polled, IoError> {
         for _ in 0..budget {
-            let Some(value) = self.0.pop() else { break };
+            let Some(value) = self.receiver.pop() else { break };
             emit(Record::new(now, value));
         }
-        Ok(if self.0.is_closed() { Polled::ended() } else { Polled::open() })
+        if self.receiver.is_closed() {
+            return Ok(Polled::ended());
+        }
+        let beats = self.promised == Timestamp::MIN || now.since(self.promised) >= BEAT_NS;
+        if beats {
+            self.promised = now;
+        }
+        Ok(Polled { watermark: beats.then_some(now), ..Polled::open() })
     }
 }

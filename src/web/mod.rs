@@ -1,4 +1,4 @@
-//! Records in and out by HTTP: for programs and people who have `curl` or a browser and nothing else.
+//! Records in and out by HTTP: for programs and people who have `curl` or a browser, no more.
 //!
 //! A [`WebServer`] is made before the engine starts, and is one thread beside the shards. What it
 //! serves is attached to it when a pipeline is built, on each shard, by name:
@@ -6,19 +6,19 @@
 //! | what | where | who |
 //! |---|---|---|
 //! | [`HttpSource`] | `POST /NAME` | takes lines as records, all of a request or none |
-//! | [`WebSink`] | `GET /NAME/events`, `/NAME/ws` | sends records to subscribers: server-sent events, WebSocket |
+//! | [`WebSink`] | `GET /NAME/events`, `/NAME/ws` | sends records to whoever subscribes |
 //! | [`HttpService`] | `POST /NAME` | asks the pipeline, and answers what it says in time |
 //! | [`Counts`] | `GET /counts` | what happened, by reason |
 //!
 //! # The way between the threads
 //!
 //! Everything crosses by rings of fixed size, of records and not of bytes: lines are decoded and
-//! texts written on the server's thread, so that a shard moves a value into or out of a ring and
+//! texts written on the server's thread, so that a shard moves values into and out of rings and
 //! does no more. It never waits there and allocates nothing; what it does at the end of a batch is
 //! to wake the server, and that only if it sleeps. A shard that sleeps is woken in turn.
 //!
-//! Subscribers have queues on the server's thread, which empties the rings whether they read or not:
-//! one who is slow is dealt with by policy ([`Slow`]), and neither shard nor others notice.
+//! Subscribers have queues on the server's thread, which empties the rings whether they read or
+//! not: one who is slow is dealt with by policy ([`Slow`]), and neither shard nor others notice.
 //!
 //! # Who may
 //!

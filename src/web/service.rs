@@ -163,8 +163,8 @@ impl<Q> Asked<Q> {
 /// let asking = std::thread::spawn(move || {
 ///     ["49", "50", "fifty"].map(|body| {
 ///         let mut peer = std::net::TcpStream::connect(address).unwrap();
-///         write!(peer, "POST /root HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").unwrap();
-///         write!(peer, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+///         let head = "POST /root HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+///         write!(peer, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
 ///         let mut answer = String::new();
 ///         peer.read_to_string(&mut answer).unwrap();
 ///         answer

@@ -71,7 +71,7 @@ impl Publishing {
 ///
 /// | request | answer |
 /// |---|---|
-/// | `GET /NAME/events` | server-sent events: what `curl -N` shows and a page's `EventSource` reads |
+/// | `GET /NAME/events` | server-sent events, for `curl -N` and a page's `EventSource` |
 /// | `GET /NAME/ws` | a WebSocket, a text frame for each record |
 /// | `...?keys=A,B` | only records of these keys; `key=A&key=B` for keys with commas in them |
 ///

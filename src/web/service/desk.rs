@@ -71,7 +71,7 @@ impl<Q: Send + 'static, A: Send + 'static> Desk<Q, A> {
         let mut call = call;
         match self.ask(Request { id: call.id, value: asked.value }) {
             Ok(()) => self.counts.add(Count::Asked, 1),
-            Err(refused) => return refused,
+            Err(refused) => return refused.answer(),
         }
         match tokio::time::timeout_at(visit.came + within, &mut call.answer).await {
             Ok(Ok(Some(answer))) => self.written(&answer),
@@ -84,7 +84,7 @@ impl<Q: Send + 'static, A: Send + 'static> Desk<Q, A> {
     }
 
     /// Sends a question to the shard whose turn it is, or to one that has room.
-    fn ask(&self, request: Request<Q>) -> Result<(), (Count, Response)> {
+    fn ask(&self, request: Request<Q>) -> Result<(), NotAsked> {
         let (mut turn, shards) = self.lanes.turn();
         for _ in 0..shards {
             let Some((lane, _)) = self.lanes.pick(turn) else { break };
@@ -96,10 +96,7 @@ impl<Q: Send + 'static, A: Send + 'static> Desk<Q, A> {
                 return Ok(());
             }
         }
-        match shards {
-            0 => Err((Count::Absent, later(&json!({ "error": "no pipeline is there to answer" })))),
-            _ => Err((Count::Full, later(&json!({ "error": "no room for the question" })))),
-        }
+        Err(if shards == 0 { NotAsked::Absent } else { NotAsked::Full })
     }
 
     fn written(&self, answer: &A) -> (Count, Response) {
@@ -108,6 +105,22 @@ impl<Q: Send + 'static, A: Send + 'static> Desk<Q, A> {
             Ok(()) => (Count::Answered, content(self.answering.content_type, text)),
             Err(_) => (Count::Unwritable, panicked("writing the answer")),
         }
+    }
+}
+
+/// Why a question was not put.
+enum NotAsked {
+    Absent,
+    Full,
+}
+
+impl NotAsked {
+    fn answer(self) -> (Count, Response) {
+        let (count, why) = match self {
+            Self::Absent => (Count::Absent, "no pipeline is there to answer"),
+            Self::Full => (Count::Full, "no room for the question"),
+        };
+        (count, later(&json!({ "error": why })))
     }
 }
 
