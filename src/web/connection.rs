@@ -21,6 +21,10 @@ use crate::web::route::answer;
 /// What a connection may hold of what it reads and writes, in bytes.
 const BUFFER: usize = 64 << 10;
 
+/// Headers of a request, and the bytes of its head.
+const HEADERS_MAX: usize = 64;
+const HEAD_MAX: usize = 32 << 10;
+
 /// How long the system is left alone when it cannot accept.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -101,6 +105,8 @@ async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(house.settings.head_max)
         .max_buf_size(BUFFER)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);

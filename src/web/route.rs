@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::Response;
 use futures_util::stream;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use crate::web::answer::{content, json, later, refusal};
@@ -98,7 +99,7 @@ fn unknown(house: &House, path: &str) -> Response {
 async fn post(name: &str, parts: &Parts, body: Body, house: &House, visit: Visit) -> Response {
     let Some(door) = house.find_door(name) else { return unknown(house, parts.uri.path()) };
     match receive(parts, body, house).await {
-        Ok(bytes) => door.take(bytes, visit).await,
+        Ok((bytes, _room)) => door.take(bytes, visit).await,
         Err((count, response)) => {
             house.counts.add(count, 1);
             response
@@ -106,8 +107,12 @@ async fn post(name: &str, parts: &Parts, body: Body, house: &House, visit: Visit
     }
 }
 
-/// All of a body, within the limits.
-async fn receive(parts: &Parts, body: Body, house: &House) -> Result<Bytes, (Count, Response)> {
+/// All of a body, within the limits, and the room that it takes.
+async fn receive<'a>(
+    parts: &Parts,
+    body: Body,
+    house: &'a House,
+) -> Result<(Bytes, SemaphorePermit<'a>), (Count, Response)> {
     let most = house.settings.body_bytes_max;
     let too_long = || {
         let why = format!("the body is longer than {most} bytes");
@@ -120,12 +125,12 @@ async fn receive(parts: &Parts, body: Body, house: &House) -> Result<Bytes, (Cou
     }
     // What may come, whether it does or not: so no body is broken off for want of room.
     let may_come = length.map_or(most, |length| length as usize);
-    let Ok(_room) = house.bodies.try_acquire_many(may_come as u32) else {
+    let Ok(room) = house.bodies.try_acquire_many(may_come as u32) else {
         let why = serde_json::json!({ "error": "too many bodies are coming in" });
         return Err((Count::Full, later(&why)));
     };
     match tokio::time::timeout(house.settings.body_max, to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Ok(bytes)) => Ok((bytes, room)),
         Ok(Err(error)) if error.to_string().contains("length limit") => Err(too_long()),
         Ok(Err(_)) => {
             let why = "the body ended before its end";

@@ -23,9 +23,9 @@ use crate::web::server::WebServer;
 ///
 /// One who breaks off before the answer does not know whether his lines were taken. The records of
 /// one connection go to one shard and keep their order. Their timestamp is when the shard took
-/// them, and windows close by the clock; [`event_time`](crate::Stream::event_time) takes another. What came cannot come again:
-/// wrap it in [`Journalled`](crate::io::journal::Journalled) where a crash must lose none of it.
-/// It ends when the server is [stopped](WebServer::stop).
+/// them, and windows close by the clock; [`event_time`](crate::Stream::event_time) takes another.
+/// What came cannot come again: wrap it in [`Journalled`](crate::io::journal::Journalled) where a
+/// crash must lose none of it. It ends when the server is [stopped](WebServer::stop).
 ///
 /// Lines are decoded on the server's thread, by a [`Codec`] of each shard's own.
 ///

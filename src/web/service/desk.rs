@@ -65,10 +65,12 @@ impl<Q: Send + 'static, A: Send + 'static> Desk<Q, A> {
         };
         let Answering { within, within_max, margin, waiting_max, .. } = self.answering;
         let within = asked.within.unwrap_or(within).min(within_max).saturating_sub(margin);
-        let Some(call) = self.calls.begin(waiting_max) else {
+        if visit.came.elapsed() >= within {
+            return self.timed_out();
+        }
+        let Some(mut call) = self.calls.begin(waiting_max) else {
             return (Count::Full, later(&json!({ "error": "too many are waiting" })));
         };
-        let mut call = call;
         match self.ask(Request { id: call.id, value: asked.value }) {
             Ok(()) => self.counts.add(Count::Asked, 1),
             Err(refused) => return refused.answer(),
@@ -76,11 +78,13 @@ impl<Q: Send + 'static, A: Send + 'static> Desk<Q, A> {
         match tokio::time::timeout_at(visit.came + within, &mut call.answer).await {
             Ok(Ok(Some(answer))) => self.written(&answer),
             Ok(Ok(None)) => (Count::Declined, StatusCode::NO_CONTENT.into_response()),
-            Ok(Err(_)) | Err(_) => {
-                let status = StatusCode::from_u16(self.answering.late_status);
-                (Count::TimedOut, status.unwrap_or(StatusCode::GATEWAY_TIMEOUT).into_response())
-            }
+            Ok(Err(_)) | Err(_) => self.timed_out(),
         }
+    }
+
+    fn timed_out(&self) -> (Count, Response) {
+        let status = StatusCode::from_u16(self.answering.late_status);
+        (Count::TimedOut, status.unwrap_or(StatusCode::GATEWAY_TIMEOUT).into_response())
     }
 
     /// Sends a question to the shard whose turn it is, or to one that has room.
