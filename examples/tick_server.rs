@@ -20,8 +20,11 @@
 //! ```
 //!
 //! There may be many of either. A subscriber who does not read loses the oldest lines, and nobody
-//! else notices. Other addresses of this host come as arguments: where trades come in, and where
-//! lines go out. Ctrl-C ends it.
+//! else notices. Other addresses of this host come as arguments: where trades come in, where lines
+//! go out, and where the page is. Ctrl-C ends it.
+//!
+//! With `--features web` a browser at `http://localhost:7004/` shows it all, live, and `curl -N
+//! 'localhost:7004/ticks/events?keys=bar%20MSFT'` the bars of one symbol, the latest one first.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -32,7 +35,9 @@ use millstream::aggregates::{Ohlc, count, ohlc, sum};
 use millstream::io::{Codec, Lines, codec};
 use millstream::net::{Listener, Receiving, Sending, Slow, TcpSink, TcpSource};
 use millstream::window::triggers;
-use millstream::{Config, Engine, Pipeline, Result, Shards, Text, Tumbling, secs};
+use millstream::{
+    Config, Engine, Pipeline, Result, Shards, Span, Stage, Stream, Text, Tumbling, secs,
+};
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Trade {
@@ -45,23 +50,26 @@ struct Trade {
 #[derive(Clone, Copy)]
 enum Line {
     Last(Trade),
-    Bar(Text<12>, (Ohlc, f64, u64)),
+    Bar(Text<12>, Span, (Ohlc, f64, u64)),
+}
+
+/// The address that is the argument of this number.
+fn address(n: usize, default: &str) -> SocketAddr {
+    let said = std::env::args().nth(n).unwrap_or_else(|| default.to_owned());
+    said.parse().unwrap_or_else(|error| panic!("{said}: {error}"))
 }
 
 fn main() -> Result<()> {
-    let address = |n, default: &str| {
-        let said = std::env::args().nth(n).unwrap_or_else(|| default.to_owned());
-        said.parse::<SocketAddr>().unwrap_or_else(|error| panic!("{said}: {error}"))
-    };
     let inlet = Listener::on(address(1, "127.0.0.1:7001"), 1)?;
     let outlet = Listener::on(address(2, "127.0.0.1:7002"), 1)?;
-    println!("trades in at {}, lines out at {}", inlet.address(), outlet.address());
+    let page = page::Page::new()?;
+    println!("trades in at {}, lines out at {}{page}", inlet.address(), outlet.address());
     let config = Config { shards: Shards::Count(1), ..Config::default() };
-    Engine::new(config)?.run(move |p| serve(p, &inlet, &outlet))?;
+    Engine::new(config)?.run(move |p| serve(p, &inlet, &outlet, &page))?;
     Ok(())
 }
 
-fn serve(p: Pipeline<'_>, inlet: &Listener, outlet: &Listener) -> Result<()> {
+fn serve(p: Pipeline<'_>, inlet: &Listener, outlet: &Listener, page: &page::Page) -> Result<()> {
     let source = TcpSource::new(p, inlet, Lines::new(80), trades(), Receiving::default())?
         .on_problem(|problem| eprintln!("{problem}"));
     let sending = Sending { slow: Slow::DropOldest, ..Sending::default() };
@@ -77,7 +85,8 @@ fn serve(p: Pipeline<'_>, inlet: &Listener, outlet: &Listener) -> Result<()> {
         // By the clock, so that a bar does not wait for the next trade.
         .trigger(triggers::purging(triggers::processing_time()))
         .aggregate((ohlc(|trade: &Trade| trade.price), sum(|trade: &Trade| trade.qty), count()));
-    last.union(bars.map(|bar| Line::Bar(bar.key, bar.value))).sink(sink);
+    let lines = last.union(bars.map(|bar| Line::Bar(bar.key, bar.span, bar.value)));
+    page.show(p, lines)?.sink(sink);
     Ok(())
 }
 
@@ -99,7 +108,7 @@ fn lines() -> impl Codec<Value = Line> {
     let encode = |line: &Line, into: &mut Vec<u8>| {
         let _ = match line {
             Line::Last(trade) => write!(into, "last {} {}", trade.symbol, trade.price),
-            Line::Bar(symbol, (Ohlc { open, high, low, close }, volume, trades)) => write!(
+            Line::Bar(symbol, _, (Ohlc { open, high, low, close }, volume, trades)) => write!(
                 into,
                 "bar {symbol} open {open} high {high} low {low} close {close} volume {volume} \
                  trades {trades}"
@@ -107,4 +116,86 @@ fn lines() -> impl Codec<Value = Line> {
         };
     };
     codec(190, encode, |_: &[u8]| Err("nobody is listened to".to_owned()))
+}
+
+/// The same for a browser.
+#[cfg(feature = "web")]
+mod page {
+    use super::*;
+    use millstream::web::{Publishing, Web, WebServer, WebSink, Writing};
+
+    /// Where the page is.
+    pub struct Page(WebServer);
+
+    impl Page {
+        pub fn new() -> Result<Self> {
+            let server = WebServer::on(address(3, "127.0.0.1:7004"), Web::default())?;
+            server.show("/", "text/html; charset=utf-8", include_str!("tick_server.html"));
+            Ok(Self(server))
+        }
+
+        /// Lets lines pass, and sends each to those who look at the page.
+        pub fn show<'p, S: Stage<Out = Line>>(
+            &self,
+            p: Pipeline<'p>,
+            lines: Stream<'p, S>,
+        ) -> Result<Stream<'p, impl Stage<Out = Line> + use<'p, S>>> {
+            let writing = Writing::by(json).keyed(|line: &Line| match line {
+                Line::Last(trade) => format!("last {}", trade.symbol),
+                Line::Bar(symbol, ..) => format!("bar {symbol}"),
+            });
+            let (lines, shown) = lines.tee();
+            shown.sink(WebSink::new(p, &self.0, "ticks", writing, Publishing::default())?);
+            Ok(lines)
+        }
+    }
+
+    impl std::fmt::Display for Page {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, ", a page at http://{}/", self.0.address())
+        }
+    }
+
+    fn json(line: &Line, into: &mut Vec<u8>) {
+        let value = match line {
+            Line::Last(Trade { symbol, price, .. }) => {
+                serde_json::json!({ "symbol": symbol, "last": price })
+            }
+            Line::Bar(symbol, span, (Ohlc { open, high, low, close }, volume, trades)) => {
+                serde_json::json!({ "symbol": symbol, "bar": {
+                    "end": span.end.as_nanos() / 1_000_000, "open": open, "high": high,
+                    "low": low, "close": close, "volume": volume, "trades": trades,
+                } })
+            }
+        };
+        let _ = write!(into, "{value}");
+    }
+}
+
+/// There is none.
+#[cfg(not(feature = "web"))]
+mod page {
+    use super::*;
+
+    pub struct Page;
+
+    impl Page {
+        pub fn new() -> Result<Self> {
+            Ok(Self)
+        }
+
+        pub fn show<'p, S: Stage<Out = Line>>(
+            &self,
+            _p: Pipeline<'p>,
+            lines: Stream<'p, S>,
+        ) -> Result<Stream<'p, S>> {
+            Ok(lines)
+        }
+    }
+
+    impl std::fmt::Display for Page {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Ok(())
+        }
+    }
 }

@@ -25,5 +25,7 @@ mod service;
 mod shutdown;
 #[path = "web/slow.rs"]
 mod slow;
+#[path = "web/socket.rs"]
+mod socket;
 #[path = "web/world.rs"]
 mod world;

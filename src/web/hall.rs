@@ -269,7 +269,7 @@ impl Subscription {
             return false;
         }
         let snapshot = snapshot(&state, &keys);
-        self.subscriber.set_keys(keys, snapshot);
+        self.subscriber.set_keys(keys, snapshot, |key| state.latest.contains_key(key));
         true
     }
 }

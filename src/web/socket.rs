@@ -94,6 +94,9 @@ async fn serve(socket: WebSocket, subscription: Subscription, _there: (Present, 
             }
         };
         let _ = tokio::time::timeout(GRACE, closing).await;
+    } else {
+        // If he has closed it, that is answered.
+        let _ = tokio::time::timeout(GRACE, send.close()).await;
     }
 }
 

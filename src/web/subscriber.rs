@@ -151,9 +151,20 @@ impl Subscriber {
         Self { queue: Mutex::new(queue), came: Notify::new(), cut }
     }
 
-    /// He wants other keys from now on.
-    pub fn set_keys(&self, keys: Option<HashSet<Box<str>>>, snapshot: VecDeque<Frame>) {
+    /// He wants other keys from now on. What waits for him of those that are in snapshots is older
+    /// than what he gets now.
+    pub fn set_keys(
+        &self,
+        keys: Option<HashSet<Box<str>>>,
+        snapshot: VecDeque<Frame>,
+        is_kept: impl Fn(&str) -> bool,
+    ) {
         let mut queue = self.lock();
+        let is_wanted = |key: &str| keys.as_ref().is_none_or(|keys| keys.contains(key));
+        queue.waiting.retain(|(key, _)| is_wanted(key) && !is_kept(key));
+        let Queue { places, waiting, taken, .. } = &mut *queue;
+        places.clear();
+        places.extend(waiting.iter().zip(*taken..).map(|((key, _), place)| (key.clone(), place)));
         queue.keys = keys;
         queue.snapshot = snapshot;
         drop(queue);

@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use millstream::web::{Count, Intake, Publishing, Web};
+use millstream::web::{Count, Intake, Publishing, Web, WebServer};
 use millstream::{Config, Shard};
 
 use super::world::{
@@ -12,8 +14,10 @@ use super::world::{
     ticks_in, until_count,
 };
 
-/// A pipeline behind a server with small limits.
-fn small() -> (millstream::web::WebServer, Running) {
+/// A pipeline behind a server with small limits, and how many records have come there.
+type World = (WebServer, Running, Arc<AtomicU64>);
+
+fn small() -> World {
     let server = serving(Web {
         body_bytes_max: 1_000,
         bodies_bytes_max: 2_500,
@@ -21,23 +25,26 @@ fn small() -> (millstream::web::WebServer, Running) {
         head_max: Duration::from_millis(300),
         ..Web::default()
     });
-    let at = server.clone();
+    let (at, seen) = (server.clone(), Arc::<AtomicU64>::default());
+    let see = seen.clone();
     let running = run(move |p| {
         let intake = Intake { line_bytes_max: 100, ..Intake::default() };
-        p.source(ticks_in(p, &at, intake)?).for_each(|_| ());
+        p.source(ticks_in(p, &at, intake)?)
+            .for_each(move |_| _ = see.fetch_add(1, Ordering::Relaxed));
         Ok(())
     });
-    (server, running)
+    (server, running, seen)
 }
 
-/// That it still works, and then ends.
-fn still_well((server, running): (millstream::web::WebServer, Running)) {
+/// That it still works, and then ends; and that nothing came but what was said to be taken.
+fn still_well((server, running, seen): World) {
     let taken = server.counts().get(Count::Taken);
     let said = post(server.address(), "in", &lines([tick("MSFT", 1)]));
     assert_eq!(said, (200, "{\"taken\":1}\n".to_owned()));
     assert_eq!(server.counts().get(Count::Taken), taken + 1);
     server.stop();
     running.join();
+    assert_eq!(seen.load(Ordering::Relaxed), taken + 1);
 }
 
 #[test]
