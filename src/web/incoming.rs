@@ -1,5 +1,6 @@
 //! From the server to the shards: a ring to each, and a source that empties it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -60,13 +61,39 @@ pub struct Shape<'a> {
 /// The lanes to all shards of the pipeline that is there now.
 pub struct Lanes<T, X>(Mutex<Attached<T, X>>);
 
+/// A lane, and whether its shard has begun: until then nothing is sent there, since a pipeline may be
+/// built only to be looked at.
+struct Place<T, X> {
+    lane: Shared<T, X>,
+    begun: Arc<AtomicBool>,
+}
+
+impl<T, X> Place<T, X> {
+    /// One that somebody works with now is not looked at: it leads somewhere, or he will see.
+    fn is_closed(&self) -> bool {
+        self.lane.try_lock().is_ok_and(|lane| lane.is_closed())
+    }
+
+    fn leads_somewhere(&self) -> bool {
+        self.begun.load(Ordering::Acquire) && !self.is_closed()
+    }
+}
+
 struct Attached<T, X> {
     /// Where the shards meet that they lead to.
     pipeline: Weak<Fabric>,
-    lanes: Vec<Option<Shared<T, X>>>,
+    lanes: Vec<Option<Place<T, X>>>,
     patience: Duration,
     turn: u64,
     stopped: bool,
+}
+
+impl<T, X> Attached<T, X> {
+    /// The lanes that lead somewhere.
+    fn live(&self) -> impl Iterator<Item = &Shared<T, X>> {
+        let places = self.lanes.iter().flatten();
+        places.filter(|place| place.leads_somewhere()).map(|place| &place.lane)
+    }
 }
 
 impl<T, X> Default for Lanes<T, X> {
@@ -106,25 +133,26 @@ impl<T, X> Lanes<T, X> {
         }
         attached.patience = patience;
         attached.lanes.resize_with(p.shards(), || None);
-        if attached.lanes[shard].as_ref().is_some_and(|lane| !is_closed(lane)) {
+        if attached.lanes[shard].as_ref().is_some_and(|place| !place.is_closed()) {
             let reason = format!("`{name}` feeds two sources of one pipeline");
             return Err(ConfigError::Pipeline(reason));
         }
         let (sender, receiver) = pipe(capacity);
         p.reserve_bytes(pipe_bytes::<T>(capacity));
+        let begun = Arc::<AtomicBool>::default();
         if !attached.stopped {
             let lane = Lane { sender, bell: fabric.bell(shard), capacity, tools };
-            attached.lanes[shard] = Some(Arc::new(tokio::sync::Mutex::new(lane)));
+            let lane = Arc::new(tokio::sync::Mutex::new(lane));
+            attached.lanes[shard] = Some(Place { lane, begun: begun.clone() });
         }
-        Ok(Incoming { receiver, promised: Timestamp::MIN })
+        Ok(Incoming { receiver, promised: Timestamp::MIN, begun })
     }
 
     /// A lane of those that lead somewhere, by a number of the asker's, and how long to wait.
     pub fn pick(&self, number: u64) -> Option<(Shared<T, X>, Duration)> {
         let attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = || attached.lanes.iter().flatten().filter(|lane| !is_closed(lane));
-        let count = live().count() as u64;
-        let lane = live().nth(number.checked_rem(count)? as usize)?;
+        let count = attached.live().count() as u64;
+        let lane = attached.live().nth(number.checked_rem(count)? as usize)?;
         Some((lane.clone(), attached.patience))
     }
 
@@ -132,8 +160,7 @@ impl<T, X> Lanes<T, X> {
     pub fn turn(&self) -> (u64, usize) {
         let mut attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         attached.turn = attached.turn.wrapping_add(1);
-        let live = attached.lanes.iter().flatten().filter(|lane| !is_closed(lane)).count();
-        (attached.turn, live)
+        (attached.turn, attached.live().count())
     }
 
     /// Ends all sources, now and in pipelines to come, when what is in their rings is taken.
@@ -145,11 +172,6 @@ impl<T, X> Lanes<T, X> {
     }
 }
 
-/// One that somebody works with now is not looked at: it leads somewhere, or he will see.
-fn is_closed<T, X>(lane: &Shared<T, X>) -> bool {
-    lane.try_lock().is_ok_and(|lane| lane.is_closed())
-}
-
 /// How often event time goes on by the clock while nothing comes.
 const BEAT_NS: u64 = 1_000_000;
 
@@ -158,6 +180,7 @@ pub struct Incoming<T> {
     receiver: PipeReceiver<T>,
     /// Nothing before it will come.
     promised: Timestamp,
+    begun: Arc<AtomicBool>,
 }
 
 impl<T: 'static> Incoming<T> {
@@ -176,6 +199,9 @@ impl<T: 'static> Incoming<T> {
         }
         if self.receiver.is_closed() {
             return Ok(Polled::ended());
+        }
+        if self.promised == Timestamp::MIN {
+            self.begun.store(true, Ordering::Release);
         }
         let beats = self.promised == Timestamp::MIN || now.since(self.promised) >= BEAT_NS;
         if beats {

@@ -19,7 +19,7 @@ use crate::web::server::WebServer;
 /// | 400 | a line is no record: `error` says which and why, `line` and `offset` where |
 /// | 408 | the body took too long |
 /// | 413 | the body is too long, or has more records than the [ring](Intake::ring_capacity) |
-/// | 503 | no room in time, or no pipeline: come again, as `Retry-After` says |
+/// | 503 | no room in time, or no pipeline runs: come again, as `Retry-After` says |
 ///
 /// One who breaks off before the answer does not know whether his lines were taken. The records of
 /// one connection go to one shard and keep their order. Their timestamp is when the shard took
@@ -43,18 +43,20 @@ use crate::web::server::WebServer;
 ///     Ok(p.source(source).map(|(a, b)| a + b).output())
 /// })?;
 ///
-/// let mut ask = |body: &str| {
-///     let mut peer = std::net::TcpStream::connect(server.address()).unwrap();
+/// let address = server.address();
+/// let ask = move |body: &str| {
+///     let mut peer = std::net::TcpStream::connect(address).unwrap();
 ///     write!(peer, "POST /pairs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n").unwrap();
 ///     write!(peer, "Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
 ///     let mut answer = String::new();
 ///     peer.read_to_string(&mut answer).unwrap();
 ///     answer
 /// };
+/// shard.step(Timestamp(0)); // From now on the source takes what comes.
 /// assert!(ask("[1, 2]\n[20, 22]\n").ends_with("{\"taken\":2}\n"));
 /// assert!(ask("[3, 4]\n[5, oh]\n").contains("line 2: at byte 4: [1]: no value begins so"));
 /// server.stop();
-/// for now in 0.. {
+/// for now in 1.. {
 ///     shard.step(Timestamp(now));
 ///     if shard.is_done() {
 ///         break;

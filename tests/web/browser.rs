@@ -8,7 +8,7 @@ use millstream::io::json::Json;
 use millstream::web::{HttpSource, Intake, Publishing};
 use millstream::{Record, Timestamp};
 
-use super::world::{Ended, PATIENCE, here, run, tick, ticks_out, until_count};
+use super::world::{Ended, PATIENCE, begin, here, run, tick, ticks_out, until_count};
 
 /// Subscribes in both ways, and posts what it has heard when both are over.
 const PAGE: &str = r#"<!doctype html><title>ticks</title><script>
@@ -71,21 +71,24 @@ fn a_page_hears_by_events_and_by_a_socket_and_posts_what_it_heard() {
     };
     let at = server.clone();
     let (go, gone) = channel::<()>();
-    let out = run(move |p| {
-        let mut sent = 0;
-        let ticks = std::iter::from_fn(move || {
-            if sent == 0 {
-                gone.recv().ok()?;
-            }
-            sent += 1;
-            let symbol = ["A", "B"][sent as usize % 2];
-            (sent <= 1_000).then(|| Record::new(Timestamp(sent), tick(symbol, sent as u64)))
-        });
-        let publishing =
-            Publishing { slow: millstream::web::Slow::DropOldest, ..Publishing::default() };
-        p.source(millstream::io::IterSource::new(ticks)).sink(ticks_out(p, &at, publishing)?);
-        Ok(())
-    });
+    let out = begin(
+        move |p| {
+            let mut sent = 0;
+            let ticks = std::iter::from_fn(move || {
+                if sent == 0 {
+                    gone.recv().ok()?;
+                }
+                sent += 1;
+                let symbol = ["A", "B"][sent as usize % 2];
+                (sent <= 1_000).then(|| Record::new(Timestamp(sent), tick(symbol, sent as u64)))
+            });
+            let publishing =
+                Publishing { slow: millstream::web::Slow::DropOldest, ..Publishing::default() };
+            p.source(millstream::io::IterSource::new(ticks)).sink(ticks_out(p, &at, publishing)?);
+            Ok(())
+        },
+        0,
+    );
     until_count(&counts, millstream::web::Count::Subscribed, 2);
     // `SUBSCRIBE` is on its way.
     std::thread::sleep(std::time::Duration::from_millis(500));

@@ -60,6 +60,13 @@ fn without_a_pipeline_there_is_nobody_to_take_anything() {
     let server = here();
     let (address, counts) = (server.address(), server.counts());
     assert_eq!(post(address, "in", "").0, 404, "no pipeline has ever asked for it");
+    // One that is built and never run takes nothing in.
+    let looked_at = millstream::Shard::embed(millstream::Config::embedded(), |p| {
+        p.source(ticks_in(p, &server, Intake::default())?).for_each(|_| ());
+        Ok(())
+    });
+    assert_eq!(post(address, "in", &lines([tick("A", 0)])).0, 503);
+    drop(looked_at);
     let at = server.clone();
     let running = run(move |p| {
         p.source(ticks_in(p, &at, Intake::default())?).for_each(|_| ());
@@ -70,7 +77,7 @@ fn without_a_pipeline_there_is_nobody_to_take_anything() {
     let (status, said) = post(address, "in", &lines([tick("A", 2)]));
     assert_eq!(status, 503);
     assert_eq!(said, "{\"error\":\"no pipeline is there to take it\",\"taken\":0}\n");
-    assert_eq!(counts.get(Count::Absent), 1);
+    assert_eq!(counts.get(Count::Absent), 2);
     // Another one takes its place, and the source ends when the server is stopped.
     let (seen, see) = (std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0)), 3);
     let (at, sees) = (server.clone(), seen.clone());

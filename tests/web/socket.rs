@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use millstream::web::{Count, Publishing, Slow, Web};
 
 use super::world::{
-    connected, here, lines, post, run, serving, status, through, tick, ticks_out, until_count,
+    begin, connected, here, lines, post, serving, status, through, tick, ticks_out, until_count,
 };
 
 /// A WebSocket, frame by frame.
@@ -149,20 +149,23 @@ fn a_socket_that_says_nothing_does_not_hold_up_the_end() {
     let server = serving(Web { send_buffer_bytes: 4 << 10, ..Web::default() });
     let (address, at) = (server.address(), server.clone());
     let (go, gone) = std::sync::mpsc::channel::<()>();
-    let running = run(move |p| {
-        let mut sent = 0;
-        let ticks = std::iter::from_fn(move || {
-            if sent == 0 {
-                gone.recv().ok()?;
-            }
-            sent += 1;
-            let tick = tick("MSFT", sent as u64);
-            (sent <= 10).then(|| millstream::Record::new(millstream::Timestamp(sent), tick))
-        });
-        let sink = ticks_out(p, &at, Publishing::default())?;
-        p.source(millstream::io::IterSource::new(ticks)).sink(sink);
-        Ok(())
-    });
+    let running = begin(
+        move |p| {
+            let mut sent = 0;
+            let ticks = std::iter::from_fn(move || {
+                if sent == 0 {
+                    gone.recv().ok()?;
+                }
+                sent += 1;
+                let tick = tick("MSFT", sent as u64);
+                (sent <= 10).then(|| millstream::Record::new(millstream::Timestamp(sent), tick))
+            });
+            let sink = ticks_out(p, &at, Publishing::default())?;
+            p.source(millstream::io::IterSource::new(ticks)).sink(sink);
+            Ok(())
+        },
+        0,
+    );
     // It never answers the close frame.
     let silent = Socket::to(address, "/out/ws");
     let since = Instant::now();

@@ -79,15 +79,24 @@ pub struct Running {
     thread: JoinHandle<()>,
 }
 
-/// Builds a pipeline and steps it until it is done.
+/// Builds a pipeline and steps it until it is done; returns when it takes what comes.
 pub fn run(build: impl for<'p> FnOnce(Pipeline<'p>) -> Result<()> + Send + 'static) -> Running {
+    begin(build, 1)
+}
+
+/// Returns when it has made so many steps.
+pub fn begin(
+    build: impl for<'p> FnOnce(Pipeline<'p>) -> Result<()> + Send + 'static,
+    steps: usize,
+) -> Running {
     let (paused, killed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
     let (is_paused, is_killed) = (paused.clone(), killed.clone());
     let (built, is_built) = channel();
     let thread = std::thread::spawn(move || {
         let (mut shard, ()) = Shard::embed(Config::embedded(), build).unwrap();
-        built.send(()).unwrap();
         let since = Instant::now();
+        (0..steps).for_each(|_| _ = shard.step(Timestamp(0)));
+        built.send(()).unwrap();
         while !shard.is_done() && !is_killed.load(Ordering::Relaxed) {
             let now = Timestamp(since.elapsed().as_nanos() as i64);
             if is_paused.load(Ordering::Relaxed) || shard.step(now).is_none() {
