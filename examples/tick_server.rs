@@ -19,6 +19,7 @@
 //! bar MSFT open 410.5 high 410.75 low 410.5 close 410.75 volume 300 trades 2
 //! ```
 //!
+//! Whoever says `SUBSCRIBE MSFT,AAPL` first is told of these, and at once of the latest of each.
 //! There may be many of either. A subscriber who does not read loses the oldest lines, and nobody
 //! else notices. Other addresses of this host come as arguments: where trades come in, where lines
 //! go out, and where the page is. Ctrl-C ends it.
@@ -74,6 +75,9 @@ fn serve(p: Pipeline<'_>, inlet: &Listener, outlet: &Listener, page: &page::Page
         .on_problem(|problem| eprintln!("{problem}"));
     let sending = Sending { slow: Slow::DropOldest, ..Sending::default() };
     let sink = TcpSink::serve(p, outlet, Lines::new(200), lines(), sending)?;
+    let sink = sink.keyed(10_000, |line: &Line| match line {
+        Line::Last(Trade { symbol, .. }) | Line::Bar(symbol, ..) => *symbol,
+    });
     // Each trade goes both ways: it is the last one, and it is part of a bar.
     let (first, second) =
         p.source(source).flat_map(|trade| [(trade, true), (trade, false)]).split(|pair| pair.1);

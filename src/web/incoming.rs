@@ -61,8 +61,8 @@ pub struct Shape<'a> {
 /// The lanes to all shards of the pipeline that is there now.
 pub struct Lanes<T, X>(Mutex<Attached<T, X>>);
 
-/// A lane, and whether its shard has begun: until then nothing is sent there, since a pipeline may be
-/// built only to be looked at.
+/// A lane, and whether its shard has begun: until then nothing is sent there, since a pipeline may
+/// be built only to be looked at.
 struct Place<T, X> {
     lane: Shared<T, X>,
     begun: Arc<AtomicBool>,
