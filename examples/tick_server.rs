@@ -19,12 +19,17 @@
 //! bar MSFT open 410.5 high 410.75 low 410.5 close 410.75 volume 300 trades 2
 //! ```
 //!
+//! Whoever says `SUBSCRIBE MSFT,AAPL` first is told of these, and at once of the latest of each.
 //! There may be many of either. A subscriber who does not read loses the oldest lines, and nobody
-//! else notices. Other addresses of this host come as arguments: where trades come in, and where
-//! lines go out. Ctrl-C ends it.
+//! else notices. Other addresses of this host come as arguments: where trades come in, where lines
+//! go out, and where the page is. Ctrl-C ends it.
 //!
-//! With the feature `tls` they may be addresses that other hosts can reach: behind them come the
-//! files of a certificate and of its key, and a secret that everybody has to say first.
+//! With `--features web` a browser at `http://localhost:7004/` shows it all, live, and `curl -N
+//! 'localhost:7004/ticks/events?keys=bar%20MSFT'` the bars of one symbol, the latest one first.
+//!
+//! With `--features tls` the first two may be addresses that other hosts can reach: behind the
+//! addresses come the files of a certificate and of its key, and a secret that everybody has to say
+//! first.
 //!
 //! ```sh
 //! cargo run --features tls --example tick_server \
@@ -47,7 +52,9 @@ use millstream::io::{Codec, Lines, codec};
 use millstream::net::{Access, Gate, Gating, ServerTls};
 use millstream::net::{Listener, Listens, Receiving, Sending, Slow, TcpSink, TcpSource};
 use millstream::window::triggers;
-use millstream::{Config, Engine, Pipeline, Result, Shards, Text, Tumbling, secs};
+use millstream::{
+    Config, Engine, Pipeline, Result, Shards, Span, Stage, Stream, Text, Tumbling, secs,
+};
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Trade {
@@ -60,33 +67,42 @@ struct Trade {
 #[derive(Clone, Copy)]
 enum Line {
     Last(Trade),
-    Bar(Text<12>, (Ohlc, f64, u64)),
+    Bar(Text<12>, Span, (Ohlc, f64, u64)),
+}
+
+/// The address of this number among the arguments, which begin with them.
+fn address(n: usize, default: &str) -> SocketAddr {
+    let all = std::env::args().skip(1).map_while(|said| said.parse().ok());
+    all.into_iter().nth(n).unwrap_or_else(|| default.parse().expect("an address"))
 }
 
 fn main() -> Result<()> {
-    let address = |n, default: &str| {
-        let said = std::env::args().nth(n).unwrap_or_else(|| default.to_owned());
-        said.parse::<SocketAddr>().unwrap_or_else(|error| panic!("{said}: {error}"))
-    };
-    let (inlet, outlet) = (address(1, "127.0.0.1:7001"), address(2, "127.0.0.1:7002"));
+    let (inlet, outlet) = (address(0, "127.0.0.1:7001"), address(1, "127.0.0.1:7002"));
+    let rest = rest();
     #[cfg(feature = "tls")]
-    if std::env::args().len() > 3 {
-        let (inlet, outlet) = (guarded(inlet)?, guarded(outlet)?);
+    if let [chain, key, secret] = &rest[..] {
+        let gate = |at| guarded(at, [chain, key], secret);
+        let (inlet, outlet) = (gate(inlet)?, gate(outlet)?);
         println!("trades in at {}, lines out at {}", inlet.address(), outlet.address());
         return run(inlet.inlet("trades", 1)?, outlet.outlet("lines", 1)?);
     }
+    assert!(rest.is_empty(), "neither addresses, nor a certificate, a key and a secret: {rest:?}");
     let (inlet, outlet) = (Listener::on(inlet, 1)?, Listener::on(outlet, 1)?);
     println!("trades in at {}, lines out at {}", inlet.address(), outlet.address());
     run(inlet, outlet)
 }
 
+/// The arguments behind the addresses.
+fn rest() -> Vec<String> {
+    let is_address = |said: &String| said.parse::<SocketAddr>().is_ok();
+    std::env::args().skip(1).skip_while(is_address).collect()
+}
+
 /// An address at which whoever says the secret may everything.
 #[cfg(feature = "tls")]
-fn guarded(address: SocketAddr) -> Result<Gate> {
-    let said = |n| std::env::args().nth(n).unwrap_or_default();
-    let (chain, key, secret) = (said(3), said(4), said(5));
+fn guarded(address: SocketAddr, [chain, key]: [&String; 2], secret: &str) -> Result<Gate> {
     let access = Access::nobody()
-        .token("whoever knows it", &secret)
+        .token("whoever knows it", secret)
         .may_publish("whoever knows it", "trades")
         .may_subscribe("whoever knows it", "lines");
     let gating = Gating {
@@ -99,16 +115,26 @@ fn guarded(address: SocketAddr) -> Result<Gate> {
 }
 
 fn run(inlet: impl Listens, outlet: impl Listens) -> Result<()> {
+    let page = page::Page::new()?;
+    print!("{page}");
     let config = Config { shards: Shards::Count(1), ..Config::default() };
-    Engine::new(config)?.run(move |p| serve(p, &inlet, &outlet))?;
+    Engine::new(config)?.run(move |p| serve(p, &inlet, &outlet, &page))?;
     Ok(())
 }
 
-fn serve(p: Pipeline<'_>, inlet: &impl Listens, outlet: &impl Listens) -> Result<()> {
+fn serve(
+    p: Pipeline<'_>,
+    inlet: &impl Listens,
+    outlet: &impl Listens,
+    page: &page::Page,
+) -> Result<()> {
     let source = TcpSource::new(p, inlet, Lines::new(80), trades(), Receiving::default())?
         .on_problem(|problem| eprintln!("{problem}"));
     let sending = Sending { slow: Slow::DropOldest, ..Sending::default() };
     let sink = TcpSink::serve(p, outlet, Lines::new(200), lines(), sending)?;
+    let sink = sink.keyed(10_000, |line: &Line| match line {
+        Line::Last(Trade { symbol, .. }) | Line::Bar(symbol, ..) => *symbol,
+    });
     // Each trade goes both ways: it is the last one, and it is part of a bar.
     let (first, second) =
         p.source(source).flat_map(|trade| [(trade, true), (trade, false)]).split(|pair| pair.1);
@@ -120,7 +146,8 @@ fn serve(p: Pipeline<'_>, inlet: &impl Listens, outlet: &impl Listens) -> Result
         // By the clock, so that a bar does not wait for the next trade.
         .trigger(triggers::purging(triggers::processing_time()))
         .aggregate((ohlc(|trade: &Trade| trade.price), sum(|trade: &Trade| trade.qty), count()));
-    last.union(bars.map(|bar| Line::Bar(bar.key, bar.value))).sink(sink);
+    let lines = last.union(bars.map(|bar| Line::Bar(bar.key, bar.span, bar.value)));
+    page.show(p, lines)?.sink(sink);
     Ok(())
 }
 
@@ -142,7 +169,7 @@ fn lines() -> impl Codec<Value = Line> {
     let encode = |line: &Line, into: &mut Vec<u8>| {
         let _ = match line {
             Line::Last(trade) => write!(into, "last {} {}", trade.symbol, trade.price),
-            Line::Bar(symbol, (Ohlc { open, high, low, close }, volume, trades)) => write!(
+            Line::Bar(symbol, _, (Ohlc { open, high, low, close }, volume, trades)) => write!(
                 into,
                 "bar {symbol} open {open} high {high} low {low} close {close} volume {volume} \
                  trades {trades}"
@@ -150,4 +177,86 @@ fn lines() -> impl Codec<Value = Line> {
         };
     };
     codec(190, encode, |_: &[u8]| Err("nobody is listened to".to_owned()))
+}
+
+/// The same for a browser.
+#[cfg(feature = "web")]
+mod page {
+    use super::*;
+    use millstream::web::{Publishing, Web, WebServer, WebSink, Writing};
+
+    /// Where the page is.
+    pub struct Page(WebServer);
+
+    impl Page {
+        pub fn new() -> Result<Self> {
+            let server = WebServer::on(address(2, "127.0.0.1:7004"), Web::default())?;
+            server.show("/", "text/html; charset=utf-8", include_str!("tick_server.html"));
+            Ok(Self(server))
+        }
+
+        /// Lets lines pass, and sends each to those who look at the page.
+        pub fn show<'p, S: Stage<Out = Line>>(
+            &self,
+            p: Pipeline<'p>,
+            lines: Stream<'p, S>,
+        ) -> Result<Stream<'p, impl Stage<Out = Line> + use<'p, S>>> {
+            let writing = Writing::by(json).keyed(|line: &Line| match line {
+                Line::Last(trade) => format!("last {}", trade.symbol),
+                Line::Bar(symbol, ..) => format!("bar {symbol}"),
+            });
+            let (lines, shown) = lines.tee();
+            shown.sink(WebSink::new(p, &self.0, "ticks", writing, Publishing::default())?);
+            Ok(lines)
+        }
+    }
+
+    impl std::fmt::Display for Page {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            writeln!(f, "a page at http://{}/", self.0.address())
+        }
+    }
+
+    fn json(line: &Line, into: &mut Vec<u8>) {
+        let value = match line {
+            Line::Last(Trade { symbol, price, .. }) => {
+                serde_json::json!({ "symbol": symbol, "last": price })
+            }
+            Line::Bar(symbol, span, (Ohlc { open, high, low, close }, volume, trades)) => {
+                serde_json::json!({ "symbol": symbol, "bar": {
+                    "end": span.end.as_nanos() / 1_000_000, "open": open, "high": high,
+                    "low": low, "close": close, "volume": volume, "trades": trades,
+                } })
+            }
+        };
+        let _ = write!(into, "{value}");
+    }
+}
+
+/// There is none.
+#[cfg(not(feature = "web"))]
+mod page {
+    use super::*;
+
+    pub struct Page;
+
+    impl Page {
+        pub fn new() -> Result<Self> {
+            Ok(Self)
+        }
+
+        pub fn show<'p, S: Stage<Out = Line>>(
+            &self,
+            _p: Pipeline<'p>,
+            lines: Stream<'p, S>,
+        ) -> Result<Stream<'p, S>> {
+            Ok(lines)
+        }
+    }
+
+    impl std::fmt::Display for Page {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Ok(())
+        }
+    }
 }

@@ -42,6 +42,7 @@
 //! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
 //! | 4 | [`net`] | records in and out by TCP, on io_uring or on epoll, without a thread |
+//! | 4 | `web` | records in and answers out by HTTP, subscribers in browsers, on a thread beside |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, those that need no network, and the formats of the wire |
@@ -152,6 +153,8 @@ pub mod state;
 pub mod table;
 pub mod testing;
 pub mod time;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod window;
 pub mod window_join;
 

@@ -29,6 +29,9 @@ mod tables;
 mod time_or_count;
 #[path = "allocation/triggers.rs"]
 mod triggers;
+#[cfg(feature = "web")]
+#[path = "allocation/web.rs"]
+mod web;
 #[cfg(feature = "calendar")]
 #[path = "allocation/windows.rs"]
 mod windows;

@@ -11,6 +11,8 @@ mod foreign;
 mod formats;
 #[path = "net/gone.rs"]
 mod gone;
+#[path = "net/keyed.rs"]
+mod keyed;
 #[path = "net/lines.rs"]
 mod lines;
 #[cfg(feature = "runtime")]

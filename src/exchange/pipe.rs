@@ -41,6 +41,11 @@ impl<T> PipeSender<T> {
         Ok(())
     }
 
+    /// How many values fit in now; nobody but this end makes that less.
+    pub fn room(&self) -> usize {
+        self.0.slots()
+    }
+
     /// Whether nobody will receive anything more.
     pub fn is_closed(&self) -> bool {
         self.0.is_abandoned()
@@ -57,6 +62,11 @@ impl<T> PipeReceiver<T> {
         self.0.pop().ok()
     }
 
+    /// Whether nothing has come that has not been taken.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether nothing more will be sent, and all that was has been taken.
     pub fn is_closed(&self) -> bool {
         // In this order: what was sent before the other end closed must be seen.
@@ -71,6 +81,7 @@ mod tests {
     #[test]
     fn values_come_in_order_and_none_is_lost_when_an_end_closes() {
         let (mut sender, mut receiver) = pipe(2);
+        assert!(receiver.is_empty() && sender.room() == 2);
         assert!(sender.push(1).is_ok() && sender.push(2).is_ok());
         assert_eq!(sender.push(3), Err(Full(3)));
         assert_eq!(receiver.pop(), Some(1));

@@ -17,6 +17,8 @@ struct Block {
     bytes: Vec<u8>,
     /// Where frames begin.
     starts: Vec<u32>,
+    /// What stands for their keys, if they have any.
+    keys: Vec<u64>,
 }
 
 /// How far somebody has been sent it.
@@ -31,7 +33,8 @@ impl Log {
     pub fn new(bytes: usize, frame_max: usize, frames: usize) -> Self {
         let block_bytes = BLOCK.max(frame_max);
         let least = 2 + 2 * frames.div_ceil(block_bytes / frame_max.max(1));
-        let block = |_| Block { bytes: Vec::with_capacity(block_bytes), starts: Vec::new() };
+        let bytes_of = || Vec::with_capacity(block_bytes);
+        let block = |_| Block { bytes: bytes_of(), starts: Vec::new(), keys: Vec::new() };
         let blocks = (0..least.max(bytes / block_bytes)).map(block).collect();
         Self { blocks, first: 0, last: 0, block_bytes, frame_max }
     }
@@ -82,6 +85,41 @@ impl Log {
         let block = self.current();
         block.bytes.clear();
         block.starts.clear();
+        block.keys.clear();
+    }
+
+    /// Says what stands for the key of the newest frame.
+    pub fn mark(&mut self, key: u64) {
+        self.current().keys.push(key);
+    }
+
+    /// The newest frame.
+    pub fn newest(&self) -> &[u8] {
+        let block = self.block(self.last);
+        block.starts.last().map_or(&[], |start| &block.bytes[*start as usize..])
+    }
+
+    /// The frame that begins there and what stands for its key; goes behind it.
+    pub fn next_frame(&self, cursor: &mut Cursor) -> Option<(&[u8], u64)> {
+        self.rest(cursor);
+        let block = self.block(cursor.block);
+        let at = block.starts.partition_point(|start| (*start as usize) < cursor.at);
+        let start = *block.starts.get(at)? as usize;
+        cursor.at = block.starts.get(at + 1).map_or(block.bytes.len(), |next| *next as usize);
+        Some((&block.bytes[start..cursor.at], block.keys.get(at).copied().unwrap_or(0)))
+    }
+
+    /// What is left of a frame that was sent in part.
+    pub fn finish(&self, cursor: Cursor) -> &[u8] {
+        let mut start = cursor;
+        self.rewind(&mut start);
+        if start.at == cursor.at {
+            return &[];
+        }
+        let block = self.block(cursor.block);
+        let next = block.starts.partition_point(|start| (*start as usize) < cursor.at);
+        let end = block.starts.get(next).map_or(block.bytes.len(), |start| *start as usize);
+        &block.bytes[cursor.at..end]
     }
 
     /// Adds a frame. There must be room for it; a longer one than was said is left out, and false

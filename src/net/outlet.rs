@@ -1,6 +1,8 @@
 //! The peers of a sink, and how far each has been sent what is in the log.
 
 mod kept;
+mod keyed;
+mod stalls;
 
 use std::io::ErrorKind;
 
@@ -10,9 +12,13 @@ use crate::net::counts::{Count, Counts};
 use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
 use crate::net::outlet::kept::Kept;
+use crate::net::outlet::keyed::Wish;
+
 use crate::net::sink::{Sending, Slow};
 use crate::net::wire::{Connection, Event, Wire};
 use crate::time::Timestamp;
+
+pub use keyed::Keyed;
 
 /// What is sent in one turn, at most, in bytes; a little more when the last send is a long one.
 const TURN: usize = 256 << 10;
@@ -22,9 +28,6 @@ const CALL: usize = 1 << 10;
 
 /// What happened to sockets, looked at in one turn at most.
 const EVENTS_MAX: usize = 256;
-
-/// Peers who are looked at in one turn for whether they take anything.
-const LOOKS: usize = 4;
 
 /// How often the system is asked to take sends before that is an error. It takes them at once,
 /// unless it has no memory.
@@ -52,10 +55,11 @@ struct Peer {
     blocked: bool,
     /// When he took something last, or came.
     took: Timestamp,
+    wish: Wish,
 }
 
 /// The log, and those it is sent to.
-pub struct Outlet<F, C> {
+pub struct Outlet<F, C: Codec> {
     // Goes first, so that nothing is being sent when the log goes.
     wire: Wire,
     log: Log,
@@ -75,6 +79,8 @@ pub struct Outlet<F, C> {
     more: bool,
     open: bool,
     kept: Kept,
+    /// Only if subscribers may ask for keys.
+    keyed: Option<Keyed<C::Value>>,
     now: Timestamp,
     /// Nothing more comes.
     ended: bool,
@@ -109,6 +115,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             more: false,
             open: true,
             kept: Kept::default(),
+            keyed: None,
             now: Timestamp::MIN,
             ended: false,
             ends_by: None,
@@ -151,6 +158,8 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         });
         if !fits {
             self.counts.add(Count::Malformed, 1);
+        } else if let Some(keyed) = &mut self.keyed {
+            keyed.on_frame(value, log);
         }
         Ok(())
     }
@@ -239,12 +248,16 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     /// Begins the send of what comes next for one peer; returns how many bytes that is.
     fn begin(&mut self, slot: usize) -> usize {
-        let Peer { stage, cursor, spill, spilled, sending, blocked, .. } = &mut self.peers[slot];
-        if *stage != Stage::Up || *blocked || *sending > 0 {
+        let peer = &self.peers[slot];
+        if peer.stage != Stage::Up || peer.blocked || peer.sending > 0 {
             return 0;
         }
+        self.heed(slot);
+        let is_gathered = self.gather(slot);
+        let Peer { cursor, spill, spilled, sending, .. } = &mut self.peers[slot];
         let bytes = match spill.get(*spilled..) {
             Some(left @ [_, ..]) => left,
+            _ if is_gathered => return 0,
             _ => self.log.rest(cursor),
         };
         if !bytes.is_empty() {
@@ -452,23 +465,6 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         }
         self.counts.add(Count::Calls, self.wire.take_calls());
         Ok(done)
-    }
-
-    /// Closes some of those who have taken nothing for too long; returns how many.
-    fn look_for_stalls(&mut self) -> u64 {
-        let Some(most) = self.settings.stalled_max else { return 0 };
-        let mut closed = 0;
-        for _ in 0..LOOKS {
-            self.look = if self.look + 1 < self.live.len() { self.look + 1 } else { 0 };
-            let Some(slot) = self.live.get(self.look).copied() else { break };
-            let (blocked, took) = (self.peers[slot].blocked, self.peers[slot].took);
-            if blocked && self.now.since(took) >= most.as_nanos() as u64 {
-                self.counts.add(Count::TooSlow, 1);
-                self.lose(slot);
-                closed += 1;
-            }
-        }
-        closed
     }
 
     /// Nothing more comes.

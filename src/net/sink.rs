@@ -1,6 +1,7 @@
 //! Records to whoever subscribes, or to one who listens.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use crate::net::gate::{Call, Caller};
 use crate::net::line::{Line, Target};
 use crate::net::listener::{Listens, Way, loopback_only};
 use crate::net::network::Network;
-use crate::net::outlet::Outlet;
+use crate::net::outlet::{Keyed, Outlet};
 use crate::net::wire::{Rung, Shape, Wire};
 use crate::time::Timestamp;
 
@@ -94,7 +95,8 @@ const CALLS_MAX: usize = 4;
 ///
 /// A batch is encoded once, and sent from where it is to each peer. A subscriber gets what comes
 /// after he has connected, of the shard that he is connected to: where there are several, lead the
-/// stream to one first. What peers say is not heeded.
+/// stream to one first. What peers say is not heeded, unless they may ask for
+/// [keys](Self::keyed).
 ///
 /// A connection that breaks is made again, and what had been sent in part comes again whole. What
 /// the kernel had taken is lost with the connection, unless the peer says what he has:
@@ -132,7 +134,7 @@ const CALLS_MAX: usize = 4;
 /// assert_eq!(lines.map(Result::unwrap).collect::<Vec<_>>(), ["7", "42"]);
 /// # Ok::<(), millstream::Error>(())
 /// ```
-pub struct TcpSink<F, C> {
+pub struct TcpSink<F, C: Codec> {
     outlet: Rc<RefCell<Outlet<F, C>>>,
 }
 
@@ -287,6 +289,27 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
         self
     }
 
+    /// Lets subscribers ask for records by key, by lines: one who says `SUBSCRIBE A,B` is sent the
+    /// latest record of each of these keys, in their order, and from then on no others. `SUBSCRIBE`
+    /// by itself is for all keys; one who says nothing gets what comes. He may say it again for
+    /// others; what he was not sent by then is left out. One who says anything else is
+    /// disconnected, and counted as [`Count::Garbage`](crate::net::Count::Garbage).
+    ///
+    /// A copy of the latest record of up to `keys_max` keys is kept on each shard; records of other
+    /// keys are in no snapshot. Of no consequence for a sink that connects.
+    ///
+    /// ```sh
+    /// (echo 'SUBSCRIBE MSFT,AAPL'; sleep 1000) | nc 127.0.0.1 7002
+    /// ```
+    pub fn keyed<K: Display>(
+        self,
+        keys_max: usize,
+        key: impl FnMut(&C::Value) -> K + 'static,
+    ) -> Self {
+        self.outlet.borrow_mut().set_keyed(Keyed::new(keys_max, key));
+        self
+    }
+
     /// Adds to these counts, which may be those of several shards.
     pub fn counting_into(self, counts: &Counts) -> Self {
         self.outlet.borrow_mut().set_counts(counts.clone());
@@ -359,7 +382,7 @@ impl<F: Framing, C: Codec> Sink<C::Value> for TcpSink<F, C> {
 }
 
 /// What the shard drives of it.
-struct Shared<F, C>(Rc<RefCell<Outlet<F, C>>>);
+struct Shared<F, C: Codec>(Rc<RefCell<Outlet<F, C>>>);
 
 impl<F: Framing, C: Codec> Driven for Shared<F, C> {
     fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {

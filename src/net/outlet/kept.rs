@@ -110,6 +110,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             self.log.rest(&mut sent);
             is_sound = acknowledged.on_said(self.wire.received(buffer, bytes), &self.log, sent);
         }
+        if self.keyed.is_some() && matches!(self.target, Target::Subscribers) {
+            is_sound = self.peers[slot].wish.on_said(self.wire.received(buffer, bytes));
+        }
         self.wire.give_back(buffer);
         if !is_sound {
             self.counts.add(Count::Garbage, 1);

@@ -1,0 +1,131 @@
+//! What happened, counted by reason.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Declares what is counted, with the names that are shown.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $count:ident $name:literal,)*) => {
+        /// Something that is counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Count {
+            $($(#[$doc])* $count,)*
+        }
+
+        impl Count {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$count,)*];
+
+            /// How it is shown.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$count => $name,)*
+                }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Connections that were taken in.
+    Accepted "accepted",
+    /// Connections that were answered 503 at once, since there were as many as there may be.
+    Refused "refused",
+    /// Times that the system could not accept: it may have no descriptors left.
+    NotAccepted "not_accepted",
+    /// Connections that are over, however they ended.
+    Closed "closed",
+    /// Connections that broke, or said what is no HTTP, or nothing for too long.
+    Broken "broken",
+    /// Requests without the token, of a foreign page, or by a foreign name of this host.
+    Forbidden "forbidden",
+    /// Requests for what is not there, or by a method that is not taken there.
+    Unknown "unknown",
+    /// Bodies that are too long, or have too many lines.
+    TooLong "too_long",
+    /// Bodies that took too long to come.
+    SlowBody "slow_body",
+    /// Bodies that ended before their end.
+    CutShort "cut_short",
+    /// Requests that were refused since there was no room in time.
+    Full "full",
+    /// Requests that no pipeline was there for.
+    Absent "absent",
+    /// Requests with what is no record.
+    Malformed "malformed",
+    /// Lines of a kind that their codec leaves out.
+    Skipped "skipped",
+    /// Records that were taken in.
+    Taken "taken",
+    /// Questions that were put to the pipeline.
+    Asked "asked",
+    /// Those that it answered in time.
+    Answered "answered",
+    /// Those that it answered, in time, with nothing.
+    Declined "declined",
+    /// Those that it did not answer in time.
+    TimedOut "timed_out",
+    /// Answers to what nobody waits for any more, or has asked.
+    Unasked "unasked",
+    /// Subscribers that came.
+    Subscribed "subscribed",
+    /// Subscribers that were refused, since there were as many as there may be.
+    NotSubscribed "not_subscribed",
+    /// Subscribers that are gone, for whatever reason.
+    Unsubscribed "unsubscribed",
+    /// Subscribers that were disconnected because they were too slow.
+    TooSlow "too_slow",
+    /// Records that were published.
+    Published "published",
+    /// Records that could not be published: no text, too long, or writing them panicked.
+    Unwritable "unwritable",
+    /// Records that a shard did not get rid of, since the ring was full.
+    Lost "lost",
+    /// Records that are in no snapshot, since there were as many keys as there may be.
+    NotKept "not_kept",
+    /// Records that were sent, over all subscribers.
+    Sent "sent",
+    /// Records that a slow subscriber got no more since a later one of their key had come.
+    Conflated "conflated",
+    /// Records that a slow subscriber did not get.
+    Dropped "dropped",
+}
+
+const COUNTS: usize = Count::ALL.len();
+
+/// Counts of a server that anybody reads. Clones are the same counts.
+///
+/// ```
+/// use millstream::web::{Count, Counts};
+///
+/// let counts = Counts::default();
+/// assert_eq!(counts.get(Count::Taken), 0);
+/// assert_eq!(counts.all().count(), Count::ALL.len());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Counts(Arc<[AtomicU64; COUNTS]>);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self(Arc::new(std::array::from_fn(|_| AtomicU64::new(0))))
+    }
+}
+
+impl Counts {
+    /// How often it happened, or how many there were.
+    pub fn get(&self, count: Count) -> u64 {
+        self.0[count as usize].load(Ordering::Relaxed)
+    }
+
+    /// Each by its name.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Count::ALL.iter().map(|count| (count.name(), self.get(*count)))
+    }
+
+    #[inline]
+    pub(super) fn add(&self, count: Count, more: u64) {
+        if more > 0 {
+            self.0[count as usize].fetch_add(more, Ordering::Relaxed);
+        }
+    }
+}
