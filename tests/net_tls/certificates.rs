@@ -15,6 +15,20 @@ pub fn certificates() -> &'static Certificates {
     MADE.get_or_init(Certificates::make)
 }
 
+/// What the folder of a test process is called, before its number.
+const FOLDER: &str = "certificates-";
+
+/// Removes the folders of processes that are over.
+fn remove_old(all: &Path) {
+    for folder in std::fs::read_dir(all).into_iter().flatten().flatten() {
+        let name = folder.file_name().into_string().unwrap_or_default();
+        let process = name.strip_prefix(FOLDER).map(|id| Path::new("/proc").join(id));
+        if process.is_some_and(|process| !process.exists()) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 const CONFIG: &str = "
 [ca]
 default_ca=here
@@ -37,8 +51,9 @@ basicConstraints=critical,CA:TRUE
 
 impl Certificates {
     fn make() -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("certificates-{}", std::process::id()));
+        let all = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        remove_old(&all);
+        let folder = all.join(format!("{FOLDER}{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let it = Self(folder);
