@@ -52,9 +52,7 @@ use millstream::io::{Codec, Lines, codec};
 use millstream::net::{Access, Gate, Gating, ServerTls};
 use millstream::net::{Listener, Listens, Receiving, Sending, Slow, TcpSink, TcpSource};
 use millstream::window::triggers;
-use millstream::{
-    Config, Engine, Pipeline, Result, Shards, Span, Stage, Stream, Text, Tumbling, secs,
-};
+use millstream::{Config, Engine, Pipeline, Result, Shards, Stage, Stream, Text, Tumbling, secs};
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Trade {
@@ -67,7 +65,7 @@ struct Trade {
 #[derive(Clone, Copy)]
 enum Line {
     Last(Trade),
-    Bar(Text<12>, Span, (Ohlc, f64, u64)),
+    Bar(Text<12>, (Ohlc, f64, u64)),
 }
 
 /// The address of this number among the arguments, which begin with them.
@@ -146,7 +144,7 @@ fn serve(
         // By the clock, so that a bar does not wait for the next trade.
         .trigger(triggers::purging(triggers::processing_time()))
         .aggregate((ohlc(|trade: &Trade| trade.price), sum(|trade: &Trade| trade.qty), count()));
-    let lines = last.union(bars.map(|bar| Line::Bar(bar.key, bar.span, bar.value)));
+    let lines = last.union(bars.map(|bar| Line::Bar(bar.key, bar.value)));
     page.show(p, lines)?.sink(sink);
     Ok(())
 }
@@ -169,7 +167,7 @@ fn lines() -> impl Codec<Value = Line> {
     let encode = |line: &Line, into: &mut Vec<u8>| {
         let _ = match line {
             Line::Last(trade) => write!(into, "last {} {}", trade.symbol, trade.price),
-            Line::Bar(symbol, _, (Ohlc { open, high, low, close }, volume, trades)) => write!(
+            Line::Bar(symbol, (Ohlc { open, high, low, close }, volume, trades)) => write!(
                 into,
                 "bar {symbol} open {open} high {high} low {low} close {close} volume {volume} \
                  trades {trades}"
@@ -222,10 +220,10 @@ mod page {
             Line::Last(Trade { symbol, price, .. }) => {
                 serde_json::json!({ "symbol": symbol, "last": price })
             }
-            Line::Bar(symbol, span, (Ohlc { open, high, low, close }, volume, trades)) => {
+            Line::Bar(symbol, (Ohlc { open, high, low, close }, volume, trades)) => {
                 serde_json::json!({ "symbol": symbol, "bar": {
-                    "end": span.end.as_nanos() / 1_000_000, "open": open, "high": high,
-                    "low": low, "close": close, "volume": volume, "trades": trades,
+                    "open": open, "high": high, "low": low, "close": close,
+                    "volume": volume, "trades": trades,
                 } })
             }
         };
