@@ -123,7 +123,7 @@ fn q5(context: &StreamContext, all: &Arc<[Event]>) -> StreamOutput<Vec<Digest>> 
         })
         .unkey()
         .map(|(auction, (end, count))| (end, auction, count));
-    // Before the first one four that count for nothing, a slide apart: so that windows begin there.
+    // Before the first one four that count for nothing, a slide apart: windows begin there.
     let counts = counts.rich_map_custom({
         let mut held = VecDeque::new();
         let mut is_first = true;
