@@ -1,6 +1,7 @@
 """The chart: one line a workload, one dot a contestant, by hand-made SVG."""
 
 import math
+import statistics
 from html import escape
 
 from report import FOLDER
@@ -8,7 +9,9 @@ from report import FOLDER
 COLOURS = {"millstream": "#0b5fff", "hand": "#777777", "timely": "#d9480f",
            "differential": "#e8a317", "renoir": "#2b8a3e", "dbsp": "#9c36b5",
            "flink": "#c2255c", "flink-shuffle": "#f783ac", "spark": "#0c8599"}
-LEFT, WIDTH, LINE, HEAD = 270, 620, 24, 30
+LEFT, WIDTH, HEAD = 270, 620, 30
+# The height of a line of dots, and of one of ranges, which lie above each other.
+DOTS, RANGES = 24, 60
 FONT = 'font-family="sans-serif" font-size="12"'
 
 
@@ -28,16 +31,18 @@ class Panel:
     def __init__(self, title, lines, unit):
         # Each line: its title, and of each contestant some values, the first of which is the dot.
         self.title, self.lines, self.unit = title, lines, unit
+        is_range = any(len(some) > 1 for _, dots in lines for some in dots.values())
+        self.line = RANGES if is_range else DOTS
 
     @property
     def height(self):
-        return HEAD + LINE * len(self.lines) + 40
+        return HEAD + self.line * len(self.lines) + 40
 
     def draw(self, top):
         values = [value for _, dots in self.lines for some in dots.values() for value in some]
         low, high = decades(values)
         x = lambda value: LEFT + WIDTH * (math.log10(value) - low) / (high - low)
-        bottom = top + HEAD + LINE * len(self.lines)
+        bottom = top + HEAD + self.line * len(self.lines)
         out = [text(10, top + 14, self.title, more='font-weight="bold"')]
         for power in range(low, high + 1):
             place = x(10.0 ** power)
@@ -45,14 +50,17 @@ class Panel:
                        f'y2="{bottom}" stroke="#ddd"/>')
             out.append(text(place, bottom + 16, self.unit(10.0 ** power), "middle", "#555"))
         for number, (title, dots) in enumerate(self.lines):
-            y = top + HEAD + LINE * number + LINE / 2
+            y = top + HEAD + self.line * number + self.line / 2
             out.append(text(LEFT - 14, y + 4, title, "end"))
             out.append(f'<line x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y}" y2="{y}" stroke="#eee"/>')
             # Ours last, so that it lies on top.
             for step, (name, some) in enumerate(sorted(dots.items(), key=lambda it: (
                     it[0] == "millstream", it[0]))):
                 colour = COLOURS.get(name, "#000")
-                level = y if len(some) == 1 else y - 6 + 12 * step / max(len(dots) - 1, 1)
+                spread = self.line * 0.7
+                level = y
+                if len(some) > 1:
+                    level += spread * (step / max(len(dots) - 1, 1) - 0.5)
                 if len(some) > 1:
                     out.append(f'<line x1="{x(min(some)):.1f}" x2="{x(max(some)):.1f}" '
                                f'y1="{level:.1f}" y2="{level:.1f}" stroke="{colour}" '
@@ -75,13 +83,15 @@ def unit_span(value):
 
 
 def lines_of(rows, names):
-    """Of each case the values of each contestant; ours are those beside its first rival."""
+    """Of each case the values of each contestant; ours is the median beside all rivals."""
     found = {}
     for row in rows:
         dots = found.setdefault(row["case"], {})
-        dots.setdefault("millstream", [max(row["ours"][name], 1) for name in names])
-        label = row["rival"]
-        dots[label] = [max(row["theirs"][name], 1) for name in names]
+        dots[row["rival"]] = [max(row["theirs"][name], 1) for name in names]
+    for case, dots in found.items():
+        ours = [row["ours"] for row in rows if row["case"] == case]
+        dots["millstream"] = [max(statistics.median(one[name] for one in ours), 1)
+                              for name in names]
     return list(found.items())
 
 

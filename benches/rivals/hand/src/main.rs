@@ -70,8 +70,8 @@ fn join(left: &[Reading], right: &[Reading]) -> Digest {
     digest
 }
 
-/// Spins on the clock; counts what is due, and closes windows as soon as the next record is known to
-/// be behind their end.
+/// Spins on the clock; counts what is due, and closes windows as soon as the next record is known
+/// to be behind their end.
 fn paced(pace: &Pace, kept: &mut Option<Stamps>) -> Digest {
     let (mut digest, mut windows) = (Digest::default(), Tumbling::new(WINDOW));
     let (mut share, mut stamps) = (pace.share(0, 1), Stamps::new(pace.clone()));

@@ -41,7 +41,7 @@ impl<T: Copy + 'static, F: Fn(&T) -> i64 + 'static> Source for Chunks<T, F> {
         let batch = &left[..left.len().min(CHUNK - self.next % CHUNK).min(budget)];
         batch.iter().for_each(|value| emit(Record::new(Timestamp((self.at)(value)), *value)));
         self.next += batch.len();
-        if self.next % CHUNK == 0 {
+        if self.next.is_multiple_of(CHUNK) {
             self.next += self.skip;
         }
         let next = self.all.get(self.next).map(|next| Timestamp((self.at)(next)));

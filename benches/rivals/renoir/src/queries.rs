@@ -123,7 +123,7 @@ fn q5(context: &StreamContext, all: &Arc<[Event]>) -> StreamOutput<Vec<Digest>> 
         })
         .unkey()
         .map(|(auction, (end, count))| (end, auction, count));
-    // Before the first one four that count for nothing, a slide apart: so that windows begin there.
+    // Before the first one four that count for nothing, a slide apart: windows begin there.
     let counts = counts.rich_map_custom({
         let mut held = VecDeque::new();
         let mut is_first = true;
@@ -153,7 +153,7 @@ fn q5(context: &StreamContext, all: &Arc<[Event]>) -> StreamOutput<Vec<Digest>> 
         .drop_key();
     let rows = rows.rich_map_custom(move |mut input| match input.next() {
         StreamElement::Timestamped((_, counts), at) => {
-            // Counts are a nanosecond before the end of their slide, and windows a nanosecond short.
+            // Counts are a nanosecond before the end of their slide, windows as much short.
             StreamElement::Timestamped(hottest(at + 2 - slide, counts), at)
         }
         StreamElement::Item(_) => unreachable!("windows give timestamps"),

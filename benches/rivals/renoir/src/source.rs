@@ -29,7 +29,7 @@ impl<T: Copy> Iterator for Part<T> {
     fn next(&mut self) -> Option<T> {
         let next = self.all.get(self.next).copied();
         self.next += 1;
-        if self.next % CHUNK == 0 {
+        if self.next.is_multiple_of(CHUNK) {
             self.next += self.skip;
         }
         next
