@@ -162,9 +162,11 @@ fn compare(folder: &Path, left: i64) {
 }
 
 /// Runs a test of this program again and again in a folder, and kills it, until it has come to its
-/// end in spite of all. Returns how often it was killed.
-fn kill(test: &str, folder: &Path, rng: &mut Rng) -> i64 {
+/// end in spite of all. Returns how often it was killed. What `begin` returns before each run is
+/// dropped after it.
+fn kill<B>(test: &str, folder: &Path, rng: &mut Rng, mut begin: impl FnMut() -> B) -> i64 {
     for kills in 0.. {
+        let beside = begin();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test])
             .env(FOLDER, folder)
@@ -173,7 +175,9 @@ fn kill(test: &str, folder: &Path, rng: &mut Rng) -> i64 {
             .unwrap();
         std::thread::sleep(lifetime(kills, rng));
         child.kill().unwrap();
-        if let Some(code) = child.wait().unwrap().code() {
+        let code = child.wait().unwrap().code();
+        drop(beside);
+        if let Some(code) = code {
             assert_eq!(code, 0, "it failed by itself, in {}", folder.display());
             return kills;
         }
@@ -192,7 +196,7 @@ fn killed_at_any_instant() {
     let (mut left, mut rng) = (kills(25), instants(17));
     while left > 0 {
         let folder = folder(&format!("killed-{left}"));
-        left -= kill("a_run_that_nobody_kills", &folder, &mut rng);
+        left -= kill("a_run_that_nobody_kills", &folder, &mut rng, || ());
         compare(&folder, left);
         std::fs::remove_dir_all(folder).unwrap();
     }

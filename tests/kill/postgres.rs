@@ -100,7 +100,7 @@ fn killed_with_rows_in_a_server() {
         let Some(server) = with_table() else { return };
         let folder = folder(&format!("rows-{left}"));
         std::fs::write(folder.join(SERVER), server.folder.display().to_string()).unwrap();
-        left -= kill("postgres::a_server_that_is_killed", &folder, &mut rng);
+        left -= kill("postgres::a_server_that_is_killed", &folder, &mut rng, || ());
         check(&server);
         eprintln!("all rows are there, once each; {} kills left", left.max(0));
         std::fs::remove_dir_all(folder).unwrap();

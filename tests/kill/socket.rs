@@ -7,19 +7,17 @@
 use std::io::{BufWriter, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fastrand::Rng;
 use millstream::io::journal::{Journalled, Settings};
 use millstream::io::{Codec, Directory, Fixed, codec};
 use millstream::net::{LocalListener, Receiving, TcpSource};
 use millstream::{Pipeline, Result, Stage, Stream, Timestamp, Watermarks, disk};
 
 use super::{FOLDER, RECORDS, compare, engine, folder, found, instants, into_files, joined};
-use super::{kills, lifetime, parts, want};
+use super::{kill, kills, parts, want};
 
 const SHARDS: usize = 2;
 
@@ -90,12 +88,12 @@ fn a_run_that_listens() {
     let folder = folder("listening");
     let senders = Senders::of(&folder);
     run(&folder).unwrap();
-    senders.stop();
+    drop(senders);
     assert_eq!(found(&folder), want());
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// One for each shard, until they have said all, or are told to stop.
+/// One for each shard, until they have said all, or are dropped.
 struct Senders {
     threads: Vec<std::thread::JoinHandle<()>>,
     stopped: Arc<AtomicBool>,
@@ -117,10 +115,12 @@ impl Senders {
         });
         Self { threads: threads.collect(), stopped: stopped.clone() }
     }
+}
 
-    fn stop(self) {
+impl Drop for Senders {
+    fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+        self.threads.drain(..).for_each(|thread| thread.join().unwrap());
     }
 }
 
@@ -144,35 +144,12 @@ fn send(to: UnixStream, shard: usize, done: i64) -> std::io::Result<()> {
     to.flush()
 }
 
-/// Runs a test of this program again and again in a folder, with senders of its own each time, and
-/// kills it, until it has come to its end in spite of all. Returns how often it was killed.
-fn kill(test: &str, folder: &Path, rng: &mut Rng) -> i64 {
-    for kills in 0.. {
-        let senders = Senders::of(folder);
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test])
-            .env(FOLDER, folder)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(lifetime(kills, rng));
-        child.kill().unwrap();
-        let code = child.wait().unwrap().code();
-        senders.stop();
-        if let Some(code) = code {
-            assert_eq!(code, 0, "it failed by itself, in {}", folder.display());
-            return kills;
-        }
-    }
-    unreachable!("it goes on until it returns")
-}
-
 #[test]
 fn killed_while_it_listens() {
     let (mut left, mut rng) = (kills(15), instants(29));
     while left > 0 {
         let folder = folder(&format!("sent-{left}"));
-        left -= kill("socket::a_run_that_listens", &folder, &mut rng);
+        left -= kill("socket::a_run_that_listens", &folder, &mut rng, || Senders::of(&folder));
         compare(&folder, left);
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -208,7 +185,9 @@ mod rows {
             let Some(server) = with_table() else { return };
             let folder = folder(&format!("sent-rows-{left}"));
             std::fs::write(folder.join(SERVER), server.folder.display().to_string()).unwrap();
-            left -= kill("socket::rows::a_run_that_listens", &folder, &mut rng);
+            left -= kill("socket::rows::a_run_that_listens", &folder, &mut rng, || {
+                Senders::of(&folder)
+            });
             check(&server);
             eprintln!("all rows are there, once each; {} kills left", left.max(0));
             std::fs::remove_dir_all(folder).unwrap();
