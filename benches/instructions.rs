@@ -33,7 +33,7 @@ fn at_most(instructions: u64) -> LibraryBenchmarkConfig {
 }
 
 #[library_benchmark]
-#[bench::of_10_000(args = [10_000], config = at_most(433_000))]
+#[bench::of_10_000(args = [10_000], config = at_most(391_000))]
 fn pipe(numbers: u64) -> u64 {
     black_box(by_pipe(black_box(numbers)))
 }
@@ -44,8 +44,8 @@ fn meters(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = meters, config = at_most(4_700_000))]
-#[bench::many_keys(args = [10_000], setup = meters, config = at_most(7_560_000))]
+#[bench::few_keys(args = [100], setup = meters, config = at_most(4_270_000))]
+#[bench::many_keys(args = [10_000], setup = meters, config = at_most(6_790_000))]
 fn panes(ready: Ready) -> Found {
     black_box(ready.run())
 }
@@ -55,8 +55,8 @@ fn pairs(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = pairs, config = at_most(20_700_000))]
-#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(21_100_000))]
+#[bench::few_keys(args = [100], setup = pairs, config = at_most(19_200_000))]
+#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(110_200_000))]
 fn interval_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
@@ -66,8 +66,8 @@ fn latest(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = latest, config = at_most(9_600_000))]
-#[bench::many_keys(args = [10_000], setup = latest, config = at_most(11_500_000))]
+#[bench::few_keys(args = [100], setup = latest, config = at_most(10_200_000))]
+#[bench::many_keys(args = [10_000], setup = latest, config = at_most(11_800_000))]
 fn asof_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
