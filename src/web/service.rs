@@ -3,8 +3,6 @@
 mod calls;
 mod desk;
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataflow::{Pipeline, Record, Saved};
 use crate::error::{ConfigError, IoError, Result};
-use crate::io::{Driven, Malformed, Polled, Sink, Source};
+use crate::io::{Malformed, Polled, Source};
 use crate::time::Timestamp;
 use crate::web::incoming::{Incoming, Shape};
-use crate::web::outgoing::{Driver, Outgoing, WhenFull, outgoing};
+use crate::web::outgoing::{WhenFull, outgoing};
 use crate::web::server::WebServer;
+use crate::web::sink::WebSink;
 
 use desk::Desk;
 
@@ -239,7 +238,7 @@ impl<Q: Send + 'static, A: Send + 'static> HttpService<Q, A> {
         let (outgoing, post) = outgoing(p, capacity, WhenFull::Block, &counts)?;
         let pipeline = self.desk.calls.attach(&p.fabric());
         self.server.handle().spawn(self.desk.calls.clone().run(post, pipeline));
-        Ok(Responses { outgoing: Rc::new(RefCell::new(outgoing)) })
+        Ok(WebSink::over(outgoing))
     }
 }
 
@@ -266,33 +265,4 @@ impl<Q: 'static> Source for Requests<Q> {
 }
 
 /// A sink of answers: see [`HttpService::responses`].
-pub struct Responses<A> {
-    outgoing: Rc<RefCell<Outgoing<Response<A>>>>,
-}
-
-impl<A: 'static> Sink<Response<A>> for Responses<A> {
-    #[inline]
-    fn is_open(&self) -> bool {
-        self.outgoing.borrow().is_open()
-    }
-
-    #[inline]
-    fn accept(&mut self, record: Record<Response<A>>) -> Result<(), IoError> {
-        self.outgoing.borrow_mut().accept(record.value);
-        Ok(())
-    }
-
-    fn end_of_batch(&mut self) -> Result<(), IoError> {
-        self.outgoing.borrow_mut().publish();
-        Ok(())
-    }
-
-    fn end_of_stream(&mut self) -> Result<(), IoError> {
-        self.outgoing.borrow_mut().end();
-        Ok(())
-    }
-
-    fn driven(&mut self) -> Option<Box<dyn Driven>> {
-        Some(Box::new(Driver(self.outgoing.clone())))
-    }
-}
+pub type Responses<A> = WebSink<Response<A>>;

@@ -136,7 +136,12 @@ impl<T: Send + 'static> WebSink<T> {
         let (outgoing, post) = outgoing(p, ring_capacity, when_full, &server.counts())?;
         let pipeline = hall.attach(p, name, writing.has_keys())?;
         server.handle().spawn(hall.run(post, writing, (pipeline, p.shard())));
-        Ok(Self { outgoing: Rc::new(RefCell::new(outgoing)) })
+        Ok(Self::over(outgoing))
+    }
+
+    /// What it is for the shard: the near end of a ring to the server.
+    pub(super) fn over(outgoing: Outgoing<T>) -> Self {
+        Self { outgoing: Rc::new(RefCell::new(outgoing)) }
     }
 }
 
