@@ -172,7 +172,7 @@ fn every_bit_that_rots_is_found_and_the_one_before_is_named() {
         let mut bytes = vec![0; length as usize];
         disk.read_at(&name, 0, &mut bytes).unwrap();
         for end in 0..length {
-            disk.write(&name, &bytes[..end as usize]).unwrap();
+            disk.write(&name, &[&bytes[..end as usize]]).unwrap();
             assert!(newest(&mut store).is_err(), "{name} cut off at {end}");
         }
         disk.remove(&name).unwrap();
@@ -181,7 +181,7 @@ fn every_bit_that_rots_is_found_and_the_one_before_is_named() {
             true => assert_eq!(missing.unwrap(), Some(1), "it is no checkpoint any more"),
             false => assert!(missing.unwrap_err().to_string().contains(&name)),
         }
-        disk.write(&name, &bytes).unwrap();
+        disk.write(&name, &[&bytes]).unwrap();
     }
     assert_eq!(newest(&mut store).unwrap(), Some(2));
 }
@@ -212,7 +212,7 @@ fn a_newer_version_says_which_it_is() {
     let text = "{\n  \"format\": 9,\n  \"soul\": true\n}\n";
     let sum = crc32c::crc32c(text.as_bytes());
     let text = format!("{text}crc32c {sum:08x}\n");
-    disk.write("checkpoint-000000000002.json", text.as_bytes()).unwrap();
+    disk.write("checkpoint-000000000002.json", &[text.as_bytes()]).unwrap();
     let error = newest(&mut store).unwrap_err().to_string();
     assert!(error.contains("it is of version 9, and this build reads 3; the newest"), "{error}");
 }

@@ -99,12 +99,12 @@ fn unsupported<T>() -> io::Result<T> {
 }
 
 /// Puts an object, in parts if it is long.
-async fn put(store: &dyn ObjectStore, path: &Path, bytes: &[u8]) -> object_store::Result<()> {
-    if bytes.len() <= PART {
-        return store.put(path, PutPayload::from(bytes.to_vec())).await.map(drop);
+async fn put(store: &dyn ObjectStore, path: &Path, pieces: &[&[u8]]) -> object_store::Result<()> {
+    if pieces.iter().map(|piece| piece.len()).sum::<usize>() <= PART {
+        return store.put(path, PutPayload::from(pieces.concat())).await.map(drop);
     }
     let mut upload = store.put_multipart(path).await?;
-    let done = put_parts(&mut *upload, bytes).await;
+    let done = put_parts(&mut *upload, pieces).await;
     if done.is_err() {
         // What was uploaded would stay and cost; the error that led here is the one to tell.
         let _ = upload.abort().await;
@@ -112,9 +112,22 @@ async fn put(store: &dyn ObjectStore, path: &Path, bytes: &[u8]) -> object_store
     done
 }
 
-async fn put_parts(upload: &mut dyn MultipartUpload, bytes: &[u8]) -> object_store::Result<()> {
-    for part in bytes.chunks(PART) {
-        upload.put_part(PutPayload::from(part.to_vec())).await?;
+/// All parts but the last are of the same length, which some stores ask for.
+async fn put_parts(upload: &mut dyn MultipartUpload, pieces: &[&[u8]]) -> object_store::Result<()> {
+    let mut part = Vec::with_capacity(PART);
+    for mut piece in pieces.iter().copied() {
+        while !piece.is_empty() {
+            let (now, later) = piece.split_at(piece.len().min(PART - part.len()));
+            part.extend_from_slice(now);
+            piece = later;
+            if part.len() == PART {
+                let full = std::mem::replace(&mut part, Vec::with_capacity(PART));
+                upload.put_part(full.into()).await?;
+            }
+        }
+    }
+    if !part.is_empty() {
+        upload.put_part(part.into()).await?;
     }
     upload.complete().await.map(drop)
 }
@@ -143,9 +156,9 @@ impl Files for Objects {
         unsupported()
     }
 
-    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         let path = self.path(name);
-        self.wait(put(&*self.store, &path, bytes))
+        self.wait(put(&*self.store, &path, parts))
     }
 
     fn write_at(&mut self, _name: &str, _offset: u64, _bytes: &[u8]) -> io::Result<()> {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::checkpoint::manifest::StageParts;
 use crate::dataflow::{Piece, Plan, Saved};
-use crate::io::journal::crc::crc;
+use crate::io::journal::crc::{crc, crc_of_both};
 use crate::time::Timestamp;
 
 /// What one shard has brought.
@@ -18,6 +18,30 @@ pub struct ShardState {
     pub stages: Vec<Saved>,
 }
 
+/// The file of a shard, in pieces that lie where they were copied to.
+#[derive(Default)]
+pub(super) struct Encoded<'a> {
+    /// One behind the other.
+    pub pieces: Vec<&'a [u8]>,
+    /// How long they are together.
+    pub bytes: u64,
+    /// The CRC-32C of all.
+    pub crc32c: u32,
+    /// What they are.
+    pub stages: Vec<StageParts>,
+}
+
+impl<'a> Encoded<'a> {
+    /// Puts a piece behind the others, and returns the CRC-32C of that alone.
+    fn push(&mut self, piece: &'a [u8]) -> u32 {
+        let sum = crc(0, piece);
+        self.crc32c = crc_of_both(self.crc32c, sum, piece.len());
+        self.bytes += piece.len() as u64;
+        self.pieces.push(piece);
+        sum
+    }
+}
+
 impl ShardState {
     /// How many bytes it has.
     pub fn bytes(&self) -> usize {
@@ -26,26 +50,25 @@ impl ShardState {
 
     /// The contents of its file, and what they are: of each stage its parts, and then what was
     /// copied behind the barrier.
-    pub(super) fn encode(&self) -> (Vec<u8>, Vec<StageParts>) {
-        let mut bytes = Vec::with_capacity(self.bytes());
-        let mut stages = Vec::new();
+    pub(super) fn encode(&self) -> Encoded<'_> {
+        let mut encoded = Encoded::default();
         for saved in &self.stages {
-            bytes.extend_from_slice(saved.bytes());
+            encoded.push(saved.bytes());
             let mut bulk: Vec<(u32, u64, u32)> = Vec::new();
-            for Piece { of, bytes: piece } in saved.pieces() {
-                bytes.extend_from_slice(piece);
+            for Piece { of, bytes } in saved.pieces() {
+                let sum = encoded.push(bytes);
                 match bulk.last_mut() {
-                    Some((last, length, sum)) if last == of => {
-                        *length += piece.len() as u64;
-                        *sum = crc(*sum, piece);
+                    Some((last, length, sums)) if last == of => {
+                        *length += bytes.len() as u64;
+                        *sums = crc_of_both(*sums, sum, bytes.len());
                     }
-                    _ => bulk.push((*of, piece.len() as u64, crc(0, piece))),
+                    _ => bulk.push((*of, bytes.len() as u64, sum)),
                 }
             }
             let (length, parts) = (saved.bytes().len() as u64, saved.parts().to_vec());
-            stages.push(StageParts { bytes: length, parts, bulk, elsewhere: Vec::new() });
+            encoded.stages.push(StageParts { bytes: length, parts, bulk, elsewhere: Vec::new() });
         }
-        (bytes, stages)
+        encoded
     }
 
     /// What a file holds, without a copy of what is large; `elsewhere` is what each of its stages

@@ -7,7 +7,7 @@ use std::io;
 use crate::checkpoint::Notice;
 use crate::checkpoint::manifest::{Elsewhere, FORMAT, Manifest, ShardFile};
 use crate::checkpoint::names::{MANIFEST, STATE, UNFINISHED, epoch_of, is_state_of, stem_to_be};
-use crate::checkpoint::state::ShardState;
+use crate::checkpoint::state::{Encoded, ShardState};
 use crate::dataflow::{Epoch, Piece, Reference};
 use crate::error::{CheckpointError, IoError};
 use crate::io::Files;
@@ -123,7 +123,7 @@ impl<F: Files> Store<F> {
         (index, shard): (usize, &ShardState),
         is_alone: bool,
     ) -> Result<ShardFile, CheckpointError> {
-        let (bytes, mut stages) = shard.encode();
+        let Encoded { pieces, bytes, crc32c, mut stages } = shard.encode();
         for (stage, (saved, parts)) in shard.stages.iter().zip(&mut stages).enumerate() {
             let places = saved.references().iter().map(|reference| {
                 let place = self.place_of(reference, index, stage).filter(|_| !is_alone);
@@ -131,11 +131,10 @@ impl<F: Files> Store<F> {
             });
             parts.elsewhere = places.collect::<Result<_, _>>()?;
         }
-        let written = self.files.write(&file, &bytes).and_then(|()| self.files.sync(&file));
+        let written = self.files.write(&file, &pieces).and_then(|()| self.files.sync(&file));
         written.map_err(failed("write", &file))?;
-        let (length, crc32c) = (bytes.len() as u64, crc(0, &bytes));
         let (plan, now) = (shard.plan.clone(), shard.now);
-        Ok(ShardFile { file, bytes: length, crc32c, plan, now, stages })
+        Ok(ShardFile { file, bytes, crc32c, plan, now, stages })
     }
 
     /// Where a copy is that was made for a checkpoint before.
@@ -156,7 +155,7 @@ impl<F: Files> Store<F> {
         let written = (|| {
             // The names of the state files must be durable before the one that names them.
             self.files.sync_directory()?;
-            self.files.write(&unfinished, &text)?;
+            self.files.write(&unfinished, &[&text])?;
             self.files.sync(&unfinished)?;
             self.files.rename(&unfinished, name)?;
             self.files.sync_directory()
@@ -183,7 +182,7 @@ impl<F: Files> Store<F> {
                 // Another checkpoint that was copied refers to it too.
                 continue;
             }
-            let written = self.files.write(file, &bytes).and_then(|()| self.files.sync(file));
+            let written = self.files.write(file, &[&bytes]).and_then(|()| self.files.sync(file));
             written.map_err(failed("write", file))?;
         }
         self.write_manifest(name, manifest)

@@ -5,12 +5,18 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "uring")]
+use crate::io::direct;
 use crate::io::storage::Files;
 
 /// How many zeros are written at once.
 const CHUNK: usize = 1 << 20;
 
-/// The files of a directory, through the page cache.
+/// Files of so many bytes are written past the page cache, where that works.
+#[cfg(feature = "uring")]
+const LONG: usize = 4 << 20;
+
+/// The files of a directory, through the page cache but for those that are long.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -103,9 +109,17 @@ impl Files for Directory {
         Ok(())
     }
 
-    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         self.open = None;
-        fs::write(self.path.join(name), bytes)
+        let path = self.path.join(name);
+        #[cfg(feature = "uring")]
+        if parts.iter().map(|part| part.len()).sum::<usize>() >= LONG
+            && let Ok(file) = direct::create(&path)
+        {
+            return direct::write(&file, parts);
+        }
+        let mut file = File::create(path)?;
+        parts.iter().try_for_each(|part| file.write_all(part))
     }
 
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -132,5 +146,27 @@ impl Files for Directory {
 
     fn sync_directory(&mut self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On either side of what is long, of a chunk and of a block.
+    #[test]
+    fn what_is_written_in_parts_is_read_as_one() {
+        let path = std::env::temp_dir().join(format!("millstream-parts-{}", std::process::id()));
+        let mut files = Directory::create(&path).unwrap();
+        for bytes in [0, 1, 4096, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, (5 << 20) + 4097] {
+            let whole: Vec<u8> = (0..bytes).map(|n: usize| (n / 3) as u8).collect();
+            let (first, rest) = whole.split_at(bytes / 3);
+            let (second, third) = rest.split_at(rest.len().min(2));
+            files.write("parts", &[b"of another length"]).unwrap();
+            files.write("parts", &[first, &[], second, third]).unwrap();
+            files.sync("parts").unwrap();
+            assert!(fs::read(path.join("parts")).unwrap() == whole, "{bytes}");
+        }
+        fs::remove_dir_all(path).unwrap();
     }
 }

@@ -6,6 +6,8 @@
 mod at_once;
 mod codec;
 pub mod csv;
+#[cfg(feature = "uring")]
+mod direct;
 mod directory;
 mod framing;
 mod gate;

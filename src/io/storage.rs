@@ -19,8 +19,8 @@ pub trait Files {
     fn read_at(&mut self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize>;
     /// Creates a file of so many zeros that are really written, in the place of any of that name.
     fn create(&mut self, name: &str, bytes: u64) -> io::Result<()>;
-    /// Creates a file of these bytes, in the place of any of that name.
-    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Creates a file of these bytes, one part behind the other, in the place of any of that name.
+    fn write(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()>;
     /// Writes over what is there.
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes the contents and the length of a file durable.

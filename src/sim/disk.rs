@@ -245,12 +245,13 @@ impl Files for SimDisk {
     }
 
     fn create(&mut self, name: &str, bytes: u64) -> io::Result<()> {
-        self.write(name, &vec![0; bytes as usize])
+        self.write(name, &[&vec![0; bytes as usize]])
     }
 
-    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         let platter = &mut *self.0.borrow_mut();
         platter.operate()?;
+        let bytes = parts.concat();
         if platter.used() + bytes.len() as u64 > platter.room {
             return Err(ErrorKind::StorageFull.into());
         }
@@ -260,7 +261,7 @@ impl Files for SimDisk {
             false => platter.make(name),
         };
         content.truncate(0);
-        content.write(0, bytes);
+        content.write(0, &bytes);
         Ok(())
     }
 

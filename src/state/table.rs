@@ -20,6 +20,7 @@
 mod arena;
 mod batch;
 mod frozen;
+mod notes;
 mod stored;
 mod sub;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use arena::Arena;
 use core::fmt;
 use core::ptr::NonNull;
 use frozen::Apart;
+use notes::Notes;
 use sub::{Slot, Sub};
 
 /// How many directory entries there may be for each sub-table.
@@ -64,7 +66,9 @@ pub struct Table<K, V> {
     seed: u64,
     arena: Arena<K, V>,
     /// While it is copied behind a barrier, or waits for what was.
-    apart: Option<Box<Apart>>,
+    apart: Option<Box<Apart<K, V>>>,
+    /// Memory for the next time.
+    notes: Notes<K, V>,
     /// The last copy, if nothing has changed since.
     copied: Option<Copied>,
 }
@@ -91,7 +95,8 @@ impl<K: Key, V: State> Table<K, V> {
         let mut arena = Arena::new();
         let directory = vec![arena.take(0); 2];
         let (grown, splits, links, len, apart, copied) = Default::default();
-        Self { directory, shift: 63, grown, splits, links, len, seed, arena, apart, copied }
+        let notes = Notes::default();
+        Self { directory, shift: 63, grown, splits, links, len, seed, arena, apart, notes, copied }
     }
 
     /// One without keys, which has the seed of this one.
@@ -111,7 +116,8 @@ impl<K: Key, V: State> Table<K, V> {
 
     /// The memory it holds on the heap, in bytes; never less than before. O(1).
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.directory.capacity() * size_of::<Sub<K, V>>()
+        let directory = self.directory.capacity() * size_of::<Sub<K, V>>();
+        self.arena.bytes() + directory + self.notes.bytes()
     }
 
     /// Splits ahead for `keys` keys, so that few or none of them meet a split later.
@@ -143,7 +149,7 @@ impl<K: Key, V: State> Table<K, V> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let hash = hash(key, self.seed);
         let slot = self.find(hash, key)?;
-        self.touch(hash);
+        self.touch_slot(hash, slot);
         // SAFETY: the slot is full and in this table, which is borrowed mutably.
         Some(unsafe { &mut (*slot.as_ptr()).value })
     }
@@ -153,9 +159,7 @@ impl<K: Key, V: State> Table<K, V> {
     /// O(1) amortised, and at worst one split (a few microseconds) and one copy of the directory.
     #[inline]
     pub fn entry(&mut self, key: K) -> &mut V {
-        let hash = hash(key, self.seed);
-        self.touch(hash);
-        let slot = self.find_or_add(hash, key);
+        let slot = self.find_or_add(hash(key, self.seed), key);
         // SAFETY: the slot is full and in this table, which is borrowed mutably.
         unsafe { &mut (*slot.as_ptr()).value }
     }
@@ -195,11 +199,18 @@ impl<K: Key, V: State> Table<K, V> {
         }
     }
 
+    /// The slot of a key, to change it.
     #[inline]
     fn find_or_add(&mut self, hash: u64, key: K) -> NonNull<Slot<K, V>> {
         match self.find(hash, key) {
-            Some(slot) => slot,
-            None => self.add(hash, key),
+            Some(slot) => {
+                self.touch_slot(hash, slot);
+                slot
+            }
+            None => {
+                self.touch(hash);
+                self.add(hash, key)
+            }
         }
     }
 

@@ -154,8 +154,8 @@ impl Files for Forgetful {
     fn create(&mut self, name: &str, bytes: u64) -> std::io::Result<()> {
         self.0.create(name, bytes)
     }
-    fn write(&mut self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        self.0.write(name, bytes)
+    fn write(&mut self, name: &str, parts: &[&[u8]]) -> std::io::Result<()> {
+        self.0.write(name, parts)
     }
     fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
         self.0.write_at(name, offset, bytes)

@@ -6,6 +6,11 @@ pub fn crc(seed: u32, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(seed, bytes)
 }
 
+/// The check sum of two pieces, one behind the other, from that of each, which were begun from 0.
+pub fn crc_of_both(first: u32, second: u32, second_bytes: usize) -> u32 {
+    crc32c::crc32c_combine(first, second, second_bytes)
+}
+
 /// A seed out of a segment's salt, a place or sequence in it, and a length.
 #[inline(always)]
 pub const fn seed(salt: u64, place: u64, bytes: usize) -> u32 {
@@ -22,6 +27,8 @@ mod tests {
     fn the_sum_is_that_of_the_standard() {
         assert_eq!(crc(0, b"123456789"), 0xe306_9283);
         assert_eq!(crc(crc(0, b"1234"), b"56789"), 0xe306_9283);
+        assert_eq!(crc_of_both(crc(0, b"1234"), crc(0, b"56789"), 5), 0xe306_9283);
+        assert_eq!(crc_of_both(0, crc(0, b"123456789"), 9), 0xe306_9283);
     }
 
     #[test]

@@ -38,11 +38,13 @@ impl<K: Key, V: State> Table<K, V> {
         debug_assert_eq!(records.len(), keys.len());
         for (records, keys) in records.chunks(TOGETHER).zip(keys.chunks(TOGETHER)) {
             let count = records.len().min(keys.len());
-            self.touch_all(&keys[..count]);
-            let done = if self.links == 0 {
-                self.update_some(&records[..count], &keys[..count], &mut each)
-            } else {
-                0
+            self.copied = None;
+            let done = match (self.links, self.apart.is_some()) {
+                (0, false) => {
+                    self.update_some::<T, false>(&records[..count], &keys[..count], &mut each)
+                }
+                (0, true) => self.update_apart(&records[..count], &keys[..count], &mut each),
+                _ => 0,
             };
             if done < count {
                 self.update_plainly(&records[done..count], &keys[done..count], &mut each);
@@ -75,9 +77,21 @@ impl<K: Key, V: State> Table<K, V> {
         }
     }
 
-    /// One group of at most `TOGETHER` records, in three passes; says how many it got done.
+    /// The same as [`update_some`](Self::update_some), while the table is copied behind a barrier.
+    #[inline(never)]
+    fn update_apart<T>(
+        &mut self,
+        records: &[T],
+        keys: &[K],
+        each: &mut impl FnMut(&mut V, &T),
+    ) -> usize {
+        self.update_some::<T, true>(records, keys, each)
+    }
+
+    /// One group of at most `TOGETHER` records, in three passes; says how many it got done. Before
+    /// it changes something that `IS_APART`, that is noted or copied.
     #[inline(always)]
-    fn update_some<T>(
+    fn update_some<T, const IS_APART: bool>(
         &mut self,
         records: &[T],
         keys: &[K],
@@ -91,7 +105,10 @@ impl<K: Key, V: State> Table<K, V> {
         let count = records.len().min(keys.len()).min(TOGETHER);
         self.locate(&keys[..count], &mut scratch);
         scratch.match_tags(count);
-        self.apply(&records[..count], &keys[..count], &scratch, each)
+        if IS_APART {
+            scratch.prefetch_heads(count);
+        }
+        self.apply::<T, IS_APART>(&records[..count], &keys[..count], &scratch, each)
     }
 
     /// Pass 1, for at most `TOGETHER` keys: hash, look up the directory, prefetch the tags.
@@ -113,7 +130,7 @@ impl<K: Key, V: State> Table<K, V> {
     /// Only growth moves keys; after it the candidates may point at old copies, so the rest of the
     /// group is left to the caller.
     #[inline(always)]
-    fn apply<T>(
+    fn apply<T, const IS_APART: bool>(
         &mut self,
         records: &[T],
         keys: &[K],
@@ -128,11 +145,18 @@ impl<K: Key, V: State> Table<K, V> {
             let (sub, at) =
                 unsafe { (scratch.heads[i].assume_init(), scratch.slots[i].assume_init()) };
             if sub.holds(at.into(), key) {
+                let slot = sub.slot(at.into());
+                if IS_APART {
+                    self.touch_slot(hash(key, self.seed), slot);
+                }
                 // SAFETY: the slot is full and in this table, which is borrowed mutably.
-                each(unsafe { &mut (*sub.slot(at.into()).as_ptr()).value }, record);
+                each(unsafe { &mut (*slot.as_ptr()).value }, record);
                 continue;
             }
-            let slot = self.settle(sub, at.into(), key);
+            let slot = match IS_APART {
+                true => self.find_or_add(hash(key, self.seed), key),
+                false => self.settle(sub, at.into(), key),
+            };
             // SAFETY: as above.
             each(unsafe { &mut (*slot.as_ptr()).value }, record);
             if self.grown != grown {
@@ -170,6 +194,15 @@ impl<K: Key, V: State> Table<K, V> {
 }
 
 impl<K: Key, V: State> Scratch<K, V> {
+    /// Starts loading what notes are found by.
+    #[inline(always)]
+    fn prefetch_heads(&self, count: usize) {
+        for head in &self.heads[..count] {
+            // SAFETY: pass 1 wrote as many of these as there are keys.
+            unsafe { head.assume_init() }.prefetch_head();
+        }
+    }
+
     /// Pass 2: match the tags, prefetch the slot that will be needed. No branches.
     #[inline(always)]
     fn match_tags(&mut self, count: usize) {

@@ -1,25 +1,27 @@
-//! A table that is copied behind a barrier while records change it: copy-on-first-write, chain by
-//! chain.
+//! A table that is copied behind a barrier while records change it: copy-on-write, chain by chain,
+//! but for the first few changes to a chain, of which only the [values](super::notes) are kept.
 //!
-//! What is copied is noted by bits, one for each entry of the directory as it was at the barrier.
+//! What is copied is marked by bits, one for each entry of the directory as it was at the barrier.
 //! A chain can split, and the directory can double, only by a change, before which the chain was
 //! copied; so a chain that has no bit yet is the one that was there at the barrier, and lies where
 //! the same hash leads now.
 
-use super::super::key::{Key, hash};
+use std::ptr::NonNull;
+
+use super::super::key::Key;
 use super::super::value::State;
 use super::Table;
-use super::batch::TOGETHER;
+use super::notes::Notes;
 use super::stored::{Header, write_chain};
-use super::sub::Sub;
+use super::sub::{Slot, Sub};
 use crate::memory::copying::Copying;
 use crate::memory::encoding::{Versions, reading};
 use crate::memory::{Bulk, Copied, Pieces, Spare};
 
 /// What keeps a table from being only what it holds.
-pub enum Apart {
+pub enum Apart<K, V> {
     /// It is being copied as it was at a barrier.
-    Frozen(Frozen),
+    Frozen(Frozen<K, V>),
     /// It is as it was copied before; this is what it is saved as.
     Referred(Header),
     /// It was restored without its chains, which follow, written so.
@@ -27,34 +29,48 @@ pub enum Apart {
 }
 
 /// How far the copy of a table has come.
-pub struct Frozen {
+pub struct Frozen<K, V> {
     pub header: Header,
     /// 64 less the depth that the directory had.
     shift: u32,
     /// By the entries of that directory.
     copying: Copying,
+    /// Of chains that have not been copied.
+    notes: Notes<K, V>,
 }
 
-impl Frozen {
+impl<K: Key, V: State> Frozen<K, V> {
     /// Copies the chain that a hash leads to, unless that is done. Returns how many keys it has.
     #[inline]
-    fn copy<K: Key, V: State>(&mut self, hash: u64, head: Sub<K, V>) -> usize {
+    fn copy(&mut self, hash: u64, head: Sub<K, V>) -> usize {
         let entry = (hash >> self.shift) as usize;
         if self.copying.has(entry) { 0 } else { self.copy_chain(entry, head) }
     }
 
+    /// Notes what is in a slot, or copies the chain, unless that is done.
+    #[inline]
+    fn note(&mut self, hash: u64, head: Sub<K, V>, slot: NonNull<Slot<K, V>>) {
+        let entry = (hash >> self.shift) as usize;
+        if !self.copying.has(entry) && !self.notes.add(head, slot) {
+            self.copy_chain(entry, head);
+        }
+    }
+
     #[cold]
-    fn copy_chain<K: Key, V: State>(&mut self, entry: usize, head: Sub<K, V>) -> usize {
+    fn copy_chain(&mut self, entry: usize, head: Sub<K, V>) -> usize {
         let entries = 1usize << (64 - self.shift - head.depth());
         let first = entry & !(entries - 1);
         let hash = (first as u64) << self.shift;
-        self.copying.copy(first..first + entries, |out| write_chain(hash, head, out));
+        let Self { copying, notes, .. } = self;
+        notes.as_it_was(head, || {
+            copying.copy(first..first + entries, |out| write_chain(hash, head, out));
+        });
         std::iter::successors(Some(head), |sub| sub.next()).map(Sub::count).sum()
     }
 }
 
 impl<K: Key, V: State> Table<K, V> {
-    /// Before a change to what a hash leads to.
+    /// Before a key comes, goes or moves where a hash leads to.
     #[inline(always)]
     pub(super) fn touch(&mut self, hash: u64) {
         self.copied = None;
@@ -63,20 +79,13 @@ impl<K: Key, V: State> Table<K, V> {
         }
     }
 
-    /// Before a change to what these keys have.
+    /// Before a change to what is in a slot that a hash leads to.
     #[inline(always)]
-    pub(super) fn touch_all(&mut self, keys: &[K]) {
-        debug_assert!(keys.len() <= TOGETHER);
+    pub(super) fn touch_slot(&mut self, hash: u64, slot: NonNull<Slot<K, V>>) {
         self.copied = None;
         if self.apart.is_some() {
-            self.copy_first_of_all(keys);
+            self.note_first(hash, slot);
         }
-    }
-
-    #[cold]
-    fn copy_first_of_all(&mut self, keys: &[K]) {
-        let seed = self.seed;
-        keys.iter().for_each(|&key| self.copy_first(hash(key, seed)));
     }
 
     #[inline(never)]
@@ -86,13 +95,26 @@ impl<K: Key, V: State> Table<K, V> {
             frozen.copy(hash, head);
         }
     }
+
+    #[inline(never)]
+    fn note_first(&mut self, hash: u64, slot: NonNull<Slot<K, V>>) {
+        let head = self.head(hash);
+        if let Some(Apart::Frozen(frozen)) = self.apart.as_deref_mut() {
+            frozen.note(hash, head, slot);
+        }
+    }
 }
 
 impl<K: Key, V: State> Bulk for Table<K, V> {
     fn freeze(&mut self, copy: Copied, spare: &Spare) {
         let copying = Copying::new(copy.id, self.directory.len(), spare);
-        let frozen = Frozen { header: self.header(Some(copy.id)), shift: self.shift, copying };
-        self.apart = Some(Box::new(Apart::Frozen(frozen)));
+        let (header, shift) = (self.header(Some(copy.id)), self.shift);
+        let mut notes = match self.apart.take().map(|apart| *apart) {
+            Some(Apart::Frozen(given_up)) => given_up.notes,
+            _ => std::mem::take(&mut self.notes),
+        };
+        notes.begin();
+        self.apart = Some(Box::new(Apart::Frozen(Frozen { header, shift, copying, notes })));
         self.copied = Some(copy);
     }
 
@@ -128,7 +150,9 @@ impl<K: Key, V: State> Bulk for Table<K, V> {
             *budget = budget.saturating_sub(keys + 1);
         }
         let is_done = frozen.copying.hand_over(pieces)?;
-        if !is_done {
+        if is_done {
+            self.notes = std::mem::take(&mut frozen.notes);
+        } else {
             self.apart = Some(apart);
         }
         Ok(is_done)

@@ -14,6 +14,7 @@ use super::super::key::{Key, hash};
 use super::super::value::State;
 use super::arena::Arena;
 use super::frozen::Apart;
+use super::notes::Notes;
 use super::sub::{Slot, Sub};
 use super::{Cursor, Table};
 use crate::memory::encoding::{decode, encode, encode_all, versions};
@@ -267,6 +268,7 @@ impl<K: Key, V: State> Reading<K, V> {
             len,
             seed,
             arena,
+            notes: Notes::default(),
             apart: None,
             copied: None,
         })

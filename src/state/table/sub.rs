@@ -8,6 +8,7 @@
 use super::super::key::{Key, hash};
 use super::super::tags::{EMPTY, GROUP, Slots, Tags, tag};
 use super::super::value::State;
+use super::notes::Noted;
 use crate::memory::prefetch;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -25,6 +26,8 @@ pub struct Head<K, V> {
     pub next: Option<Sub<K, V>>,
     /// How many leading hash bits all keys here share.
     pub depth: u32,
+    /// What was noted of the chain that it is the head of.
+    pub noted: Noted,
 }
 
 /// Bytes in a cache line.
@@ -95,7 +98,7 @@ impl<K, V> Sub<K, V> {
         // SAFETY: the tags and the head lie within the sub-table and are aligned for it.
         unsafe {
             self.base.write_bytes(EMPTY, Self::SLOTS);
-            self.head().write(Head { next: None, depth });
+            self.head().write(Head { next: None, depth, noted: Noted::default() });
         }
     }
 
@@ -120,6 +123,26 @@ impl<K, V> Sub<K, V> {
     pub fn depth(self) -> u32 {
         // SAFETY: the head is initialised.
         unsafe { (*self.head().as_ptr()).depth }
+    }
+
+    /// What was noted of the chain that it is the head of.
+    #[inline(always)]
+    pub fn noted(self) -> Noted {
+        // SAFETY: the head is initialised.
+        unsafe { (*self.head().as_ptr()).noted }
+    }
+
+    /// Sets what was noted.
+    #[inline(always)]
+    pub fn set_noted(self, noted: Noted) {
+        // SAFETY: the head is initialised.
+        unsafe { (*self.head().as_ptr()).noted = noted }
+    }
+
+    /// Starts loading the head.
+    #[inline(always)]
+    pub fn prefetch_head(self) {
+        prefetch(self.head().as_ptr().cast::<u8>());
     }
 
     /// The next link.
