@@ -52,6 +52,25 @@ pub fn decode<'a, V: Deserialize<'a>>(bytes: &mut &'a [u8]) -> Result<V, String>
     Ok(value)
 }
 
+/// Takes so many values from the front of `bytes` and hands each over; as [`decode`] does one by
+/// one, but faster.
+///
+/// # Errors
+/// What is wrong with the bytes, or what `each` has against a value.
+#[inline]
+pub fn decode_all<'a, V: Deserialize<'a>>(
+    bytes: &mut &'a [u8],
+    count: usize,
+    mut each: impl FnMut(V) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut from = postcard::Deserializer::from_bytes(bytes);
+    for _ in 0..count {
+        each(V::deserialize(&mut from).map_err(|error| error.to_string())?)?;
+    }
+    *bytes = from.finalize().map_err(|error| error.to_string())?;
+    Ok(())
+}
+
 /// How state was written that has versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Versions {

@@ -7,6 +7,9 @@ use crate::shard::step::Stage;
 use crate::shard::{Shard, Snapshot};
 use crate::state::Spare;
 
+/// Keys that a step copies, or fewer if windows may not fire as many. A sub-table of a table or a
+/// page of a list is copied as a whole, so that it is one of those, which takes a microsecond.
+const SLICE: usize = 64;
 /// Copies of as many checkpoints may be referred to.
 const COMPLETED_MAX: usize = 64;
 
@@ -134,7 +137,8 @@ impl Shard {
     #[inline(always)]
     pub(super) fn copy_slice(&mut self) -> Work {
         let Self { taking, stages, fire_max, .. } = self;
-        taking.as_mut().map_or(Work::NONE, |taking| taking.copy_slice(stages, *fire_max))
+        let keys = SLICE.min(*fire_max);
+        taking.as_mut().map_or(Work::NONE, |taking| taking.copy_slice(stages, keys))
     }
 
     /// A checkpoint is complete: what all shards have brought of it is kept where it will be found

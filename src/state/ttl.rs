@@ -98,7 +98,23 @@ impl Term {
 pub struct Lease<V> {
     value: Option<V>,
     /// The last instant at which the value is there.
+    #[serde(with = "unless_ever")]
     until: Timestamp,
+}
+
+/// Most leases never end, and say so in one byte instead of ten.
+mod unless_ever {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::time::Timestamp;
+
+    pub fn serialize<S: Serializer>(until: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        Some(*until).filter(|until| *until != Timestamp::MAX).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(Timestamp::MAX))
+    }
 }
 
 impl<V> Default for Lease<V> {

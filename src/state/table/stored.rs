@@ -17,7 +17,7 @@ use super::frozen::Apart;
 use super::notes::Notes;
 use super::sub::{Slot, Sub};
 use super::{Cursor, Table};
-use crate::memory::encoding::{decode, encode, encode_all, versions};
+use crate::memory::encoding::{decode, decode_all, encode, encode_all, versions};
 
 /// What a table knows beside its keys.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -234,8 +234,7 @@ impl<K: Key, V: State> Reading<K, V> {
     ) -> Result<(), String> {
         let Header { depth, seed, .. } = self.header;
         let slots = decode::<u32>(bytes)?;
-        for _ in 0..slots {
-            let (at, key, value) = decode::<(u8, K, V)>(bytes)?;
+        decode_all(bytes, slots as usize, |(at, key, value): (u8, K, V)| {
             let hash = hash(key, seed);
             if !entries.contains(&((hash >> (64 - depth)) as usize)) {
                 return Err("a key whose hash leads elsewhere".to_owned());
@@ -245,7 +244,8 @@ impl<K: Key, V: State> Reading<K, V> {
                 return Err("a place beyond the end of its sub-table, or one twice".to_owned());
             }
             sub.put(at, hash, Slot { key, value });
-        }
+            Ok(())
+        })?;
         self.len += slots as usize;
         Ok(())
     }
