@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::Blocks;
 use crate::memory::bulk::{Bulk, Copied, Pieces};
 use crate::memory::copying::Copying;
-use crate::memory::encoding::{Versions, decode, encode_all, reading};
+use crate::memory::encoding::{Row, Versions, decode, reading};
 use crate::memory::spare::Spare;
 
 /// What is copied at once, in bytes: some microseconds.
@@ -121,7 +121,8 @@ impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
         let len = self.len();
         let copying = Copying::new(copy.id, len.div_ceil(1 << Self::PAGE_BITS), spare);
         let write = |values: &[T], out: &mut Vec<u8>| {
-            encode_all(values.iter(), size_of::<T>() * 5 / 4 + 2, out)
+            let mut row = Row::new(out, values.len(), size_of::<T>() * 5 / 4 + 2);
+            values.iter().try_for_each(|value| row.put(value))
         };
         let frozen = Frozen { copying, len, write, gone: None };
         self.apart = Some(Box::new(Apart::Frozen(frozen)));

@@ -17,7 +17,7 @@ use super::frozen::Apart;
 use super::notes::Notes;
 use super::sub::{Slot, Sub};
 use super::{Cursor, Table};
-use crate::memory::encoding::{decode, decode_all, encode, encode_all, versions};
+use crate::memory::encoding::{Row, decode, decode_all, encode, versions};
 
 /// What a table knows beside its keys.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -67,16 +67,9 @@ pub fn write_chain<K: Key, V: State>(
     for sub in links {
         let slots = sub.count();
         encode(&(slots as u32), out)?;
-        let mut from = 0;
-        let slots = (0..slots).map(|_| {
-            // There are as many.
-            let at = sub.full_from(from).unwrap_or_default();
-            let Slot { key, value } = sub.read(at);
-            from = at + 1;
-            (at as u8, key, value)
-        });
         // Numbers take a quarter more than they have bytes, at most.
-        encode_all(slots, size_of::<(u8, K, V)>() * 5 / 4 + 2, out)?;
+        let mut row = Row::new(out, slots, size_of::<(u8, K, V)>() * 5 / 4 + 2);
+        sub.try_each(|at, Slot { key, value }| row.put(&(at as u8, key, value)))?;
     }
     Ok(())
 }

@@ -336,6 +336,25 @@ impl<K: Key, V: State> Sub<K, V> {
         }
     }
 
+    /// Calls `each` on the full slots and where they are, until it fails.
+    #[inline]
+    pub fn try_each<E>(
+        self,
+        mut each: impl FnMut(usize, &Slot<K, V>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.prefetch_group(0);
+        self.prefetch_group(1);
+        for group in 0..Self::GROUPS {
+            self.prefetch_group(group + 2);
+            for slot in self.tags(group).full() {
+                let at = group * GROUP + slot;
+                // SAFETY: the slot is full, and `each` has nothing that could change it.
+                each(at, unsafe { self.slot(at).as_ref() })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Calls `each` on the full slots from `*from` on, each for one unit of budget, and moves
     /// `*from` on. True when it came to the end.
     #[inline]
