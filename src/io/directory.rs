@@ -12,7 +12,7 @@ use crate::io::storage::Files;
 /// How many zeros are written at once.
 const CHUNK: usize = 1 << 20;
 
-/// Files of so many bytes are written past the page cache, where that works.
+/// So many bytes are written, or read, past the page cache, where that works.
 #[cfg(feature = "uring")]
 const LONG: usize = 4 << 20;
 
@@ -83,6 +83,12 @@ impl Files for Directory {
     }
 
     fn read_at(&mut self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        #[cfg(feature = "uring")]
+        if into.len() >= LONG
+            && let Ok(file) = direct::open(&self.path.join(name))
+        {
+            return direct::read_at(&file, offset, into);
+        }
         let file = self.reading(name)?;
         let mut read = 0;
         while read < into.len() {
@@ -166,6 +172,12 @@ mod tests {
             files.write("parts", &[first, &[], second, third]).unwrap();
             files.sync("parts").unwrap();
             assert!(fs::read(path.join("parts")).unwrap() == whole, "{bytes}");
+            for (offset, more) in [(0, 0), (1, 9000), (4095, 0), (4096, 1), (1 << 20, 0)] {
+                let rest = whole.get(offset..).unwrap_or(&[]);
+                let mut into = vec![1; rest.len() + more];
+                let read = files.read_at("parts", offset as u64, &mut into).unwrap();
+                assert!(into[..read] == *rest, "{bytes} from {offset}");
+            }
         }
         fs::remove_dir_all(path).unwrap();
     }
