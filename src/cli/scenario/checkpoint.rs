@@ -2,7 +2,9 @@
 //! how long it takes to go on from one.
 //!
 //! `checkpoint/pause.rs` looks at the steps of one shard, `checkpoint/restore.rs` at reading back
-//! what it has brought, `checkpoint/live.rs` at an engine that takes a checkpoint every second.
+//! what it has brought, `checkpoint/live.rs` at an engine that takes a checkpoint every second, with
+//! a core beside its shards for the thread that writes it: where all cores spin, it takes them from
+//! one of the shards for milliseconds at a time.
 
 mod live;
 mod pause;
@@ -14,6 +16,7 @@ use crate::cli::folder::Folder;
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::{interrupt, run, table};
+use crate::config::{Config, Shards};
 use crate::dataflow::{Pipeline, Plan, Stage, Stream};
 use crate::metrics::Latency;
 use crate::runtime::Engine;
@@ -74,7 +77,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         move || restore::measure(&path, state)
     })??;
     restored.report(&mut measured);
-    let live = live::Live { config: args.config()?, keys, filled: large.filled, times, folder };
+    let live =
+        live::Live { config: beside_a_core(args)?, keys, filled: large.filled, times, folder };
     live.measure(args, &mut measured, progress)?;
     if interrupt::is_seen() {
         return Err(interrupted());
@@ -84,6 +88,16 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         measured.report.goals.clear();
     }
     Ok(measured)
+}
+
+/// Shards that leave a core to the thread that writes checkpoints, unless they are set.
+fn beside_a_core(args: &BenchArgs) -> Result<Config> {
+    let mut config = args.config()?;
+    if args.cpus.is_empty() && args.shards.is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        config.shards = Shards::Count(config.shards.count().min(cores - 1).max(1));
+    }
+    Ok(config)
 }
 
 /// A step is as long as the host makes it: what is compared is the step that one in a thousand is
