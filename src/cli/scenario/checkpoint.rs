@@ -2,9 +2,9 @@
 //! how long it takes to go on from one.
 //!
 //! `checkpoint/pause.rs` looks at the steps of one shard, `checkpoint/restore.rs` at reading back
-//! what it has brought, `checkpoint/live.rs` at an engine that takes a checkpoint every second, with
-//! a core beside its shards for the thread that writes it: where all cores spin, it takes them from
-//! one of the shards for milliseconds at a time.
+//! what it has brought, `checkpoint/live.rs` at an engine that takes a checkpoint every second,
+//! which leaves a core to the thread that writes them: where all cores spin, that takes one from a
+//! shard for milliseconds at a time.
 
 mod live;
 mod pause;

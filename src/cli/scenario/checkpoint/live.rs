@@ -79,8 +79,8 @@ impl Live {
         measured.report.pace = format!("flat out, and open loop at {rate:.0} records/s");
         measured.note(format!(
             "{} shards. A checkpoint begins a second after the one before was on the disk: \
-             {checkpoints} in all. Flat out {:.2} M records/s, without {:.2} M. Bars at {rate:.0} records/s: p99.9 \
-             {:.0} us, without {:.0} us.",
+             {checkpoints} in all. Flat out {:.2} M records/s, without {:.2} M. Bars at {rate:.0} \
+             records/s: p99.9 {:.0} us, without {:.0} us.",
             self.config.shards.count(),
             flat_with.records_per_s / 1e6,
             flat.records_per_s / 1e6,
