@@ -217,14 +217,17 @@ mod tests {
     }
 
     /// Freezes a table at random moments, changes it while it is copied in slices, and compares
-    /// what was copied with what was written at once.
+    /// what was copied with what was written at once; and the table with one that is never frozen.
     fn is_copied_as_it_was<K: Key>(seed: u64, range: u32, key: impl Fn(u32) -> K) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut table = Table::<K, u64>::new(seed);
-        let changed = |random: &mut fastrand::Rng, table: &mut Table<K, u64>| {
+        let mut other = Table::<K, u64>::new(seed);
+        let mut changed = |random: &mut fastrand::Rng, table: &mut Table<K, u64>| {
             let count = random.usize(..150);
             let keys: Vec<K> = (0..count).map(|_| key(random.u32(..range))).collect();
+            change(&mut random.clone(), &mut other, &keys);
             change(random, table, &keys);
+            assert!(table.frozen().is_some() || written(table) == written(&other), "seed {seed}");
         };
         for id in 0..20 {
             (0..random.u32(..60)).for_each(|_| changed(&mut random, &mut table));
