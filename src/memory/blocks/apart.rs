@@ -121,7 +121,7 @@ impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
         let len = self.len();
         let copying = Copying::new(copy.id, len.div_ceil(1 << Self::PAGE_BITS), spare);
         let write = |values: &[T], out: &mut Vec<u8>| {
-            let mut row = Row::new(out, values.len(), size_of::<T>() * 5 / 4 + 2);
+            let mut row = Row::behind(out);
             values.iter().try_for_each(|value| row.put(value))
         };
         let frozen = Frozen { copying, len, write, gone: None };

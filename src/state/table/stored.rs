@@ -67,8 +67,7 @@ pub fn write_chain<K: Key, V: State>(
     for sub in links {
         let slots = sub.count();
         encode(&(slots as u32), out)?;
-        // Numbers take a quarter more than they have bytes, at most.
-        let mut row = Row::new(out, slots, size_of::<(u8, K, V)>() * 5 / 4 + 2);
+        let mut row = Row::behind(out);
         sub.try_each(|at, Slot { key, value }| row.put(&(at as u8, key, value)))?;
     }
     Ok(())
