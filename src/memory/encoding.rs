@@ -164,18 +164,9 @@ impl Flavor for Within<'_> {
         match count {
             0 => {}
             1 => places[0] = bytes[0],
-            2..4 => {
-                places[..2].copy_from_slice(&bytes[..2]);
-                places[count - 2..].copy_from_slice(&bytes[count - 2..]);
-            }
-            4..8 => {
-                places[..4].copy_from_slice(&bytes[..4]);
-                places[count - 4..].copy_from_slice(&bytes[count - 4..]);
-            }
-            8..16 => {
-                places[..8].copy_from_slice(&bytes[..8]);
-                places[count - 8..].copy_from_slice(&bytes[count - 8..]);
-            }
+            2..4 => copy_ends::<2>(bytes, places),
+            4..8 => copy_ends::<4>(bytes, places),
+            8..16 => copy_ends::<8>(bytes, places),
             _ => places.copy_from_slice(bytes),
         }
         Ok(())
@@ -183,6 +174,17 @@ impl Flavor for Within<'_> {
 
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
+    }
+}
+
+/// Copies from `N` to twice as many bytes: the first and the last `N`, each by one move.
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut()) {
+        *to = *from;
+    }
+    if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut()) {
+        *to = *from;
     }
 }
 
