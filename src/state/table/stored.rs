@@ -15,7 +15,7 @@ use super::super::value::State;
 use super::arena::Arena;
 use super::frozen::Apart;
 use super::sub::{Slot, Sub};
-use super::{Cursor, Table};
+use super::{Cursor, SPREAD, SPREAD_FROM, Table};
 use crate::memory::encoding::{decode, encode, encode_all, versions};
 
 /// What a table knows beside its keys.
