@@ -13,7 +13,7 @@
 //! directory, bits 4 to 7 the home group in the sub-table, bits 8 to 14 the tag.
 //!
 //! Keys that share too many hash bits to be told apart (an attack, or a broken [`Key::mix`]) must
-//! not blow up the directory. Beyond 4096 entries it may be at most eight times as long as there are
+//! not blow up the directory. Beyond 65 536 entries it may be at most eight times as long as there are
 //! sub-tables; where a split would need more, the sub-table gets an overflow link instead. Such keys are slow, as
 //! slow as a list of sub-tables, and memory stays linear in the number of keys.
 
@@ -41,11 +41,11 @@ use sub::{Slot, Sub};
 /// How many directory entries there may be for each sub-table.
 const SPREAD: usize = 8;
 
-/// How many there may be in any case: 32 KiB.
+/// How many there may be in any case: 512 KiB of them, enough for some ten million keys.
 ///
 /// Keys that come in the order of their hashes, out of another table, fill sub-tables at the full
 /// depth while there are few of them.
-const SPREAD_FROM: usize = 1 << 12;
+const SPREAD_FROM: usize = 1 << 16;
 
 /// State per key, for one shard: grows without ever stopping to rehash.
 ///
