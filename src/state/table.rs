@@ -13,9 +13,9 @@
 //! directory, bits 4 to 7 the home group in the sub-table, bits 8 to 14 the tag.
 //!
 //! Keys that share too many hash bits to be told apart (an attack, or a broken [`Key::mix`]) must
-//! not blow up the directory. Beyond 65 536 entries it may be at most eight times as long as there are
-//! sub-tables; where a split would need more, the sub-table gets an overflow link instead. Such keys are slow, as
-//! slow as a list of sub-tables, and memory stays linear in the number of keys.
+//! not blow up the directory. Beyond 65 536 entries it may be at most eight times as long as there
+//! are sub-tables; where a split would need more, the sub-table gets an overflow link instead. Such
+//! keys are slow, as slow as a list of sub-tables, and memory stays linear in the number of keys.
 
 mod arena;
 mod batch;

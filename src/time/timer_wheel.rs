@@ -34,8 +34,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// and slots of the upper levels are never cascaded into the lower ones. Nothing here is a rare big
 /// job: each set, cancel and firing takes a number of steps logarithmic in the timers of one slot,
 /// at worst, and a million timers due at one instant fire in as many small pieces as asked for.
-/// Timers that are set in the order of their times, in a few such orders at once, are in lists
-/// beside the wheel, where all of these take one step.
+/// Those set in the order of their times are in lists beside the wheel, at one step each.
 ///
 /// Memory is taken as timers need it, for 1024 of them at a time (per timer, `T` and 40 bytes), and
 /// kept: no timer ever moves, and no call takes memory for more than that.
@@ -306,11 +305,9 @@ impl<T> TimerWheel<T> {
         (node.left, self.free) = (self.free, index);
         self.len -= 1;
         if !self.unlink(slot, parent, left) {
-            let orphan = self.meld(left, right);
-            if parent == NONE {
-                self.plant(slot, orphan);
-            } else {
-                self.replace(parent, index, orphan);
+            match self.meld(left, right) {
+                orphan if parent == NONE => self.plant(slot, orphan),
+                orphan => self.replace(parent, index, orphan),
             }
         }
         if index == self.first {
@@ -436,8 +433,8 @@ impl<T> TimerWheel<T> {
         (a.at, a.number) < (b.at, b.number)
     }
 
-    /// Finds the earliest timer: the least of the roots that are first on their levels, and of what
-    /// the lists begin with. All levels count, as a slot that `position` has entered may hold timers of before those below it.
+    /// Finds the earliest timer: the least of what lists begin with and of the roots that are first
+    /// on their levels. All count, as a slot that `position` has entered may hold earlier ones.
     fn find_first(&mut self) {
         (self.first, self.next) = (NONE, Timestamp::MAX);
         for level in 0..LEVELS_MAX {

@@ -15,7 +15,8 @@ pub(super) const RUNS: usize = 4;
 const RUN: u16 = 1 << 15;
 
 impl<T> TimerWheel<T> {
-    /// Where the lists are: behind the slots. A wheel that was saved before there were any has none.
+    /// Where the lists are: behind the slots. A wheel that was saved before there were any has
+    /// none.
     #[inline(always)]
     fn runs(&self) -> std::ops::Range<usize> {
         self.slots.len() >> SLOT_BITS << SLOT_BITS..self.slots.len()
