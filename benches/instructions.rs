@@ -19,10 +19,9 @@ use std::sync::Arc;
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
-use millstream::time::TimerWheel;
-use millstream::{Record, Timestamp, us};
+use millstream::Record;
 use rooms::joins::{Streams, asof, interval};
-use rooms::panes::{Reading, by_panes, by_slices, readings};
+use rooms::panes::{Reading, by_panes, readings};
 use rooms::ring::by_pipe;
 use rooms::{Found, Ready};
 
@@ -51,34 +50,6 @@ fn panes(ready: Ready) -> Found {
     black_box(ready.run())
 }
 
-fn slides(keys: u64) -> Ready {
-    let readings: Arc<[Record<Reading>]> = readings(30_000, keys);
-    by_slices(&readings)
-}
-
-#[library_benchmark]
-#[bench::few_keys(args = [100], setup = slides, config = at_most(1_000_000_000))]
-#[bench::many_keys(args = [10_000], setup = slides, config = at_most(1_000_000_000))]
-fn slices(ready: Ready) -> Found {
-    black_box(ready.run())
-}
-
-/// Two inputs in batches, each of them in order: what a function that takes its records by time
-/// lets wait.
-#[library_benchmark]
-#[bench::of_10_000(args = [10_000], config = at_most(1_000_000_000))]
-fn wheel(timers: i64) -> i64 {
-    let (mut wheel, mut sum) = (TimerWheel::new(1 << 16, us(1)), 0);
-    for batch in (0..black_box(timers)).step_by(200) {
-        for n in (batch..batch + 200).step_by(10).chain(batch..batch + 180) {
-            _ = wheel.set(Timestamp(n * 100), n);
-        }
-        wheel.expire(Timestamp(batch * 100), usize::MAX, |_, n| sum ^= n);
-    }
-    wheel.expire(Timestamp::MAX, usize::MAX, |_, n| sum ^= n);
-    black_box(sum)
-}
-
 fn pairs(keys: u64) -> Ready {
     interval(&Streams::new(10_000, keys))
 }
@@ -102,8 +73,7 @@ fn asof_join(ready: Ready) -> Found {
 }
 
 library_benchmark_group!(name = rings, benchmarks = [pipe]);
-library_benchmark_group!(name = windows, benchmarks = [panes, slices]);
-library_benchmark_group!(name = timers, benchmarks = [wheel]);
+library_benchmark_group!(name = windows, benchmarks = [panes]);
 library_benchmark_group!(name = joins, benchmarks = [interval_join, asof_join]);
 
-main!(library_benchmark_groups = rings, windows, timers, joins);
+main!(library_benchmark_groups = rings, windows, joins);

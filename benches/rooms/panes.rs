@@ -1,12 +1,12 @@
 //! A count and a sum by key in tumbling windows, through panes, and through a map that is emptied
-//! at the end of each window; and in sliding ones, through panes.
+//! at the end of each window.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use millstream::aggregates::{count, sum};
 use millstream::io::MemorySource;
-use millstream::{Record, Sliding, Timestamp, Tumbling, Watermarks, Window, ns};
+use millstream::{Record, Timestamp, Tumbling, Watermarks, ns};
 
 use super::{Found, Ready};
 
@@ -34,21 +34,12 @@ pub fn readings(records: usize, keys: u64) -> Arc<[Record<Reading>]> {
 
 /// The engine's way.
 pub fn by_panes(readings: &Arc<[Record<Reading>]>) -> Ready {
-    aggregated(readings, Tumbling::of(ns(WINDOW_NS as u64)))
-}
-
-/// The engine's way, five windows at a time.
-pub fn by_slices(readings: &Arc<[Record<Reading>]>) -> Ready {
-    aggregated(readings, Sliding::of(ns(WINDOW_NS as u64)).every(ns(WINDOW_NS as u64 / 5)))
-}
-
-fn aggregated(readings: &Arc<[Record<Reading>]>, window: impl Window) -> Ready {
     let source = MemorySource::new(readings.clone());
     Ready::new(|p, total| {
         p.source(source)
             .event_time(|reading| reading.at, Watermarks::monotonic())
             .key_by(|reading| reading.key)
-            .window(window)
+            .window(Tumbling::of(ns(WINDOW_NS as u64)))
             .aggregate((count(), sum(|reading: &Reading| reading.value)))
             .for_each(move |window| {
                 let (count, sum) = window.value.value;

@@ -147,7 +147,7 @@ impl<K: Key, V: State> Running<K, V> {
             });
             if turns {
                 since.update_batch(parts, column, |newer, part| {
-                    part.into_iter().for_each(|part| aggregate.combine(newer, part));
+                    part.iter().for_each(|part| aggregate.combine(newer, part));
                 });
             }
         };
