@@ -18,6 +18,8 @@ mod joins;
 mod jumps;
 #[path = "oracle/lookup.rs"]
 mod lookup;
+#[path = "oracle/many_keys.rs"]
+mod many_keys;
 #[path = "oracle/partitioning.rs"]
 mod partitioning;
 #[path = "oracle/process.rs"]

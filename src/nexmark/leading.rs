@@ -4,28 +4,27 @@
 //! its own maximum. So that few records get there, each shard leaves out those that are less than
 //! one that it has seen before.
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::dataflow::{Stage, Stream};
-use crate::operators::{KeyContext, Process};
 use crate::state::Stored;
-use crate::time::nanos;
+use crate::time::{Timestamp, nanos};
 use crate::window::Tumbling;
 use crate::window::aggregates::max;
 
 /// Of the records of each tumbling window those of which `measure` is largest, when it closes.
 ///
-/// Keeps, on each shard, the largest so far of the latest window, and in one place the records that
-/// were the largest of their shard when they came.
+/// `at` is the time of a record. Keeps, on each shard, the largest so far of the latest window, and
+/// in one place the records that were the largest of their shard when they came.
 pub fn leading<'p, T: Copy + Send + Stored>(
     records: Stream<'p, impl Stage<Out = T>>,
     window: Duration,
-    measure: fn(&T) -> u64,
+    at: impl Fn(&T) -> Timestamp + 'static,
+    measure: impl Fn(&T) -> u64 + Copy + 'static,
 ) -> Stream<'p, impl Stage<Out = T>> {
-    let (ahead, all) = records.process(Ahead { window, measure, types: PhantomData }).tee();
+    let mut ahead = Ahead::new(window);
+    let (ahead, all) =
+        records.filter(move |record| ahead.lets_pass(at(record), measure(record))).tee();
     let most = all.window_all(Tumbling::of(window)).aggregate(max(measure)).map(|most| most.value);
     ahead
         .key_by(|_| ())
@@ -36,41 +35,34 @@ pub fn leading<'p, T: Copy + Send + Stored>(
 }
 
 /// Lets a record pass unless a larger one of its window has passed here.
-struct Ahead<T> {
-    window: Duration,
-    measure: fn(&T) -> u64,
-    types: PhantomData<fn(T)>,
-}
-
-/// What has passed of the latest window. Records of an earlier one all pass.
-#[derive(Clone, Copy, Default, Serialize, Deserialize)]
-struct Latest {
-    number: i64,
+///
+/// A filter that remembers, in the same loop as the source. No snapshot need hold it: one that
+/// begins anew lets more pass, and what comes of them is the same.
+struct Ahead {
+    size_ns: i64,
+    /// The latest window that a record of was seen: its first moment and the one behind its last.
+    start: i64,
+    end: i64,
     most: u64,
 }
 
-impl<T: Copy + Stored> Process for Ahead<T> {
-    /// None: one state on each shard.
-    type Key = ();
-    type In = T;
-    type State = Latest;
-    type Out = T;
+impl Ahead {
+    fn new(window: Duration) -> Self {
+        Self { size_ns: nanos(window), start: i64::MIN, end: i64::MIN, most: 0 }
+    }
 
-    const NAME: &'static str = "ahead";
-
-    fn on_record(&mut self, record: T, ctx: &mut KeyContext<'_, Self>) {
-        let number = ctx.at().as_nanos().div_euclid(nanos(self.window));
-        let measure = (self.measure)(&record);
-        let latest = ctx.state();
-        if latest.number < number {
-            *latest = Latest { number, most: 0 };
+    /// Records of an earlier window all pass.
+    #[inline(always)]
+    fn lets_pass(&mut self, at: Timestamp, measure: u64) -> bool {
+        let at = at.as_nanos();
+        if at >= self.end {
+            self.start = at - at.rem_euclid(self.size_ns);
+            (self.end, self.most) = (self.start.saturating_add(self.size_ns), 0);
         }
-        if latest.number == number {
-            if measure < latest.most {
-                return;
-            }
-            latest.most = measure;
+        let is_ahead = measure >= self.most;
+        if is_ahead && at >= self.start {
+            self.most = measure;
         }
-        ctx.emit(record);
+        is_ahead || at < self.start
     }
 }

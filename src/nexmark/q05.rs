@@ -38,5 +38,5 @@ pub fn q05<'p>(bids: Stream<'p, impl Stage<Out = Bid>>) -> Stream<'p, impl Stage
         .window(Sliding::of(secs(10)).every(secs(2)))
         .aggregate(count())
         .map(|window| HotItem { end: window.span.end, auction: window.key, bids: window.value });
-    leading(counts, secs(2), |item| item.bids)
+    leading(counts, secs(2), |item| item.end.offset(-1), |item| item.bids)
 }

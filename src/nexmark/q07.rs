@@ -33,7 +33,7 @@ pub struct Highest {
 /// A bid counts in its own window; the SQL of the original also takes one at the first moment of
 /// the next, if it is as high. Keeps [what leads](leading) so far.
 pub fn q07<'p>(bids: Stream<'p, impl Stage<Out = Bid>>) -> Stream<'p, impl Stage<Out = Highest>> {
-    leading(bids, secs(10), |bid| bid.price).map(|bid| {
+    leading(bids, secs(10), |bid| bid.at, |bid| bid.price).map(|bid| {
         let Bid { auction, price, bidder, at, extra, .. } = bid;
         Highest { auction, price, bidder, at, extra }
     })

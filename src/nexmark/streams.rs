@@ -31,6 +31,8 @@ pub fn auctions_and_bids<'p>(
 pub fn people_and_auctions<'p>(
     events: Stream<'p, impl Stage<Out = Event>>,
 ) -> (Stream<'p, impl Stage<Out = Person>>, Stream<'p, impl Stage<Out = Auction>>) {
+    // Most events are bids: they are gone before anything is copied.
+    let events = events.filter(|event| !matches!(event, Event::Bid(_)));
     let (rest, people) = events.side_output(|event| event.person().map_or(Ok(event), Err));
     (people, rest.filter_map(Event::auction))
 }

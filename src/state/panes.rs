@@ -141,6 +141,9 @@ impl<K: Key, V: State> Panes<K, V> {
     /// The place of the pane of the slice that begins at `start`, if that is open.
     #[inline]
     pub fn find(&mut self, start: i64) -> Option<usize> {
+        if self.open.get(self.recent).is_some_and(|pane| pane.start == start) {
+            return Some(self.recent);
+        }
         let index = self.open.partition_point(|pane| pane.start < start);
         let found = self.open.get(index).is_some_and(|pane| pane.start == start);
         found.then(|| {

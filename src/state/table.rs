@@ -13,9 +13,9 @@
 //! directory, bits 4 to 7 the home group in the sub-table, bits 8 to 14 the tag.
 //!
 //! Keys that share too many hash bits to be told apart (an attack, or a broken [`Key::mix`]) must
-//! not blow up the directory. It may be at most eight times as long as there are sub-tables; where
-//! a split would need more, the sub-table gets an overflow link instead. Such keys are slow, as
-//! slow as a list of sub-tables, and memory stays linear in the number of keys.
+//! not blow up the directory. Beyond 65 536 entries it may be at most eight times as long as there
+//! are sub-tables; where a split would need more, the sub-table gets an overflow link instead. Such
+//! keys are slow, as slow as a list of sub-tables, and memory stays linear in the number of keys.
 
 mod arena;
 mod batch;
@@ -42,6 +42,12 @@ use sub::{Slot, Sub};
 
 /// How many directory entries there may be for each sub-table.
 const SPREAD: usize = 8;
+
+/// How many there may be in any case: 512 KiB of them, enough for some ten million keys.
+///
+/// Keys that come in the order of their hashes, out of another table, fill sub-tables at the full
+/// depth while there are few of them.
+const SPREAD_FROM: usize = 1 << 16;
 
 /// State per key, for one shard: grows without ever stopping to rehash.
 ///
@@ -258,7 +264,8 @@ impl<K: Key, V: State> Table<K, V> {
     /// Whether the directory may double: it must stay in proportion to the sub-tables (there is
     /// one more than there were splits) and off the low bits of the hash.
     fn may_double(&self) -> bool {
-        self.directory.len() * 2 <= SPREAD * (self.splits + 1) && self.shift > Sub::<K, V>::LOW_BITS
+        let most = SPREAD_FROM.max(SPREAD * (self.splits + 1));
+        self.directory.len() * 2 <= most && self.shift > Sub::<K, V>::LOW_BITS
     }
 
     /// Doubles the directory. O(its length), in pointers.

@@ -1,6 +1,7 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
 mod moved;
+mod runs;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Timestamp, nanos};
 use crate::error::Full;
 use crate::memory::{Blocks, EachBulk, prefetch};
+use runs::RUNS;
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -32,6 +34,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// and slots of the upper levels are never cascaded into the lower ones. Nothing here is a rare big
 /// job: each set, cancel and firing takes a number of steps logarithmic in the timers of one slot,
 /// at worst, and a million timers due at one instant fire in as many small pieces as asked for.
+/// Those set in the order of their times are in lists beside the wheel, at one step each.
 ///
 /// Memory is taken as timers need it, for 1024 of them at a time (per timer, `T` and 40 bytes), and
 /// kept: no timer ever moves, and no call takes memory for more than that.
@@ -57,7 +60,7 @@ pub struct TimerWheel<T> {
     nodes: Blocks<Node<T>>,
     /// How many nodes there may be.
     capacity: usize,
-    /// The slots, level by level.
+    /// The slots, level by level, and then the lists of `runs.rs`.
     slots: Box<[Slot]>,
     /// For each level, which of its slots hold timers.
     occupied: [u64; LEVELS_MAX],
@@ -144,7 +147,8 @@ impl<T> TimerWheel<T> {
         Self {
             nodes: Blocks::new(),
             capacity,
-            slots: (0..levels << SLOT_BITS).map(|_| Slot { root: NONE, tail: NONE }).collect(),
+            slots: vec![Slot { root: NONE, tail: NONE }; (levels << SLOT_BITS) as usize + RUNS]
+                .into(),
             occupied: [0; LEVELS_MAX],
             free: NONE,
             first: NONE,
@@ -191,7 +195,9 @@ impl<T> TimerWheel<T> {
             Node { at, number, slot, value: Some(value), ..Node::free(NONE) };
         self.set += 1;
         self.len += 1;
-        self.insert(slot, index);
+        if !self.append(at, index) {
+            self.insert(slot, index);
+        }
         if self.first == NONE || self.before(index, self.first) {
             (self.first, self.next) = (index, at);
         }
@@ -298,11 +304,11 @@ impl<T> TimerWheel<T> {
         let (slot, parent, left, right) = (node.slot, node.parent, node.left, node.right);
         (node.left, self.free) = (self.free, index);
         self.len -= 1;
-        let orphan = self.meld(left, right);
-        if parent == NONE {
-            self.plant(slot, orphan);
-        } else {
-            self.replace(parent, index, orphan);
+        if !self.unlink(slot, parent, left) {
+            match self.meld(left, right) {
+                orphan if parent == NONE => self.plant(slot, orphan),
+                orphan => self.replace(parent, index, orphan),
+            }
         }
         if index == self.first {
             self.find_first();
@@ -427,8 +433,8 @@ impl<T> TimerWheel<T> {
         (a.at, a.number) < (b.at, b.number)
     }
 
-    /// Finds the earliest timer: the least of the roots that are first on their levels. All levels
-    /// count, as a slot that `position` has entered may hold timers of before those below it.
+    /// Finds the earliest timer: the least of what lists begin with and of the roots that are first
+    /// on their levels. All count, as a slot that `position` has entered may hold earlier ones.
     fn find_first(&mut self) {
         (self.first, self.next) = (NONE, Timestamp::MAX);
         for level in 0..LEVELS_MAX {
@@ -442,6 +448,7 @@ impl<T> TimerWheel<T> {
                 self.first = root;
             }
         }
+        self.first = self.earliest_of_runs(self.first);
         if let Some(node) = self.nodes.get(self.first as usize) {
             self.next = node.at;
         }

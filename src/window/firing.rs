@@ -34,6 +34,9 @@ struct Open {
     end: i64,
     phase: Phase,
     cursor: Cursor,
+    /// The part in hand: a run of hashes, from the first of them to the one behind the last, which
+    /// is 0 at the end of all.
+    part: (u64, u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,10 +141,9 @@ where
                 break;
             };
             let slice = left.min(between_looks);
-            left -= slice;
-            let more;
-            (self.firing.window, more) = self.fire_slice(open, slice, cx);
-            left = left.saturating_sub(more);
+            let (mut rest, mut more) = (slice, 0);
+            self.firing.window = self.fire_slice(open, &mut rest, &mut more, cx);
+            left = (left + rest).saturating_sub(slice + more);
             self.next.on_batch_end(cx);
         }
         Work((budget - left) as u64 + 1)
@@ -164,12 +166,29 @@ where
         }
         let panes = self.panes.due_at(end);
         let only = self.panes.get(panes.start);
+        let mut part = (0, 0);
         let phase = match panes.len() {
             1 if only.closes == only.expires && self.drains() => Phase::DrainPane(panes.start),
             1 if only.closes == only.expires => Phase::EmitPane(panes.start),
-            _ => self.add_or_emit(self.panes.closed_by(fired), end),
+            _ => {
+                part.1 = self.part_behind(0, end);
+                self.add_or_emit(self.panes.closed_by(fired), end)
+            }
         };
-        Some(Open { end, phase, cursor: Cursor::default() })
+        Some(Open { end, phase, cursor: Cursor::default(), part })
+    }
+
+    /// Where the part ends that begins with a hash, of the window that ends at `end`.
+    ///
+    /// The window adds, emits and takes out by parts, so that what all three need of the running
+    /// values is fetched once.
+    fn part_behind(&self, hash: u64, end: i64) -> u64 {
+        let due = self.panes.due_at(end);
+        let first = self.panes.closed_by(self.firing.fired);
+        let comes_or_goes =
+            |index: &usize| *index >= first || self.panes.get(*index).expires == end;
+        let panes = due.filter(comes_or_goes).map(|index| self.panes.get(index));
+        self.firing.running.part_behind::<T, A>(hash, panes)
     }
 
     /// What is to be done with the window that ends at `end` from its slice at `index` on: that is
@@ -188,42 +207,64 @@ where
         self.settings.lateness_ns == 0
     }
 
-    /// Goes on with a window; returns it unless that was the last of it, and how much was done
-    /// beyond the budget.
+    /// Goes on with a window within a budget; returns it unless that was the last of it. Adds to
+    /// `more` what was done beyond the budget.
     fn fire_slice(
         &mut self,
         mut open: Open,
-        budget: usize,
+        budget: &mut usize,
+        more: &mut usize,
         cx: &mut Context,
-    ) -> (Option<Open>, usize) {
+    ) -> Option<Open> {
+        while *budget > 0 {
+            if self.fire_phase(&mut open, budget, more, cx) {
+                open = self.next_phase(open)?;
+            }
+        }
+        Some(open)
+    }
+
+    /// Goes on with a phase of a window; true when it is done.
+    fn fire_phase(
+        &mut self,
+        open: &mut Open,
+        budget: &mut usize,
+        more: &mut usize,
+        cx: &mut Context,
+    ) -> bool {
         let spent = self.drains();
         let Self { panes, firing: Firing { running, .. }, aggregate, next, settings, held, .. } =
             self;
         let (cursor, span) = (&mut open.cursor, settings.cuts.window(open.end));
-        let (mut emitted, mut more, before) = (0, 0, open.phase.spends(panes));
-        let mut emit = |key, acc: &A::Acc| {
+        let (mut emitted, before) = (0, open.phase.spends(panes));
+        let emit = |key, acc: &A::Acc| {
             emitted += 1;
             next.on_record(result(key, span, aggregate.finish(acc)), cx);
         };
+        let until = open.part.1;
         let done = match open.phase {
-            Phase::Add(index) => running.add(aggregate, panes.get(index), cursor, budget),
-            Phase::Drain => running.drain(cursor, budget, emit),
+            Phase::Add(index) => running.add(aggregate, panes.get(index), (cursor, until), budget),
+            Phase::Drain => running.drain((cursor, until), budget, emit),
             Phase::Emit => {
                 let window = panes.due_at(open.end);
-                let keys = running.keys_within::<T, A>(budget, window.len());
-                let done = running.visit::<T, A>(cursor, keys, emit);
-                more = running.take_turns(aggregate, panes, window);
+                let keys = running.keys_within::<T, A>(*budget, window.len());
+                let mut left = keys;
+                let done = running.visit::<T, A>((cursor, until), &mut left, emit);
+                *budget -= if keys == *budget { keys - left } else { *budget };
+                *more += running.take_turns(aggregate, panes, window);
                 done
             }
             Phase::Evict(index) => {
-                running.evict(aggregate, panes.get_mut(index), spent, cursor, budget)
+                running.evict(aggregate, panes.get_mut(index), spent, (cursor, until), budget)
             }
-            Phase::EmitPane(index) => panes.get(index).table.visit(cursor, budget, emit),
-            Phase::DrainPane(index) => panes.get_mut(index).table.drain(cursor, budget, &mut emit),
+            Phase::EmitPane(index) => panes.get(index).table.visit_until(0, cursor, budget, emit),
+            Phase::DrainPane(index) => {
+                panes.get_mut(index).table.drain_until(0, cursor, budget, emit)
+            }
         };
         *held -= before - open.phase.spends(panes);
         cx.count(Counter::WindowsFired, emitted);
-        if done { (self.next_phase(open), more) } else { (Some(open), more) }
+        done
     }
 
     /// What follows a phase that is done; nothing after the last.
@@ -235,18 +276,25 @@ where
         };
         let phase = match open.phase {
             Phase::Add(index) => Some(self.add_or_emit(index + 1, open.end)),
-            Phase::Emit => {
-                self.firing.running.end_turn();
-                goes(panes.start)
-            }
+            Phase::Emit => goes(panes.start),
             Phase::Evict(index) => goes(index + 1),
             Phase::Drain | Phase::EmitPane(_) | Phase::DrainPane(_) => None,
         };
-        if phase.is_none() {
-            self.firing.fired = open.end;
-            self.retire(open.end);
+        if let Some(phase) = phase {
+            return Some(Open { phase, cursor: Cursor::at(open.part.0), ..open });
         }
-        phase.map(|phase| Open { phase, cursor: Cursor::default(), ..open })
+        let from = open.part.1;
+        if from != 0 {
+            let part = (from, self.part_behind(from, open.end));
+            let phase = self.add_or_emit(self.panes.closed_by(self.firing.fired), open.end);
+            return Some(Open { phase, cursor: Cursor::at(from), part, ..open });
+        }
+        if matches!(open.phase, Phase::Emit | Phase::Evict(_)) {
+            self.firing.running.end_turn();
+        }
+        self.firing.fired = open.end;
+        self.retire(open.end);
+        None
     }
 
     /// Drops the panes that no window to come and no allowed lateness needs.

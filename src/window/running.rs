@@ -27,7 +27,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::dataflow::Record;
-use crate::state::{Cursor, EachBulk, Key, Pane, Panes, Rescale, Rescaled, State, Table, hash};
+use crate::state::{
+    Cursor, EachBulk, Key, Pane, Panes, Rescale, Rescaled, State, TOGETHER, Table, hash,
+};
 use crate::window::Aggregate;
 
 /// Windows of which none drops a part of what it has in common with another: all their slices go
@@ -50,6 +52,11 @@ pub struct Running<K: Key, V: State> {
     turn: u64,
     /// Keys whose turn it is, out of those that were just emitted.
     due: Vec<K>,
+    /// Keys that are looked up together, and those of them that no slice has a part in any more.
+    #[serde(skip)]
+    column: Vec<K>,
+    #[serde(skip)]
+    gone: Vec<K>,
 }
 
 /// The running value of a key.
@@ -75,7 +82,8 @@ impl<K: Key, V: State> Rescaled for Running<K, V> {
             (groups, due) = (one.groups, due.or(Some(one.due)));
         }
         let (whole, since) = (Table::rescaled(wholes, to)?, Table::rescaled(sinces, to)?);
-        Ok(Self { whole, since, groups, turn: 0, due: due.unwrap_or_default() })
+        let (column, gone) = Default::default();
+        Ok(Self { whole, since, groups, turn: 0, due: due.unwrap_or_default(), column, gone })
     }
 }
 
@@ -89,6 +97,8 @@ impl<K: Key, V: State> Running<K, V> {
             groups: if overlap == NESTED { 0 } else { overlap.max(1) as u64 },
             turn: 0,
             due: Vec::with_capacity(together),
+            column: Vec::with_capacity(TOGETHER),
+            gone: Vec::with_capacity(TOGETHER),
         }
     }
 
@@ -105,37 +115,56 @@ impl<K: Key, V: State> Running<K, V> {
         }
     }
 
+    /// Up to which hash from this one on a window may do all that it does, before it goes on behind
+    /// that; `panes` are those that come and go. 0 is the end of all.
+    pub fn part_behind<'a, T, A: Aggregate<T, Acc = V>>(
+        &'a self,
+        hash: u64,
+        panes: impl Iterator<Item = &'a Pane<K, V>>,
+    ) -> u64 {
+        match self.turns::<T, A>() {
+            true => 0,
+            false => self.whole.part_behind(hash, panes.map(|pane| &pane.table)),
+        }
+    }
+
     /// Adds a slice that came, from the cursor on; true when done.
     pub fn add<T, A: Aggregate<T, Acc = V>>(
         &mut self,
         aggregate: &A,
         pane: &Pane<K, V>,
-        cursor: &mut Cursor,
-        budget: usize,
+        (cursor, until): (&mut Cursor, u64),
+        budget: &mut usize,
     ) -> bool {
         let turns = self.turns::<T, A>();
-        let Self { whole, since, .. } = self;
-        pane.table.visit(cursor, budget, |key, acc| {
-            let held = whole.entry(key);
-            aggregate.combine(&mut held.acc, acc);
-            held.slices += 1;
+        let Self { whole, since, column, .. } = self;
+        let mut add = |column: &[K], parts: &[Option<&V>]| {
+            whole.update_batch(parts, column, |held, part| {
+                if let Some(part) = part {
+                    aggregate.combine(&mut held.acc, part);
+                    held.slices += 1;
+                }
+            });
             if turns {
-                aggregate.combine(since.entry(key), acc);
+                since.update_batch(parts, column, |newer, part| {
+                    part.iter().for_each(|part| aggregate.combine(newer, part));
+                });
             }
-        })
+        };
+        together(&pane.table, (cursor, until), budget, column, &mut add)
     }
 
     /// Shows the values to `each`, from the cursor on, and notes the keys whose turn it is; true
     /// when done.
     pub fn visit<T, A: Aggregate<T, Acc = V>>(
         &mut self,
-        cursor: &mut Cursor,
-        budget: usize,
+        (cursor, until): (&mut Cursor, u64),
+        budget: &mut usize,
         mut each: impl FnMut(K, &V),
     ) -> bool {
         let turns = self.turns::<T, A>();
         let Self { whole, groups, turn, due, .. } = self;
-        whole.visit(cursor, budget, |key, held| {
+        whole.visit_until(until, cursor, budget, |key, held| {
             each(key, &held.acc);
             if turns && group(key, *groups) == *turn {
                 due.push(key);
@@ -147,12 +176,12 @@ impl<K: Key, V: State> Running<K, V> {
     /// those to come; true when done.
     pub fn drain(
         &mut self,
-        cursor: &mut Cursor,
-        budget: usize,
+        (cursor, until): (&mut Cursor, u64),
+        budget: &mut usize,
         mut each: impl FnMut(K, &V),
     ) -> bool {
         let Self { whole, since, .. } = self;
-        whole.drain(cursor, budget, |key, held| {
+        whole.drain_until(until, cursor, budget, |key, held| {
             each(key, &held.acc);
             if !since.is_empty() {
                 since.remove(key);
@@ -202,13 +231,13 @@ impl<K: Key, V: State> Running<K, V> {
         aggregate: &A,
         pane: &mut Pane<K, V>,
         spent: bool,
-        cursor: &mut Cursor,
-        budget: usize,
+        (cursor, until): (&mut Cursor, u64),
+        budget: &mut usize,
     ) -> bool {
-        let Self { whole, since, .. } = self;
+        let Self { whole, since, column, gone, .. } = self;
         if !A::INVERTIBLE {
             let Some(behind) = &mut pane.beside else { return true };
-            return behind.drain(cursor, budget, |key, acc| {
+            return behind.drain_until(until, cursor, budget, |key, acc| {
                 let mut left = *acc;
                 if let Some(newer) = since.get(key) {
                     aggregate.combine(&mut left, newer);
@@ -216,11 +245,24 @@ impl<K: Key, V: State> Running<K, V> {
                 release(whole, key, |held| *held = left);
             });
         }
-        let take = |key, acc: &V| release(whole, key, |held| aggregate.deduct(held, acc));
-        match spent {
-            true => pane.table.drain(cursor, budget, take),
-            false => pane.table.visit(cursor, budget, take),
+        let mut take = |column: &[K], parts: &[Option<&V>]| {
+            let mut keys = column.iter();
+            whole.update_batch(parts, column, |held, part| {
+                let key = keys.next();
+                held.slices = held.slices.saturating_sub(1);
+                match part {
+                    Some(part) if held.slices > 0 => aggregate.deduct(&mut held.acc, part),
+                    _ => gone.extend(key),
+                }
+            });
+            gone.drain(..).for_each(|key| _ = whole.remove(key));
+        };
+        let from = *cursor;
+        let done = together(&pane.table, (cursor, until), budget, column, &mut take);
+        if spent {
+            pane.table.clear_passed(from, cursor);
         }
+        done
     }
 
     /// Takes in a late record of a slice that is in `window`, of which this is all; `new` says
@@ -261,6 +303,32 @@ impl<K: Key, V: State> Running<K, V> {
         *self.whole.entry(key) = Held { acc: behind, slices };
         self.since.remove(key);
     }
+}
+
+/// Walks over a table and hands on keys and values, as many at a time as are looked up together
+/// elsewhere; true when done.
+#[inline(always)]
+fn together<'a, K: Key, V: State>(
+    table: &'a Table<K, V>,
+    (cursor, until): (&mut Cursor, u64),
+    budget: &mut usize,
+    column: &mut Vec<K>,
+    each: &mut impl FnMut(&[K], &[Option<&'a V>]),
+) -> bool {
+    let mut parts = [None; TOGETHER];
+    let done = table.visit_until(until, cursor, budget, |key, part| {
+        if column.len() == TOGETHER {
+            each(column, &parts);
+            column.clear();
+        }
+        if let Some(place) = parts.get_mut(column.len()) {
+            *place = Some(part);
+        }
+        column.push(key);
+    });
+    each(column, &parts[..column.len()]);
+    column.clear();
+    done
 }
 
 /// One slice less has a part in the value of a key, and `change` says what that leaves; without

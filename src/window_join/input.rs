@@ -7,7 +7,7 @@ use crate::dataflow::{Batch, Context, KeyColumn, Record};
 use crate::exchange::{LateRecords, Side};
 use crate::state::{Chunks, Key, Pane, Panes, Queue, Stored};
 use crate::time::Timestamp;
-use crate::window::{Cuts, Stretch};
+use crate::window::{Cuts, Span, Stretch};
 use crate::window_join::turn::Pair;
 
 /// One input: how it is keyed, and what becomes of its records.
@@ -22,6 +22,8 @@ pub struct Input<K, T: Copy> {
     queue: fn(&mut Pair) -> &mut Queue,
     /// Windows that end up to here take no record of this input any more.
     pub closed: Timestamp,
+    /// The slice of the last record, and when the first and the last window that holds it end.
+    slice: (Span, i64, i64),
     /// A record that is not in all its windows yet.
     open: Option<Open<K, T>>,
     /// Those that arrived behind it.
@@ -52,6 +54,7 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
             kept: Chunks::new(),
             queue,
             closed: Timestamp::MIN,
+            slice: (Span { start: Timestamp::MIN, end: Timestamp::MIN }, 0, 0),
             open: None,
             waiting: VecDeque::with_capacity(batch_max),
         }
@@ -101,16 +104,19 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
 
     /// Finds the windows that still take a record, if there are any.
     fn open(&mut self, key: K, record: Record<T>, cuts: &dyn Cuts, cx: &mut Context) {
-        let slice = match cuts.stretch(record.at.as_nanos()) {
-            Stretch::Slice(slice) => slice.start.as_nanos(),
-            // It never had a window to be late for.
-            Stretch::Gap(_) => return self.late.send(record, cx),
-        };
-        let (last, closed) = (cuts.last_end(slice), self.closed.as_nanos());
+        let (span, ..) = self.slice;
+        if record.at < span.start || record.at >= span.end {
+            let Stretch::Slice(span) = cuts.stretch(record.at.as_nanos()) else {
+                // It never had a window to be late for.
+                return self.late.send(record, cx);
+            };
+            let start = span.start.as_nanos();
+            self.slice = (span, cuts.first_end(start), cuts.last_end(start));
+        }
+        let ((_, first, last), closed) = (self.slice, self.closed.as_nanos());
         if last <= closed {
             return self.late.count_and_send(record, cx);
         }
-        let first = cuts.first_end(slice);
         let next = if first > closed { first } else { cuts.end_after(closed) };
         self.open = Some(Open { key, value: record.value, next, last });
     }

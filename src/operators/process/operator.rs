@@ -289,6 +289,11 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
             return false;
         };
         self.budget -= 1;
+        if self.table.len() > FAR
+            && let Some((key, _)) = self.early.ahead()
+        {
+            self.table.warm(&[*key]);
+        }
         self.take(key, Record::new(at, value), cx);
         true
     }

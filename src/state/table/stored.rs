@@ -16,7 +16,7 @@ use super::arena::Arena;
 use super::frozen::Apart;
 use super::notes::Notes;
 use super::sub::{Slot, Sub};
-use super::{Cursor, Table};
+use super::{Cursor, SPREAD, SPREAD_FROM, Table};
 use crate::memory::encoding::{Row, decode, decode_all, encode, versions};
 
 /// What a table knows beside its keys.
@@ -178,11 +178,11 @@ struct Reading<K, V> {
 
 impl<K: Key, V: State> Reading<K, V> {
     fn new(header: &Header) -> Result<Self, String> {
-        // A directory is never longer than this many entries for each sub-table, so that a damaged
-        // header does not ask for all the memory there is.
-        let most = (header.splits.saturating_add(1)).saturating_mul(super::SPREAD);
+        // A directory is never longer than this, so that a damaged header does not ask for all the
+        // memory there is.
+        let most = header.splits.saturating_add(1).saturating_mul(SPREAD).max(SPREAD_FROM);
         let depth = header.depth;
-        if !(1..=64 - Sub::<K, V>::LOW_BITS).contains(&depth) || 1 << depth > most.max(2) {
+        if !(1..=64 - Sub::<K, V>::LOW_BITS).contains(&depth) || 1 << depth > most {
             return Err("a table of a depth that none has".to_owned());
         }
         let directory = vec![None; 1 << depth];

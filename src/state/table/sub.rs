@@ -358,7 +358,15 @@ impl<K: Key, V: State> Sub<K, V> {
     /// Calls `each` on the full slots from `*from` on, each for one unit of budget, and moves
     /// `*from` on. True when it came to the end.
     #[inline]
-    pub fn visit(self, from: &mut u32, budget: &mut usize, each: &mut impl FnMut(K, &V)) -> bool {
+    pub fn visit<'a>(
+        self,
+        from: &mut u32,
+        budget: &mut usize,
+        each: &mut impl FnMut(K, &'a V),
+    ) -> bool
+    where
+        V: 'a,
+    {
         let first = *from as usize;
         for group in first / GROUP..Self::GROUPS {
             self.prefetch_group(group + 2);
@@ -369,7 +377,8 @@ impl<K: Key, V: State> Sub<K, V> {
                     return false;
                 }
                 *budget -= 1;
-                // SAFETY: the slot is full, and the table is borrowed while `each` looks at it.
+                // SAFETY: the slot is full, and the caller borrows the table for as long as `each`
+                // may look at it.
                 let slot = unsafe { self.slot(*from as usize).as_ref() };
                 each(slot.key, &slot.value);
             }

@@ -111,8 +111,67 @@ fn keys_that_cannot_be_told_apart_are_slow_but_right() {
     for n in 0..5_000 {
         *table.entry(Clash::<1>(n)) += 1;
     }
-    assert!(table.directory.len() < 512, "{}", table.directory.len());
-    assert!(table.bytes() < 5_000 * 8 * 4, "{}", table.bytes());
+    assert!(table.directory.len() <= SPREAD_FROM, "{}", table.directory.len());
+    assert!(table.bytes() < 5_000 * 8 * 4 + SPREAD_FROM * 8, "{}", table.bytes());
+}
+
+#[test]
+fn keys_that_come_in_the_order_of_their_hashes_are_told_apart() {
+    let (mut from, mut one_by_one, mut together) = (Table::new(5), Table::new(5), Table::new(5));
+    (0..200_000u32).for_each(|n| *from.entry(n) = u64::from(n));
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    from.visit(&mut Cursor::default(), usize::MAX, |key, value| {
+        *one_by_one.entry(key) = *value;
+        keys.push(key);
+        values.push(*value);
+    });
+    together.update_batch(&values, &keys, |here, value| *here = *value);
+    for table in [&one_by_one, &together] {
+        assert_eq!((table.links, table.len()), (0, from.len()));
+        assert!(table.bytes() < from.bytes() * 2, "{} {}", table.bytes(), from.bytes());
+        assert!(keys.iter().all(|&key| table.get(key) == from.get(key)));
+    }
+}
+
+#[test]
+fn walks_by_parts_see_each_key_once_and_in_step() {
+    for (keys, others, budget) in [(9, 9, 3), (5_000, 300, 7), (5_000, 20_000, 100)] {
+        let (mut table, mut other) = (Table::new(3), Table::new(3));
+        (0..keys).for_each(|n| *table.entry(n) = 1u8);
+        (0..others).for_each(|n| *other.entry(n) = 1u16);
+        let (mut from, mut seen, mut over) = (0, Vec::new(), false);
+        while !over {
+            let until = table.part_behind(from, [&other].into_iter());
+            let (mut here, mut there) = (Cursor::at(from), Cursor::at(from));
+            while !other.visit_until(until, &mut there, &mut budget.clone(), |n, _| {
+                assert!(!seen.contains(&n), "{n} is in a part that is over");
+            }) {}
+            while !table.visit_until(until, &mut here, &mut budget.clone(), |n, _| seen.push(n)) {}
+            (from, over) = (until, until == 0);
+        }
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..keys));
+    }
+    let mut table = Table::<u32, u8>::new(3);
+    let other = Table::<u32, u8>::new(4);
+    (0..5_000).for_each(|n| *table.entry(n) = 1);
+    assert_eq!(table.part_behind(0, [&other].into_iter()), 0, "another order of hashes");
+}
+
+#[test]
+fn what_a_walk_has_passed_is_cleared_and_nothing_else() {
+    let mut table = Table::<u32, u8>::new(3);
+    (0..3_000).for_each(|n| *table.entry(n) = 1);
+    let (mut cursor, mut seen) = (Cursor::default(), 0);
+    let mut done = false;
+    while !done {
+        let from = cursor;
+        done = table.visit_until(0, &mut cursor, &mut 77, |_, _| seen += 1);
+        table.clear_passed(from, &cursor);
+        assert!(table.len() + seen >= 3_000);
+        assert!(table.len() + seen <= 3_000 + Sub::<u32, u8>::SLOTS);
+    }
+    assert_eq!((table.len(), seen), (0, 3_000));
 }
 
 #[test]

@@ -27,6 +27,17 @@ impl Cursor {
         self.done
     }
 
+    /// A walk that begins at this hash, the first one of a sub-table.
+    pub(crate) fn at(hash: u64) -> Self {
+        Self { at: hash, ..Self::default() }
+    }
+
+    /// Whether the walk has come to this hash; 0 is the end of all.
+    #[inline(always)]
+    fn has_passed(&self, until: u64) -> bool {
+        self.done || until != 0 && self.at >= until
+    }
+
     /// Goes past all hashes that share their leading `depth` bits with the current one.
     pub(super) fn pass(&mut self, depth: u32) {
         let (at, over) = match depth {
@@ -44,19 +55,65 @@ impl<K: Key, V: State> Table<K, V> {
     /// `budget` keys are seen. A budget of 0 gets nowhere. The order is a pure function of the
     /// seed and of what was done to the table before. The table should not change between slices.
     /// O(budget); some 8 ns a key for a table far larger than the caches, less within them.
-    pub fn visit(
-        &self,
+    pub fn visit(&self, cursor: &mut Cursor, mut budget: usize, each: impl FnMut(K, &V)) -> bool {
+        self.visit_until(0, cursor, &mut budget, each)
+    }
+
+    /// [`visit`](Self::visit) up to a hash with which a sub-table begins; 0 is the end of all. What
+    /// is left of the budget stays in it.
+    #[inline]
+    pub(crate) fn visit_until<'a>(
+        &'a self,
+        until: u64,
         cursor: &mut Cursor,
-        mut budget: usize,
-        mut each: impl FnMut(K, &V),
-    ) -> bool {
-        while budget > 0 && !cursor.done {
+        budget: &mut usize,
+        mut each: impl FnMut(K, &'a V),
+    ) -> bool
+    where
+        K: 'a,
+    {
+        while *budget > 0 && !cursor.has_passed(until) {
             let head = self.head(cursor.at);
-            if Self::visit_chain(head, cursor, &mut budget, &mut each) {
+            if Self::visit_chain(head, cursor, budget, &mut each) {
                 cursor.pass(head.depth());
             }
         }
-        cursor.done
+        cursor.has_passed(until)
+    }
+
+    /// Empties the sub-tables that a walk has passed since it was at `from`.
+    pub(crate) fn clear_passed(&mut self, from: Cursor, cursor: &Cursor) {
+        let mut behind = from;
+        while !behind.done && (cursor.done || behind.at < cursor.at) {
+            let head = self.head(behind.at);
+            self.touch(behind.at);
+            self.clear_chain(head);
+            behind.pass(head.depth());
+        }
+    }
+
+    /// The hash behind all those that are in one sub-table with `hash`, here and in `others`, which
+    /// have the same order of hashes; 0 is the end of all.
+    ///
+    /// A walk over the first table up to there, and then one over the next, meets the same keys
+    /// while they are in the nearest cache.
+    pub(crate) fn part_behind<'a, W: State>(
+        &self,
+        hash: u64,
+        others: impl Iterator<Item = &'a Table<K, W>>,
+    ) -> u64
+    where
+        K: 'a,
+    {
+        let mut depth = self.head(hash).depth();
+        for other in others {
+            // Another seed, another order.
+            let there = if other.seed == self.seed { other.head(hash).depth() } else { 0 };
+            depth = depth.min(there);
+        }
+        let mut cursor = Cursor::at(hash);
+        cursor.pass(depth);
+        cursor.at
     }
 
     /// [`visit`](Self::visit), and empties each sub-table as soon as it is passed.
@@ -67,17 +124,29 @@ impl<K: Key, V: State> Table<K, V> {
         &mut self,
         cursor: &mut Cursor,
         mut budget: usize,
+        each: impl FnMut(K, &V),
+    ) -> bool {
+        self.drain_until(0, cursor, &mut budget, each)
+    }
+
+    /// [`drain`](Self::drain) up to a hash, as by [`visit_until`](Self::visit_until).
+    #[inline]
+    pub(crate) fn drain_until(
+        &mut self,
+        until: u64,
+        cursor: &mut Cursor,
+        budget: &mut usize,
         mut each: impl FnMut(K, &V),
     ) -> bool {
-        while budget > 0 && !cursor.done {
+        while *budget > 0 && !cursor.has_passed(until) {
             let head = self.head(cursor.at);
-            if Self::visit_chain(head, cursor, &mut budget, &mut each) {
+            if Self::visit_chain(head, cursor, budget, &mut each) {
                 self.touch(cursor.at);
                 self.clear_chain(head);
                 cursor.pass(head.depth());
             }
         }
-        cursor.done
+        cursor.has_passed(until)
     }
 
     /// Empties sub-tables from the cursor on, each for one unit of budget; true when done.
@@ -157,12 +226,15 @@ impl<K: Key, V: State> Table<K, V> {
     }
 
     /// Visits what is left of a chain of sub-tables; true when it came to the end.
-    fn visit_chain(
+    fn visit_chain<'a>(
         head: Sub<K, V>,
         cursor: &mut Cursor,
         budget: &mut usize,
-        each: &mut impl FnMut(K, &V),
-    ) -> bool {
+        each: &mut impl FnMut(K, &'a V),
+    ) -> bool
+    where
+        V: 'a,
+    {
         let mut link = Some(head);
         for _ in 0..cursor.link {
             link = link.and_then(Sub::next);

@@ -9,7 +9,8 @@ impl<T> TimerWheel<T> {
     /// Panics unless the heaps are leftist heaps, in the slots and in the number they should be.
     fn check(&self) {
         let mut stack = Vec::new();
-        for (slot, &Slot { root, .. }) in (0..).zip(&self.slots) {
+        let heaps = self.slots.len() - RUNS;
+        for (slot, &Slot { root, .. }) in (0..).zip(&self.slots[..heaps]) {
             let bit = self.occupied[usize::from(slot) >> SLOT_BITS] >> (slot % 64) & 1;
             assert_eq!(bit == 1, root != NONE);
             if root != NONE {
@@ -18,7 +19,7 @@ impl<T> TimerWheel<T> {
                 stack.push(root);
             }
         }
-        let mut count = 0;
+        let mut count = self.check_runs();
         while let Some(index) = stack.pop() {
             count += 1;
             let node = &self.nodes[index as usize];
@@ -179,6 +180,42 @@ fn no_order_of_times_makes_one_call_long() {
         assert!(most.set <= 1 + 2 * 36 && most.cancel <= 2 * 36 + 18 + 11, "{most:?}");
         assert!(most.expire <= 256 * (2 * 36 + 11), "{most:?}");
     }
+}
+
+#[test]
+fn timers_of_a_few_orders_side_by_side_take_a_step_each() {
+    let mut wheel = TimerWheel::new(1 << 16, us(1));
+    // Batches of two inputs, and two timeouts.
+    for batch in 0..100 {
+        for (ahead, count) in [(0, 9), (0, 99), (50_000, 30), (3_000_000, 30)] {
+            for n in 0..count {
+                let before = wheel.steps;
+                let at = Timestamp((batch + 1) * 1_000 + ahead + n * 10);
+                wheel.set(at, (batch, ahead, n)).expect("room");
+                assert_eq!(wheel.steps, before + 1);
+            }
+        }
+        let before = wheel.steps;
+        let fired = wheel.expire(Timestamp((batch + 1) * 1_000 + 990), usize::MAX, |_, _| ());
+        assert_eq!(wheel.steps, before + fired as u64);
+        wheel.check();
+    }
+}
+
+#[test]
+fn a_wheel_that_was_saved_before_there_were_lists_goes_on_without() {
+    let mut rng = fastrand::Rng::with_seed(3);
+    let (mut wheel, mut old) = (TimerWheel::new(1 << 10, us(1)), TimerWheel::new(1 << 10, us(1)));
+    old.slots = old.slots[..old.slots.len() - RUNS].into();
+    for n in 0..500 {
+        let at = Timestamp(rng.i64(..1 << 20));
+        assert!(wheel.set(at, n).is_ok() && old.set(at, n).is_ok());
+    }
+    for _ in 0..500 {
+        assert_eq!(wheel.next(), old.next());
+        assert_eq!(wheel.pop(Timestamp::MAX), old.pop(Timestamp::MAX));
+    }
+    assert!(wheel.is_empty() && old.is_empty());
 }
 
 #[test]
