@@ -8,6 +8,10 @@ mod bad_input;
 mod bidder;
 #[path = "web/browser.rs"]
 mod browser;
+#[cfg(feature = "tls")]
+#[allow(dead_code)] // What clients show to gates.
+#[path = "net_tls/certificates.rs"]
+mod certificates;
 #[cfg(feature = "runtime")]
 #[path = "web/engine.rs"]
 mod engine;
@@ -19,6 +23,9 @@ mod full;
 mod keys;
 #[path = "web/many.rs"]
 mod many;
+#[cfg(feature = "tls")]
+#[path = "web/renewed.rs"]
+mod renewed;
 #[path = "web/service.rs"]
 mod service;
 #[path = "web/shutdown.rs"]
@@ -27,5 +34,8 @@ mod shutdown;
 mod slow;
 #[path = "web/socket.rs"]
 mod socket;
+#[cfg(feature = "tls")]
+#[path = "web/tls.rs"]
+mod tls;
 #[path = "web/world.rs"]
 mod world;
