@@ -1,6 +1,8 @@
 //! Records in and out by HTTP: `curl`, Python, a browser, and peers that do not behave.
 #![cfg(feature = "web")]
 
+#[path = "web/again.rs"]
+mod again;
 #[path = "web/bad_input.rs"]
 mod bad_input;
 #[cfg(feature = "runtime")]
