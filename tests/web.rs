@@ -21,6 +21,8 @@ mod engine;
 mod foreign;
 #[path = "web/full.rs"]
 mod full;
+#[path = "web/journalled.rs"]
+mod journalled;
 #[path = "web/keys.rs"]
 mod keys;
 #[path = "web/many.rs"]

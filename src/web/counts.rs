@@ -73,6 +73,8 @@ counts! {
     Skipped "skipped",
     /// Records that were taken in.
     Taken "taken",
+    /// Requests whose records were taken, and were not known to be durable in time.
+    Unsure "unsure",
     /// Questions that were put to the pipeline.
     Asked "asked",
     /// Those that it answered in time.

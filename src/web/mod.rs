@@ -42,6 +42,7 @@ mod house;
 mod incoming;
 mod ingest;
 mod outgoing;
+mod progress;
 mod route;
 #[cfg(feature = "tls")]
 mod sealing;
