@@ -1,4 +1,4 @@
-//! A soak: orders by TCP and UDP into windows by key, results to subscribers, at half of what it can.
+//! A soak: orders by TCP and UDP into windows by key, results to subscribers, at half load.
 //!
 //! After the warm-up memory stays as it is, no step calls the allocator, and at the end every order
 //! is in a result at every subscriber. `scripts/soak` runs it for ten minutes; here it is short.
@@ -71,6 +71,9 @@ const BUNCH: u64 = 20;
 const BY_UDP: u64 = 10;
 
 const SUBSCRIBERS: usize = 2;
+
+/// Windows enough for every buffer to have been as full as it will be.
+const WARM_UP: Duration = Duration::from_secs(3);
 
 /// What memory may be more at the end than behind the warm-up.
 const GROWTH_MAX: u64 = 1 << 20;
@@ -241,6 +244,19 @@ impl Stepped {
     }
 }
 
+/// Finds out how many orders it takes in a second, and goes on with half of that until it has seen
+/// everything that comes again and again; returns how many that is.
+fn settle(it: &mut Stepped, said: &Said, time: Duration) -> u64 {
+    it.step_for(time / 20);
+    let (begun, sent) = (Instant::now(), said.sent.load(Ordering::Relaxed));
+    it.step_for(time / 20);
+    let sent = (said.sent.load(Ordering::Relaxed) - sent) as f64;
+    let pace = ((sent / begun.elapsed().as_secs_f64() / 2.0) as u64).max(1000);
+    said.pace.store(pace, Ordering::Relaxed);
+    it.step_for((time / 10).max(WARM_UP));
+    pace
+}
+
 #[test]
 fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     let time = time();
@@ -274,15 +290,7 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     let said = Arc::<Said>::default();
     let sender = send(inlet.address(), datagrams.address(), said.clone());
 
-    // How many it can take; then half of that.
-    it.step_for(time / 20);
-    let (begun, sent) = (Instant::now(), said.sent.load(Ordering::Relaxed));
-    it.step_for(time / 20);
-    let sent = (said.sent.load(Ordering::Relaxed) - sent) as f64;
-    let pace = (sent / begun.elapsed().as_secs_f64() / 2.0) as u64;
-    said.pace.store(pace.max(1000), Ordering::Relaxed);
-    it.step_for(time / 10);
-
+    let pace = settle(&mut it, &said, time);
     it.begin_again();
     let (before, mut most) = (resident(), 0);
     for _ in 0..10 {

@@ -21,21 +21,22 @@ struct Capture {
     tshark: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
     file: PathBuf,
-    /// A datagram to it is the last that is awaited.
-    marker: UdpSocket,
+    /// A datagram to one of them is the first that is awaited, and to the other the last.
+    markers: [UdpSocket; 2],
     port: u16,
 }
 
 impl Capture {
     /// Begins one, if that can be.
     fn of(port: u16) -> Option<Self> {
-        let marker = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let last = marker.local_addr().unwrap().port();
+        let markers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let [first, last] = [0, 1].map(|at: usize| markers[at].local_addr().unwrap().port());
+        let filter = format!("port {port} or udp port {first} or udp port {last}");
         let name = format!("millstream-{}-{port}.pcapng", std::process::id());
         let file = std::env::temp_dir().join(name);
         let started = Command::new("tshark")
             .args(["-i", "lo", "-l", "-P", "-T", "fields", "-e", "udp.dstport"])
-            .args(["-f", &format!("port {port} or udp port {last}"), "-w"])
+            .args(["-f", &filter, "-w"])
             .arg(&file)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -56,17 +57,17 @@ impl Capture {
         }
         std::thread::spawn(move || says.read_to_end(&mut Vec::new()));
         let lines = BufReader::new(tshark.stdout.take().unwrap()).lines();
-        let mut it = Self { tshark, lines, file, marker, port };
+        let mut it = Self { tshark, lines, file, markers, port };
         // It says so before it does.
-        it.until_marked();
+        it.until_marked(0);
         Some(it)
     }
 
-    /// Waits until everything that was sent has been seen.
-    fn until_marked(&mut self) {
-        let to = self.marker.local_addr().unwrap();
+    /// Waits until everything that was sent has been seen, or that it sees anything.
+    fn until_marked(&mut self, by: usize) {
+        let to = self.markers[by].local_addr().unwrap();
         let wanted = to.port().to_string();
-        let (marker, since) = (self.marker.try_clone().unwrap(), Instant::now());
+        let (marker, since) = (self.markers[by].try_clone().unwrap(), Instant::now());
         let (over, is_over) = std::sync::mpsc::channel::<()>();
         // Again and again, since the first ones may come before the capture does.
         let marking = std::thread::spawn(move || {
@@ -83,7 +84,7 @@ impl Capture {
 
     /// Ends it; what dissectors find in these fields, packet by packet, where there is anything.
     fn read(mut self, decode_as: &[&str], fields: &[&str]) -> Vec<Vec<String>> {
-        self.until_marked();
+        self.until_marked(1);
         let id = self.tshark.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         self.tshark.wait().unwrap();
@@ -152,7 +153,7 @@ fn fix_by_tcp_has_sums_and_fields_that_wireshark_finds() {
         let sending = Sending::default();
         let sink = TcpSink::connect(p, address, Frames::new(512), fix_orders(), sending)?;
         let orders = (1..=ORDERS).map(|n| Record::new(Timestamp(n as i64), n));
-        p.source(MemorySource::new(orders.collect())).sink(sink);
+        p.source(MemorySource::new(orders.collect::<Vec<_>>())).sink(sink);
         Ok(())
     })
     .unwrap();
@@ -213,7 +214,7 @@ mod web {
     use std::io::Write;
     use std::net::TcpStream;
 
-    use millstream::web::{Publishing, Web, WebServer, WebSink, Writing};
+    use millstream::web::{Publishing, Slow, Web, WebServer, WebSink, Writing};
 
     use super::*;
 
@@ -222,7 +223,8 @@ mod web {
         let (mut shard, input) = Shard::embed(Config::embedded(), |p| {
             let text = |text: &String, into: &mut Vec<u8>| into.extend(text.bytes());
             let (input, stream) = p.input::<String>();
-            let sink = WebSink::new(p, server, "out", Writing::by(text), Publishing::default())?;
+            let all = Publishing { slow: Slow::DropOldest, ..Publishing::default() };
+            let sink = WebSink::new(p, server, "out", Writing::by(text), all)?;
             stream.sink(sink);
             Ok(input)
         })

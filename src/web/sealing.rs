@@ -1,5 +1,5 @@
-//! TLS for the server's connections: the handshake of each is a task of its own, bounded in time, and
-//! there are so many at once.
+//! TLS for the server's connections: the handshake of each is a task of its own, bounded in time,
+//! and there are so many at once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -47,7 +47,7 @@ pub struct Web {
     /// of them makes room that has taken longest.
     pub handshakes_max: usize,
     /// Who may publish and subscribe to which of the names here, and is known by what: a token,
-    /// shown as `Authorization: Bearer`, or a certificate that [`tls`](Self::tls) asks for. Only at
+    /// shown as `Authorization: Bearer`, or a certificate that `tls` asks for. Only at
     /// an address of the host itself can that be [anybody](Access::anybody).
     pub access: Access,
     /// Pages that may ask beside the server's own, as `https://desk.example`.
@@ -170,8 +170,8 @@ impl WebServer {
     /// Serves at an address. Port 0 takes a free one.
     ///
     /// # Errors
-    /// An address that others can reach, without TLS or where anybody may come in; a setting that cannot be; and what the
-    /// system said, which may be that the port is in use.
+    /// An address that others can reach, without TLS or where anybody may come in; a setting that
+    /// cannot be; and what the system said, which may be that the port is in use.
     pub fn on(address: SocketAddr, settings: Web) -> Result<Self> {
         settings.check(address)?;
         let failed = |cause| IoError::new("serve at", address.to_string(), cause);

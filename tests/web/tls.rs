@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use millstream::web::{Access, Count, Publishing, Web, WebServer};
+use millstream::web::{Access, Count, Publishing, Slow, Web, WebServer};
 
 use super::certificates::certificates;
 use super::world::{Ended, connected, curl, lines, say, serving, start, through, tick};
@@ -138,7 +138,9 @@ while True:
 #[test]
 fn a_secure_socket_of_python_hears_what_comes() {
     let server = serving(guarded());
-    let running = through(&server, Publishing::default());
+    // All that comes, also where two of a key come at once.
+    let all = Publishing { slow: Slow::DropOldest, ..Publishing::default() };
+    let running = through(&server, all);
     let path = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
     let files = ["authority", "desk"].map(|name| path(certificates().pem(name)));
     let (port, key) = (server.address().port().to_string(), path(certificates().key("desk")));
