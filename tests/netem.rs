@@ -103,15 +103,18 @@ fn lines_receive() {
     let at: Vec<_> = at.into_iter().map(Result::unwrap).collect();
     let (counts, of_lines) = (Counts::default(), LineCounts::of(at.len()));
     let (next, came, lost) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)), Rc::default());
+    // Longer than a busy host keeps a datagram waiting, and room for what comes meanwhile.
     let rules = Arbitration {
-        gap_max: Duration::from_millis(50),
+        gap_max: Duration::from_millis(500),
+        window: 1 << 17,
         starts: Some(0),
         ..Arbitration::default()
     };
+    let limits = Datagram { buffers: 1 << 14, ..Datagram::default() };
     let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
         let codec = (Fixed::new(8), numbers());
         let told: Rc<RefCell<BTreeSet<u64>>> = Rc::clone(&lost);
-        let source = UdpLines::new(p, &at, header, codec, Datagram::default(), rules)?
+        let source = UdpLines::new(p, &at, header, codec, limits, rules)?
             .counting_into(&counts)
             .counting_lines_into(&of_lines)
             .on_notice(move |notice| {

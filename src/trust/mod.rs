@@ -1,8 +1,8 @@
 //! Whom to trust, and with what: shared by all ports that others than this host's own programs may
 //! reach, whatever is spoken there.
 //!
-//! A `ServerTls` is a certificate and whom to ask for theirs; it reads its files again when told to,
-//! or when they change. An `Access` says who is known by which token or certificate, and which
+//! A `ServerTls` is a certificate and whom to ask for theirs; it reads its files again when told
+//! to, or when they change. An `Access` says who is known by which token or certificate, and which
 //! streams he may publish and subscribe to. `net/gate/` and `web/` go by the same two.
 //!
 //! May not know what is behind the port.

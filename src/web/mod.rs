@@ -22,15 +22,15 @@
 //!
 //! # Who may
 //!
-//! Without more the server is for its own host: other addresses are refused at start, requests that
-//! a page of elsewhere makes a browser send are refused when they come. With an
-//! [`access`](Web#structfield.access) everybody has to show who he is, by a token (`Authorization: Bearer`) or
-//! by a certificate, and may what is said of him: `POST /NAME` is to publish, `/NAME/events` and
-//! `/NAME/ws` to subscribe, and the pages and counts are for whoever is known. An address beyond
-//! the host needs that and TLS, which is `Web::tls` with the feature `tls`.
+//! Without more the server is for its own host: other addresses are refused at start, requests
+//! that a page of elsewhere makes a browser send are refused when they come. With an
+//! [`access`](Web#structfield.access) everybody has to show who he is, by a token (`Authorization:
+//! Bearer`) or by a certificate, and may what is said of him: `POST /NAME` is to publish,
+//! `/NAME/events` and `/NAME/ws` to subscribe, and the pages and counts are for whoever is known.
+//! An address beyond the host needs that and TLS, which is `Web::tls` with the feature `tls`.
 //!
-//! May not know shards, nor `net/`, which is for the wire that is counted in microseconds; what both
-//! go by is in `trust/`. Start with `server.rs` and `incoming.rs` and `outgoing.rs`; then
+//! May not know shards, nor `net/`, which is for the wire that is counted in microseconds; what
+//! both go by is in `trust/`. Start with `server.rs` and `incoming.rs` and `outgoing.rs`; then
 //! `ingest.rs`, `hall.rs`, `service.rs`.
 
 mod alarm;
