@@ -47,6 +47,7 @@
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
 //! | 3 | [`io`] | `Source` and `Sink`, those that need no network, and the formats of the wire |
 //! | 2 | [`dataflow`] | the grammar: record, operator, stage, stream, pipeline, plan |
+//! | 1 | `trust` | for ports that others reach: certificates, tokens, and who may what |
 //! | 1 | [`state`] | keys, the state table, panes, leases on state |
 //! | 0 | [`time`] | timestamps, clocks, watermarks, timers |
 //! | 0 | [`memory`] | prefetching, and the bell that wakes a sleeping shard |
@@ -153,6 +154,8 @@ pub mod state;
 pub mod table;
 pub mod testing;
 pub mod time;
+#[cfg(any(feature = "net", feature = "web"))]
+pub mod trust;
 #[cfg(feature = "web")]
 pub mod web;
 pub mod window;

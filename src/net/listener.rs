@@ -1,6 +1,5 @@
 //! An address that is listened at.
 
-use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -14,6 +13,8 @@ use std::os::fd::AsRawFd;
 
 use crate::error::{ConfigError, IoError, Result};
 use crate::net::wire::{Rung, Shape, Wire};
+
+pub use crate::trust::Way;
 
 /// Connections that the kernel holds before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -90,24 +91,6 @@ impl Listener {
     /// is decoded.
     pub fn stop(&self) {
         self.state.stop();
-    }
-}
-
-/// Which way records go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// From whoever connects.
-    Publish,
-    /// To whoever connects.
-    Subscribe,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Publish => "publish",
-            Self::Subscribe => "subscribe",
-        })
     }
 }
 

@@ -67,7 +67,7 @@ pub use arbiter::{Arbitration, Notice, Place, Sequence, Why};
 pub use counts::{Count, Counts, Problem};
 pub use datagrams::Datagrams;
 #[cfg(feature = "tls")]
-pub use gate::{Access, Call, ClientTls, Door, Gate, Gating, Hello, ServerTls, TlsRung};
+pub use gate::{Call, Door, Gate, Gating, Hello, TlsRung};
 pub use line_counts::LineCounts;
 pub use listener::{Listener, Listens};
 pub use local::{LocalListener, Remote};
@@ -81,3 +81,6 @@ pub use udp::{Datagram, UdpSource};
 pub use udp_lines::UdpLines;
 pub use udp_sink::UdpSink;
 pub use wire::Rung;
+
+#[cfg(feature = "tls")]
+pub use crate::trust::{Access, ClientTls, ServerTls};

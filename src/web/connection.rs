@@ -10,13 +10,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::web::counts::Count;
 use crate::web::hall::Present;
 use crate::web::house::House;
 use crate::web::route::answer;
+#[cfg(feature = "tls")]
+use crate::web::sealing::{Shaking, seal};
 
 /// What a connection may hold of what it reads and writes, in bytes.
 const BUFFER: usize = 64 << 10;
@@ -39,6 +42,8 @@ pub struct Seat {
     pub number: u64,
     /// Rung when it is to be cut.
     pub cut: Arc<Notify>,
+    /// The names in the certificate that was shown.
+    pub names: Vec<String>,
     /// The subscriber that it is, until it is over.
     present: Mutex<Option<Present>>,
     /// Of those connections that there may be.
@@ -56,6 +61,8 @@ impl Seat {
 pub async fn accept(listener: TcpListener, house: Arc<House>, mut is_over: watch::Receiver<bool>) {
     let most = house.settings.connections_max;
     let places = Arc::new(Semaphore::new(most));
+    #[cfg(feature = "tls")]
+    let shaking = Arc::<Shaking>::default();
     let mut number = 0;
     loop {
         let accepted = tokio::select! {
@@ -67,14 +74,20 @@ pub async fn accept(listener: TcpListener, house: Arc<House>, mut is_over: watch
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            house.counts.add(Count::Refused, 1);
-            let _ = stream.try_write(FULL);
-            continue;
-        };
-        house.counts.add(Count::Accepted, 1);
         number += 1;
-        tokio::spawn(serve(stream, number, house.clone(), is_over.clone(), place));
+        let welcome = Welcome { number, places: places.clone(), house: house.clone() };
+        let is_over = is_over.clone();
+        #[cfg(feature = "tls")]
+        if let Some(tls) = house.settings.tls.clone() {
+            let shaking = shaking.clone();
+            tokio::spawn(async move {
+                if let Some((stream, names)) = seal(stream, &tls, &welcome.house, &shaking).await {
+                    welcome.serve(stream, names, is_over).await;
+                }
+            });
+            continue;
+        }
+        tokio::spawn(welcome.serve(stream, Vec::new(), is_over));
     }
     drop(listener);
     let all = places.acquire_many(most as u32);
@@ -86,16 +99,42 @@ async fn come(is_over: &mut watch::Receiver<bool>) {
     let _ = is_over.wait_for(|over| *over).await;
 }
 
-/// Serves a connection to its end.
-async fn serve(
-    stream: TcpStream,
+/// What a connection is let in by.
+struct Welcome {
     number: u64,
+    /// As many as there may be.
+    places: Arc<Semaphore>,
     house: Arc<House>,
-    mut is_over: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
-) {
-    let (cut, present) = (Arc::default(), Mutex::default());
-    let seat = Arc::new(Seat { number, cut, present, _place: place });
+}
+
+impl Welcome {
+    /// Serves a connection to its end, if there is a place for it.
+    async fn serve<S>(self, mut stream: S, names: Vec<String>, is_over: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Self { number, places, house } = self;
+        let Ok(place) = places.try_acquire_owned() else {
+            house.counts.add(Count::Refused, 1);
+            let refuse = async {
+                let _ = stream.write_all(FULL).await;
+                let _ = stream.shutdown().await;
+            };
+            let _ = tokio::time::timeout(GRACE, refuse).await;
+            return;
+        };
+        house.counts.add(Count::Accepted, 1);
+        let (cut, present) = (Arc::default(), Mutex::default());
+        let seat = Arc::new(Seat { number, cut, names, present, _place: place });
+        serve(stream, seat, house, is_over).await;
+    }
+}
+
+/// Serves a connection to its end.
+async fn serve<S>(stream: S, seat: Arc<Seat>, house: Arc<House>, mut is_over: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (at_house, on_seat) = (house.clone(), seat.clone());
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let (house, seat) = (at_house.clone(), on_seat.clone());

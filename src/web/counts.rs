@@ -37,8 +37,24 @@ counts! {
     Closed "closed",
     /// Connections that broke, or said what is no HTTP, or nothing for too long.
     Broken "broken",
-    /// Requests without the token, of a foreign page, or by a foreign name of this host.
+    /// Connections that took too long to shake hands.
+    Unready "unready",
+    /// Connections that made room for others since they took longest to shake hands.
+    Crowded "crowded",
+    /// Connections that say something else than TLS, or a kind of it that is not taken.
+    NotTls "not_tls",
+    /// Connections of which a certificate is asked, and which show none.
+    NoCertificate "no_certificate",
+    /// Certificates whose time is over, or has not come.
+    Expired "expired",
+    /// Certificates by somebody who is not trusted, or for something else.
+    ForeignCertificate "foreign_certificate",
+    /// Connections that the other end gave up because of what it was shown.
+    NotTrusted "not_trusted",
+    /// Requests of nobody who is known, of a foreign page, or by a foreign name of this host.
     Forbidden "forbidden",
+    /// Requests of somebody who may not what he wants.
+    NotPermitted "not_permitted",
     /// Requests for what is not there, or by a method that is not taken there.
     Unknown "unknown",
     /// Bodies that are too long, or have too many lines.
@@ -57,6 +73,8 @@ counts! {
     Skipped "skipped",
     /// Records that were taken in.
     Taken "taken",
+    /// Requests whose records were taken, and were not known to be durable in time.
+    Unsure "unsure",
     /// Questions that were put to the pipeline.
     Asked "asked",
     /// Those that it answered in time.

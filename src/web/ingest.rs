@@ -1,6 +1,7 @@
 //! Bodies of lines become records.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -16,6 +17,7 @@ use crate::web::answer::{json, later};
 use crate::web::counts::{Count, Counts};
 use crate::web::house::{Door, Visit};
 use crate::web::incoming::{Lane, Lanes};
+use crate::web::progress::Progress;
 
 /// How long a request waits until it looks again whether there is room.
 const NAP: Duration = Duration::from_millis(1);
@@ -25,7 +27,9 @@ const NAP: Duration = Duration::from_millis(1);
 pub struct Intake {
     /// Records between the server and the shard. A request with more lines is answered 413.
     pub ring_capacity: usize,
-    /// How long a request waits for room for all its records; it is answered 503 then.
+    /// How long a request waits for room for all its records; it is answered 503 then. And how long
+    /// it waits for them to be durable, where it [does](super::HttpSource::acknowledging); it is
+    /// answered 504 then.
     pub patience: Duration,
     /// The longest line, in bytes.
     pub line_bytes_max: usize,
@@ -50,6 +54,10 @@ impl Intake {
 pub struct Tools<C> {
     pub codec: C,
     pub intake: Intake,
+    /// Records that went to the shard.
+    pub sent: u64,
+    /// How far they have come there.
+    pub progress: Arc<Progress>,
 }
 
 /// Takes bodies of lines in, all of one or nothing.
@@ -62,7 +70,14 @@ impl<C: Codec<Value: Send> + Send> Door for Ingest<C> {
     fn take(&self, body: Bytes, visit: Visit) -> BoxFuture<'_, Response> {
         async move {
             match self.take_lines(&body, visit.connection).await {
-                Ok(taken) => {
+                Ok(Acknowledged::Unsure(taken)) => {
+                    self.counts.add(Count::Taken, taken.records);
+                    self.counts.add(Count::Unsure, 1);
+                    let why = "not known to be durable in time";
+                    let said = json!({ "taken": taken.records, "error": why });
+                    json(StatusCode::GATEWAY_TIMEOUT, &said)
+                }
+                Ok(Acknowledged::Yes(taken)) => {
                     self.counts.add(Count::Taken, taken.records);
                     self.counts.add(Count::Skipped, taken.skipped);
                     let said = match taken.skipped {
@@ -97,6 +112,13 @@ enum Refused {
     Malformed { line: u64, why: Malformed },
     Panicked { line: u64 },
     Full { lines: usize },
+}
+
+/// What came of a body whose lines were all taken.
+enum Acknowledged {
+    Yes(Taken),
+    /// It is not known whether they are durable.
+    Unsure(Taken),
 }
 
 impl Refused {
@@ -137,19 +159,32 @@ impl Refused {
 }
 
 impl<C: Codec<Value: Send> + Send> Ingest<C> {
-    async fn take_lines(&self, body: &[u8], connection: u64) -> Result<Taken, Refused> {
+    async fn take_lines(&self, body: &[u8], connection: u64) -> Result<Acknowledged, Refused> {
         let (lane, patience) = self.lanes.pick(connection).ok_or(Refused::Absent)?;
         // Requests wait in line, so that none of many lines waits for ever behind small ones.
+        let shared = lane.clone();
         let mut lane = match tokio::time::timeout(patience, lane.lock_owned()).await {
             Ok(lane) => lane,
             Err(_) => return Err(Refused::Full { lines: body.split(|b| *b == b'\n').count() }),
         };
         let (records, skipped) = decode(&mut lane, body)?;
         wait_for_room(&mut lane, records.len()).await?;
-        // Nothing is awaited from here on: all of it is taken, whether the peer waits or not.
+        // Nothing is awaited until it is sent: all of it is taken, whether the peer waits or not.
         let taken = Taken { records: records.len() as u64, skipped };
         lane.send(records);
-        Ok(taken)
+        let first = lane.tools.sent;
+        lane.tools.sent += taken.records;
+        let (all, progress) = ((first, lane.tools.sent), lane.tools.progress.clone());
+        // Others may send meanwhile: one write makes the records of many durable.
+        drop(lane);
+        if !progress.waits() {
+            return Ok(Acknowledged::Yes(taken));
+        }
+        let is_gone = || shared.try_lock().is_ok_and(|lane| lane.is_closed());
+        Ok(match progress.until_durable(all, patience, is_gone).await {
+            true => Acknowledged::Yes(taken),
+            false => Acknowledged::Unsure(taken),
+        })
     }
 }
 
@@ -159,7 +194,7 @@ fn decode<C: Codec>(
     body: &[u8],
 ) -> Result<(Vec<C::Value>, u64), Refused> {
     let most = lane.capacity();
-    let Tools { codec, intake } = &mut lane.tools;
+    let Tools { codec, intake, .. } = &mut lane.tools;
     let (mut records, mut skipped) = (Vec::new(), 0);
     for (line, bytes) in (1..).zip(body.split(|byte| *byte == b'\n')) {
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);

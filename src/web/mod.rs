@@ -22,12 +22,16 @@
 //!
 //! # Who may
 //!
-//! Without a token the server is for its own host: other addresses are refused at start, requests
-//! that a page of elsewhere makes a browser send are refused when they come. With a token everybody
-//! has to show it, and nothing is encrypted: put a proxy that speaks TLS in front.
+//! Without more the server is for its own host: other addresses are refused at start, requests
+//! that a page of elsewhere makes a browser send are refused when they come. With an
+//! [`access`](Web#structfield.access) everybody has to show who he is, by a token (`Authorization:
+//! Bearer`) or by a certificate, and may what is said of him: `POST /NAME` is to publish,
+//! `/NAME/events` and `/NAME/ws` to subscribe, and the pages and counts are for whoever is known.
+//! An address beyond the host needs that and TLS, which is `Web::tls` with the feature `tls`.
 //!
-//! May not know shards, nor `net/`, which is for the wire that is counted in microseconds. Start
-//! with `server.rs` and `incoming.rs` and `outgoing.rs`; then `ingest.rs`, `hall.rs`, `service.rs`.
+//! May not know shards, nor `net/`, which is for the wire that is counted in microseconds; what
+//! both go by is in `trust/`. Start with `server.rs` and `incoming.rs` and `outgoing.rs`; then
+//! `ingest.rs`, `hall.rs`, `service.rs`.
 
 mod alarm;
 mod answer;
@@ -39,7 +43,10 @@ mod house;
 mod incoming;
 mod ingest;
 mod outgoing;
+mod progress;
 mod route;
+#[cfg(feature = "tls")]
+mod sealing;
 mod server;
 mod service;
 mod sink;
@@ -59,3 +66,7 @@ pub use sink::{Publishing, WebSink};
 pub use source::HttpSource;
 pub use subscriber::Slow;
 pub use writing::Writing;
+
+pub use crate::trust::Access;
+#[cfg(feature = "tls")]
+pub use crate::trust::ServerTls;

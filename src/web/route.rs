@@ -13,10 +13,11 @@ use futures_util::stream;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
+use crate::trust::Way;
 use crate::web::answer::{content, json, later, refusal};
 use crate::web::connection::Seat;
 use crate::web::counts::Count;
-use crate::web::guard::refused;
+use crate::web::guard::{Who, visitor};
 use crate::web::hall::{Hall, Keys, NotSubscribed, Subscription};
 use crate::web::house::{House, Visit};
 use crate::web::socket::upgrade;
@@ -31,12 +32,12 @@ pub async fn answer(request: Request<Body>, house: Arc<House>, seat: Arc<Seat>) 
     let came = Instant::now(); // tidy: the server's thread, on which deadlines run
     let (parts, body) = request.into_parts();
     let origin = parts.headers.get(header::ORIGIN).cloned();
-    let mut response = match refused(&parts, &house.settings) {
-        Some((status, why)) => {
+    let mut response = match visitor(&parts, &seat.names, &house.settings) {
+        Err((status, why)) => {
             house.counts.add(Count::Forbidden, 1);
-            refusal(status, why)
+            refusal(status, &why)
         }
-        None => route(parts, body, &house, (&seat, came)).await,
+        Ok(who) => route(parts, body, &house, (&seat, &who, came)).await,
     };
     // It has been looked at: a page of elsewhere that is allowed may read the answer.
     if let Some(origin) = origin {
@@ -50,8 +51,15 @@ async fn route(
     mut parts: Parts,
     body: Body,
     house: &House,
-    (seat, came): (&Arc<Seat>, Instant),
+    (seat, who, came): (&Arc<Seat>, &Who, Instant),
 ) -> Response {
+    let may = |way, name: &str| match who.permit(&house.settings.access, way, name) {
+        Ok(()) => None,
+        Err(refused) => {
+            house.counts.add(Count::NotPermitted, 1);
+            Some(refusal(StatusCode::FORBIDDEN, &refused.to_string()))
+        }
+    };
     let uri = parts.uri.clone();
     let path = uri.path();
     let is_get = parts.method == Method::GET || parts.method == Method::HEAD;
@@ -62,10 +70,16 @@ async fn route(
     match (words.next(), words.next(), words.next()) {
         (Some("counts"), None, None) if is_get => counts(house),
         (Some(name), None, None) if parts.method == Method::POST => {
+            if let Some(refused) = may(Way::Publish, name) {
+                return refused;
+            }
             let visit = Visit { connection: seat.number, came };
             post(name, &parts, body, house, visit).await
         }
         (Some(name), Some(how @ ("events" | "ws")), None) if parts.method == Method::GET => {
+            if let Some(refused) = may(Way::Subscribe, name) {
+                return refused;
+            }
             let Some(hall) = house.find_hall(name) else { return unknown(house, path) };
             let keys = match keys(&uri) {
                 Ok(keys) => keys,
@@ -81,8 +95,14 @@ async fn route(
 }
 
 fn counts(house: &House) -> Response {
+    let all = house.counts.all();
+    #[cfg(feature = "tls")]
+    let all = all.chain(house.settings.tls.iter().flat_map(|tls| {
+        let failed = ("failed_certificate_reloads", tls.failed_reloads());
+        [("certificate_reloads", tls.reloads()), failed]
+    }));
     let counts: serde_json::Map<_, _> =
-        house.counts.all().map(|(name, count)| (name.to_owned(), count.into())).collect();
+        all.map(|(name, count)| (name.to_owned(), count.into())).collect();
     json(StatusCode::OK, &counts.into())
 }
 

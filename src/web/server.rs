@@ -10,6 +10,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 
 use crate::error::{ConfigError, IoError, Result};
+use crate::trust::Access;
+#[cfg(feature = "tls")]
+use crate::trust::ServerTls;
 use crate::web::connection::accept;
 use crate::web::counts::Counts;
 use crate::web::house::House;
@@ -35,9 +38,18 @@ pub struct Web {
     /// What the kernel may hold of what is sent to one connection, in bytes: the less it is, the
     /// sooner one who does not read is noticed.
     pub send_buffer_bytes: u32,
-    /// What a request must show, as `Authorization: Bearer`. Without it, only an address of the
-    /// host itself can be listened at.
-    pub token: Option<String>,
+    /// TLS, by which everything is then. Only an address of the host itself can do without.
+    #[cfg(feature = "tls")]
+    pub tls: Option<ServerTls>,
+    /// How long a handshake of TLS may take.
+    pub handshake_max: Duration,
+    /// Connections that shake hands at a time, beside those that there may be; for one more the one
+    /// of them makes room that has taken longest.
+    pub handshakes_max: usize,
+    /// Who may publish and subscribe to which of the names here, and is known by what: a token,
+    /// shown as `Authorization: Bearer`, or a certificate that `tls` asks for. Only at
+    /// an address of the host itself can that be [anybody](Access::anybody).
+    pub access: Access,
     /// Pages that may ask beside the server's own, as `https://desk.example`.
     pub origins: Vec<String>,
     /// How long the end of the server waits for requests that are under way.
@@ -53,7 +65,11 @@ impl Default for Web {
             bodies_bytes_max: 64 << 20,
             body_max: Duration::from_secs(10),
             send_buffer_bytes: 256 << 10,
-            token: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            handshake_max: Duration::from_secs(5),
+            handshakes_max: 256,
+            access: Access::anybody(),
             origins: Vec::new(),
             linger: Duration::from_secs(2),
         }
@@ -62,39 +78,79 @@ impl Default for Web {
 
 impl Web {
     fn check(&self, address: SocketAddr) -> Result<(), ConfigError> {
-        if self.token.is_none() && !address.ip().is_loopback() {
-            let reason = "reaches beyond this host, and there is no token: use a loopback address, \
-                          or set one";
-            return Err(ConfigError::setting("address", address, reason));
-        }
-        if self.token.as_ref().is_some_and(|token| token.is_empty()) {
-            return Err(ConfigError::setting("token", "", "must not be empty"));
-        }
+        self.check_access(address)?;
         let within = |setting, value: usize, most: usize| match (1..=most).contains(&value) {
             true => Ok(()),
             false => Err(ConfigError::setting(setting, value, format!("must be 1 to {most}"))),
         };
         within("connections_max", self.connections_max, 1 << 20)?;
+        within("handshakes_max", self.handshakes_max, 1 << 16)?;
         within("bodies_bytes_max", self.bodies_bytes_max, 1 << 32)?;
         within("body_bytes_max", self.body_bytes_max, self.bodies_bytes_max.min(1 << 30))
     }
+
+    fn check_access(&self, address: SocketAddr) -> Result<(), ConfigError> {
+        let refused = |reason: &str| Err(ConfigError::setting("address", address, reason));
+        let is_beyond = !address.ip().is_loopback();
+        if is_beyond && !self.has_tls() {
+            return refused(
+                "reaches beyond this host, and so needs `tls` (of the feature `tls`): or use a \
+                 loopback address, and a proxy there that speaks TLS",
+            );
+        }
+        if is_beyond && self.access.is_open() {
+            return refused(
+                "reaches beyond this host, and so anybody may not come in: say in `access` who \
+                 may, by a `token` or a `certificate`",
+            );
+        }
+        let by_certificate = self.asks_for_certificates() && self.access.has_names();
+        if !self.access.is_open() && !self.access.has_tokens() && !by_certificate {
+            return refused(
+                "lets nobody in: `access` wants a `token`, or a `certificate` and `tls` that asks \
+                 for it, or `anybody` on loopback",
+            );
+        }
+        self.access.check()
+    }
+
+    /// Whether what is sent can be read by nobody else.
+    #[cfg(feature = "tls")]
+    pub(super) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether what is sent can be read by nobody else.
+    #[cfg(not(feature = "tls"))]
+    pub(super) fn has_tls(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "tls")]
+    fn asks_for_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(ServerTls::asks)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn asks_for_certificates(&self) -> bool {
+        false
+    }
 }
 
-/// A server of HTTP, on a thread beside the shards.
+/// A server of HTTP, or HTTPS, on a thread beside the shards.
 ///
 /// Made before the engine starts; clones are the same. It outlives the pipeline, so that a restart
 /// finds the address and the subscribers again, and ends when the last clone is dropped.
 ///
 /// ```
-/// use millstream::web::{Web, WebServer};
+/// use millstream::web::{Access, Web, WebServer};
 ///
 /// let server = WebServer::on("127.0.0.1:0".parse().unwrap(), Web::default())?;
 /// assert_ne!(server.address().port(), 0);
+/// let access = Access::nobody().token("feed", "0f7e5c1b9a3d4826").may_publish("feed", "trades");
 /// let all = "0.0.0.0:0".parse().unwrap();
-/// let refused = WebServer::on(all, Web::default()).err().unwrap().to_string();
-/// assert!(refused.contains("beyond this host"), "{refused}");
-/// let token = Some("a long secret".to_owned());
-/// assert!(WebServer::on(all, Web { token, ..Web::default() }).is_ok());
+/// let refused = WebServer::on(all, Web { access, ..Web::default() }).err().unwrap().to_string();
+/// assert!(refused.contains("beyond this host, and so needs `tls`"), "{refused}");
 /// # Ok::<(), millstream::Error>(())
 /// ```
 #[derive(Clone)]
@@ -114,8 +170,8 @@ impl WebServer {
     /// Serves at an address. Port 0 takes a free one.
     ///
     /// # Errors
-    /// An address that others can reach, without a token; a setting that cannot be; and what the
-    /// system said, which may be that the port is in use.
+    /// An address that others can reach, without TLS or where anybody may come in; a setting that
+    /// cannot be; and what the system said, which may be that the port is in use.
     pub fn on(address: SocketAddr, settings: Web) -> Result<Self> {
         settings.check(address)?;
         let failed = |cause| IoError::new("serve at", address.to_string(), cause);

@@ -1,11 +1,15 @@
 //! Records from whoever posts lines.
 
+use std::sync::Arc;
+
 use crate::dataflow::{Pipeline, Record};
 use crate::error::{IoError, Result};
+use crate::io::journal::Durable;
 use crate::io::{Codec, Polled, Source};
 use crate::time::Timestamp;
 use crate::web::incoming::{Incoming, Lanes, Shape};
 use crate::web::ingest::{Ingest, Intake, Tools};
+use crate::web::progress::Progress;
 use crate::web::server::WebServer;
 
 /// A source of what is posted, as lines, to its name at a [`WebServer`]: `POST /NAME`.
@@ -20,12 +24,20 @@ use crate::web::server::WebServer;
 /// | 408 | the body took too long |
 /// | 413 | the body is too long, or has more records than the [ring](Intake::ring_capacity) |
 /// | 503 | no room in time, or no pipeline runs: come again, as `Retry-After` says |
+/// | 504 | taken, but [not known to be durable](Self::acknowledging) in time |
 ///
 /// One who breaks off before the answer does not know whether his lines were taken. The records of
 /// one connection go to one shard and keep their order. Their timestamp is when the shard took
 /// them, and windows close by the clock; [`event_time`](crate::Stream::event_time) takes another.
-/// What came cannot come again: wrap it in [`Journalled`](crate::io::journal::Journalled) where a
-/// crash must lose none of it. It ends when the server is [stopped](WebServer::stop).
+/// It ends when the server is [stopped](WebServer::stop).
+///
+/// # What 200 says
+///
+/// That all lines are in the memory of this process, on their way to the shard: a crash loses what
+/// was not through. What came cannot come again. Where a crash must lose nothing of it, wrap the
+/// source in [`Journalled`](crate::io::journal::Journalled), and have it
+/// [acknowledge](Self::acknowledging) when the journal says so: then 200 says that all lines are in
+/// the journal and durable, and come again after a kill or a loss of power.
 ///
 /// Lines are decoded on the server's thread, by a [`Codec`] of each shard's own.
 ///
@@ -67,7 +79,10 @@ use crate::web::server::WebServer;
 /// assert_eq!(sums.pop(), None);
 /// # Ok::<(), millstream::Error>(())
 /// ```
-pub struct HttpSource<T>(Incoming<T>);
+pub struct HttpSource<T> {
+    incoming: Incoming<T>,
+    progress: Arc<Progress>,
+}
 
 impl<T: Send + 'static> HttpSource<T> {
     /// Takes what is posted to a name, of letters, digits, `-`, `_` and `.`.
@@ -85,9 +100,48 @@ impl<T: Send + 'static> HttpSource<T> {
         let counts = server.counts();
         let ingest =
             server.house().door(name, || Ingest::<C> { lanes: Lanes::default(), counts })?;
-        let tools = Tools { codec, intake };
+        let progress = Arc::<Progress>::default();
+        let tools = Tools { codec, intake, sent: 0, progress: progress.clone() };
         let Intake { ring_capacity: capacity, patience, .. } = intake;
-        Ok(Self(ingest.lanes.attach(p, Shape { name, capacity, patience }, tools)?))
+        let incoming = ingest.lanes.attach(p, Shape { name, capacity, patience }, tools)?;
+        Ok(Self { incoming, progress })
+    }
+
+    /// Answers a request when its records are durable in the journal that this is the
+    /// [watch](crate::io::journal::Journal::watch) of: the one of the `Journalled` that the source
+    /// is wrapped in next. It costs the request the time that a group commit takes.
+    ///
+    /// One that waits longer than its [patience](Intake::patience), whose shard fails meanwhile, or
+    /// of which the journal has not taken every record (since the disk is full, say) is answered
+    /// 504: some, all or none of its records may come again after a crash, and if it is sent again
+    /// they may come twice. Where the journal is to go on without a disk that is full
+    /// ([`OnFull::GoOn`](crate::io::journal::OnFull::GoOn)), so do the answers.
+    ///
+    /// ```
+    /// use millstream::io::json::Json;
+    /// use millstream::io::journal::{Journal, Journalled, Settings};
+    /// use millstream::sim::SimDisk;
+    /// use millstream::web::{HttpSource, Intake, Web, WebServer};
+    /// use millstream::{Config, Shard, Timestamp};
+    ///
+    /// let server = WebServer::on("127.0.0.1:0".parse().unwrap(), Web::default())?;
+    /// let mut disk = SimDisk::new(7);
+    /// let (shard, ()) = Shard::embed(Config::embedded(), |p| {
+    ///     let settings = Settings::default();
+    ///     let storage = disk.storage(&settings);
+    ///     let (journal, _) = Journal::open(&mut disk, storage, settings, 1, Timestamp(0))?;
+    ///     let numbers = || Json::<u64>::new(20);
+    ///     let source = HttpSource::new(p, &server, "numbers", numbers(), Intake::default())?;
+    ///     let source = source.acknowledging(journal.watch());
+    ///     p.source(Journalled::new(source, numbers(), journal, disk.clone())?).for_each(|_| ());
+    ///     Ok(())
+    /// })?;
+    /// # drop(shard);
+    /// # Ok::<(), millstream::Error>(())
+    /// ```
+    pub fn acknowledging(self, durable: Durable) -> Self {
+        self.progress.wait_for(durable);
+        self
     }
 }
 
@@ -102,6 +156,7 @@ impl<T: 'static> Source for HttpSource<T> {
         budget: usize,
         emit: &mut impl FnMut(Record<T>),
     ) -> Result<Polled, IoError> {
-        self.0.poll(now, budget, emit)
+        let progress = &self.progress;
+        self.incoming.poll(now, budget, &mut |record| progress.hand_on(record, emit))
     }
 }

@@ -65,6 +65,7 @@ impl Certificates {
         }
         let here = "DNS:localhost,IP:127.0.0.1";
         it.signed("server", "authority", "/CN=server", here, from, to);
+        it.signed("renewed", "authority", "/CN=server", here, from, to);
         it.signed("desk", "authority", "/O=Somebody/CN=desk 7", "", from, to);
         it.signed(
             "feed",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use millstream::web::{Count, Intake, Publishing, Web, WebServer};
+use millstream::web::{Access, Count, Intake, Publishing, Web, WebServer};
 use millstream::{Config, Shard};
 
 use super::world::{
@@ -206,15 +206,16 @@ fn who_may_not_is_refused_before_anything_is_done() {
     assert_eq!(world.0.counts().get(Count::Forbidden), 2);
     still_well(world);
 
-    let server = serving(Web { token: Some("a long secret".to_owned()), ..Web::default() });
+    let access = Access::nobody().token("ops", "a-very-long-secret");
+    let server = serving(Web { access, ..Web::default() });
     let running = through(&server, Publishing::default());
     let get = |headers: &str| {
         let head = "GET /counts HTTP/1.1\r\nHost: feeds.example\r\nConnection: close\r\n";
         status(&say(server.address(), format!("{head}{headers}\r\n")))
     };
     assert_eq!(get(""), 401);
-    assert_eq!(get("Authorization: Bearer a long secre\r\n"), 401);
-    assert_eq!(get("Authorization: Bearer a long secret\r\n"), 200);
+    assert_eq!(get("Authorization: Bearer a-very-long-secre\r\n"), 401);
+    assert_eq!(get("Authorization: Bearer a-very-long-secret\r\n"), 200);
     server.stop();
     running.join();
 }
@@ -226,13 +227,12 @@ fn addresses_beyond_this_host_and_limits_that_cannot_be_are_refused_at_start() {
         server.err().map_or("accepted".to_owned(), |error| error.to_string())
     };
     let web = Web::default;
-    assert!(
-        refused("0.0.0.0:0", web()).contains("reaches beyond this host, and there is no token")
-    );
+    assert!(refused("0.0.0.0:0", web()).contains("reaches beyond this host, and so needs `tls`"));
     assert!(refused("[::]:0", web()).contains("beyond this host"));
     assert!(refused("127.0.0.1:0", Web { connections_max: 0, ..web() }).contains("must be 1 to"));
     assert!(refused("127.0.0.1:0", Web { body_bytes_max: 0, ..web() }).contains("must be 1 to"));
-    assert!(refused("127.0.0.1:0", Web { token: Some(String::new()), ..web() }).contains("token"));
+    let access = Access::nobody().token("ops", "");
+    assert!(refused("127.0.0.1:0", Web { access, ..web() }).contains("token of"));
     let server = here();
     let taken = refused(&server.address().to_string(), web());
     assert!(taken.starts_with("serve at 127.0.0.1") && taken.contains("in use"), "{taken}");

@@ -25,10 +25,10 @@ use crate::net::gate::kernel::Kernel;
 use crate::net::gate::poller::{Poller, Ringer};
 use crate::net::gate::session::{Failure, Session, Stands};
 use crate::net::gate::teller::Teller;
-use crate::net::gate::tls::ClientTls;
 use crate::net::listener::loopback_only;
 use crate::net::wire::prepare;
 use crate::time::{Clock, SystemClock, Timestamp};
+use crate::trust::ClientTls;
 
 /// How a [`TcpSink`](crate::net::TcpSink) connects to a server with TLS, or with a
 /// [`Gate`](crate::net::Gate). Each sink does so on a thread of its own.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::net::listener::Way;
+use crate::trust::{Way, is_word};
 
 /// The longest line, its end included.
 pub const LONGEST: usize = 512;
@@ -12,14 +12,6 @@ pub const WELCOME: &[u8] = b"ok\n";
 
 /// What stands in front of why one is not let in.
 pub const REFUSED: &str = "refused: ";
-
-/// The longest stream name and secret.
-const WORD_MAX: usize = 256;
-
-/// Whether these bytes can be a word of the line.
-pub fn is_word(bytes: &[u8]) -> bool {
-    (1..=WORD_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
-}
 
 /// What somebody who connects to a [`Gate`](crate::net::Gate) says first: a line such as
 /// `publish trades` or `subscribe bars 0f7e5c1b9a3d4826`, of which the last word is a secret. He is

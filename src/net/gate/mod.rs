@@ -20,7 +20,6 @@
 //! What a connection begins with is its [`Hello`]: one line that names the stream, and may have a
 //! secret. Start with `porter.rs`, then `session.rs`.
 
-mod access;
 mod admitted;
 mod beside;
 mod call;
@@ -28,14 +27,12 @@ mod door;
 mod handing;
 mod hello;
 mod kernel;
-mod names;
 mod poller;
 mod porter;
 mod relay;
 mod sealed;
 mod session;
 mod teller;
-mod tls;
 
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
@@ -52,16 +49,15 @@ use crate::net::gate::kernel::Kernel;
 use crate::net::gate::poller::{Poller, Ringer};
 use crate::net::gate::porter::Porter;
 use crate::net::gate::teller::Teller;
-use crate::net::listener::{State, Way};
+use crate::net::listener::State;
+use crate::trust::{Access, ServerTls, Way};
 
-pub use access::Access;
 pub(super) use admitted::Admitted;
 pub use call::Call;
 pub(super) use call::Caller;
 pub use door::Door;
 pub use hello::Hello;
 pub(super) use sealed::{Sealed, is_stray};
-pub use tls::{ClientTls, ServerTls};
 
 /// A way to do TLS for a connection that was let in, from the best down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

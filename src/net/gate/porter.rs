@@ -14,9 +14,9 @@ use crate::net::gate::hello::{Hello, REFUSED, WELCOME};
 use crate::net::gate::poller::{BELL, Poller};
 use crate::net::gate::session::{Failure, Session, Stands};
 use crate::net::gate::{Rules, Served};
-use crate::net::listener::Way;
 use crate::net::wire::prepare;
 use crate::time::{Clock, SystemClock, Timestamp};
+use crate::trust::Refusal;
 
 /// What the listening socket is known by.
 const LISTENER: u64 = u64::MAX - 1;
@@ -275,8 +275,8 @@ impl Rules {
         if self.access.is_open() {
             return Ok(served);
         }
-        let who = self.known(session, None)?;
-        self.permit(&who, served.way, &served.stream)?;
+        let who = self.access.known(None, &session.names())?;
+        self.access.permit(&who, served.way, &served.stream)?;
         Ok(served)
     }
 
@@ -288,8 +288,8 @@ impl Rules {
         };
         let Hello { way, stream, token } = hello;
         if !self.access.is_open() {
-            let who = self.known(session, token.as_deref())?;
-            self.permit(&who, way, &stream)?;
+            let who = self.access.known(token.as_deref(), &session.names())?;
+            self.access.permit(&who, way, &stream)?;
         }
         self.find(|it| it.way == way && it.stream == stream)
     }
@@ -301,29 +301,15 @@ impl Rules {
         let found = all.and_then(|all| all.iter().find(|it| is_it(it) && !stopped(it)).cloned());
         found.ok_or_else(|| Failure::new(Count::NotPermitted, "there is no such stream here"))
     }
+}
 
-    /// Who he is.
-    fn known(&self, session: &Session, token: Option<&str>) -> Result<Arc<str>, Failure> {
-        if let Some(token) = token {
-            let who = self.access.of_token(token);
-            return who.ok_or_else(|| Failure::new(Count::WrongToken, "wrong token"));
-        }
-        let names = session.names();
-        if names.is_empty() {
-            return Err(Failure::new(Count::NoToken, "neither a token nor a certificate"));
-        }
-        let unknown = || {
-            let names = names.join(", ");
-            Failure::new(Count::NotPermitted, format!("nobody here is known as {names}"))
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let count = match refusal {
+            Refusal::WrongToken => Count::WrongToken,
+            Refusal::NothingShown => Count::NoToken,
+            Refusal::Unknown { .. } | Refusal::NotPermitted { .. } => Count::NotPermitted,
         };
-        self.access.of_names(&names).ok_or_else(unknown)
-    }
-
-    fn permit(&self, who: &str, way: Way, stream: &str) -> Result<(), Failure> {
-        if self.access.may(who, way, stream) {
-            return Ok(());
-        }
-        let reason = format!("{who} may not {way} {stream}");
-        Err(Failure::new(Count::NotPermitted, reason))
+        Self::new(count, refusal.to_string())
     }
 }

@@ -5,11 +5,11 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{MsgFlags, recv};
-use rustls::{AlertDescription, CertificateError, Connection, Error};
+use rustls::Connection;
 
 use crate::net::counts::Count;
 use crate::net::gate::hello::LONGEST;
-use crate::net::gate::names::names_of;
+use crate::trust::{Fault, names_of};
 
 /// Why somebody is not let in, and what that is counted as.
 #[derive(Debug)]
@@ -204,7 +204,7 @@ impl Sealed {
             Err(error) => {
                 // The other end is told too, if it listens.
                 let _ = flush(&mut self.tls, stream);
-                Err(Failure::new(counted_as(&error), error.to_string()))
+                Err(Failure::new(counted_as(Fault::of(&error)), error.to_string()))
             }
         }
     }
@@ -276,20 +276,13 @@ pub fn flush(tls: &mut Connection, mut stream: &TcpStream) -> io::Result<()> {
 }
 
 /// What an end of the handshake is counted as.
-fn counted_as(error: &Error) -> Count {
-    match error {
-        Error::NoCertificatesPresented => Count::NoCertificate,
-        Error::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => Count::Expired,
-        Error::InvalidCertificate(_) => Count::ForeignCertificate,
-        Error::AlertReceived(AlertDescription::CloseNotify | AlertDescription::UserCanceled) => {
-            Count::CutShort
-        }
-        Error::AlertReceived(_) => Count::Declined,
-        _ => Count::NotTls,
+fn counted_as(fault: Fault) -> Count {
+    match fault {
+        Fault::CutShort => Count::CutShort,
+        Fault::NoCertificate => Count::NoCertificate,
+        Fault::Expired => Count::Expired,
+        Fault::Foreign => Count::ForeignCertificate,
+        Fault::Declined => Count::Declined,
+        Fault::NotTls => Count::NotTls,
     }
 }

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::error::{ConfigError, Result};
+use crate::trust::watch::{Stamp, Stamps};
 
 /// The files of a certificate: the chain, its own first, and its private key, both in PEM.
 #[derive(Clone, Debug)]
@@ -33,14 +36,51 @@ impl Own {
     }
 }
 
+/// Whom a port asks for a certificate.
+#[derive(Clone, Debug)]
+struct Asking {
+    /// Who has to have signed it.
+    roots: PathBuf,
+    /// Whether who shows none is sent away.
+    must: bool,
+}
+
 /// TLS for a port that others connect to: 1.3 or 1.2, by a certificate from files.
 ///
-/// The files are read once. Somebody who connects proves who he is only if he is asked to.
+/// Somebody who connects proves who he is only if he is asked to.
+///
+/// Certificates end, and others take their place in the same files. Those are read again by
+/// [`reload`](Self::reload), as a program does when it gets a SIGHUP, or by themselves when they
+/// change: [`watch`](Self::watch). Who connects from then on is shown the new one; connections that
+/// are there go on as they are. Files that are of no use change nothing but a count: what was read
+/// before stays. Clones are the same, so one that was given to a port can be told through another.
+///
+/// ```no_run
+/// use millstream::trust::ServerTls;
+///
+/// let tls = ServerTls::of("chain.pem", "key.pem")?.requiring("clients.pem")?;
+/// if let Err(error) = tls.reload() {
+///     eprintln!("the certificate stays as it was: {error}");
+/// }
+/// assert_eq!(tls.reloads() + tls.failed_reloads(), 1);
+/// # Ok::<(), millstream::Error>(())
+/// ```
 #[derive(Clone)]
-pub struct ServerTls {
+pub struct ServerTls(Arc<Files>);
+
+struct Files {
     own: Own,
+    asking: Option<Asking>,
+    now: Mutex<Now>,
+    reloads: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What new connections get.
+struct Now {
     config: Arc<ServerConfig>,
-    asks: bool,
+    /// How the files were when they were read last, to whatever avail.
+    read: Stamps,
 }
 
 impl ServerTls {
@@ -51,13 +91,7 @@ impl ServerTls {
     /// A file that cannot be read or holds none of that, and two that do not go together.
     pub fn of(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
         let own = Own { chain: chain.as_ref().to_owned(), key: key.as_ref().to_owned() };
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| own.refused(&error))?
-            .with_no_client_auth();
-        let (chain, key) = own.read()?;
-        let config = config.with_single_cert(chain, key).map_err(|error| own.refused(&error))?;
-        Ok(Self { own, config: Arc::new(settled(config)), asks: false })
+        Self::from_files(own, None)
     }
 
     /// Lets in only who shows a certificate that one of these has signed: a file in PEM.
@@ -65,7 +99,8 @@ impl ServerTls {
     /// # Errors
     /// A file that cannot be read, or holds none.
     pub fn requiring(self, roots: impl AsRef<Path>) -> Result<Self> {
-        self.asking(roots.as_ref(), true)
+        let roots = roots.as_ref().to_owned();
+        Self::from_files(self.0.own.clone(), Some(Asking { roots, must: true }))
     }
 
     /// The same, but who shows none is let in too: he may say a secret.
@@ -73,33 +108,105 @@ impl ServerTls {
     /// # Errors
     /// A file that cannot be read, or holds none.
     pub fn welcoming(self, roots: impl AsRef<Path>) -> Result<Self> {
-        self.asking(roots.as_ref(), false)
+        let roots = roots.as_ref().to_owned();
+        Self::from_files(self.0.own.clone(), Some(Asking { roots, must: false }))
     }
 
-    fn asking(self, roots: &Path, must: bool) -> Result<Self> {
-        let own = self.own;
-        let builder = WebPkiClientVerifier::builder_with_provider(trusted(roots)?, provider());
-        let builder = if must { builder } else { builder.allow_unauthenticated() };
-        let verifier =
-            builder.build().map_err(|error| bad_file(roots, format!("of no use: {error}")))?;
-        let (chain, key) = own.read()?;
-        let config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| own.refused(&error))?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .map_err(|error| own.refused(&error))?;
-        Ok(Self { own, config: Arc::new(settled(config)), asks: true })
+    fn from_files(own: Own, asking: Option<Asking>) -> Result<Self> {
+        let read = stamps(&own, asking.as_ref());
+        let now = Mutex::new(Now { config: configured(&own, asking.as_ref())?, read });
+        let (reloads, failed) = Default::default();
+        Ok(Self(Arc::new(Files { own, asking, now, reloads, failed })))
+    }
+
+    /// Reads all files again. Who connects from now on is shown what they hold.
+    ///
+    /// # Errors
+    /// What [`of`](Self::of) and [`requiring`](Self::requiring) say of them: then all stays as it
+    /// was.
+    pub fn reload(&self) -> Result<()> {
+        let Files { own, asking, reloads, failed, .. } = &*self.0;
+        // Before they are read: what is written meanwhile is seen by whoever watches.
+        let read = stamps(own, asking.as_ref());
+        let config = configured(own, asking.as_ref());
+        let mut now = self.now();
+        now.read = read;
+        match config {
+            Ok(config) => {
+                now.config = config;
+                reloads.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                failed.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    /// How often the files were read again.
+    pub fn reloads(&self) -> u64 {
+        self.0.reloads.load(Ordering::Relaxed)
+    }
+
+    /// How often that was of no use, so that what was read before stayed.
+    pub fn failed_reloads(&self) -> u64 {
+        self.0.failed.load(Ordering::Relaxed)
+    }
+
+    /// How the files are, and how they were when they were read last.
+    pub(super) fn stamps(&self) -> (Stamps, Stamps) {
+        (stamps(&self.0.own, self.0.asking.as_ref()), self.now().read.clone())
     }
 
     /// Whether a certificate is asked for.
-    pub(super) fn asks(&self) -> bool {
-        self.asks
+    pub(crate) fn asks(&self) -> bool {
+        self.0.asking.is_some()
     }
 
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.config.clone()
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        self.now().config.clone()
     }
+
+    /// The same for a port of HTTP, which is said to whoever asks what is spoken.
+    #[cfg(feature = "web")]
+    pub(crate) fn config_for_http(&self) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.config());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the files hold.
+fn configured(own: &Own, asking: Option<&Asking>) -> Result<Arc<ServerConfig>> {
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| own.refused(&error))?;
+    let builder = match asking {
+        None => builder.with_no_client_auth(),
+        Some(asking) => builder.with_client_cert_verifier(asking.verifier()?),
+    };
+    let (chain, key) = own.read()?;
+    let config = builder.with_single_cert(chain, key).map_err(|error| own.refused(&error))?;
+    Ok(Arc::new(settled(config)))
+}
+
+impl Asking {
+    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>> {
+        let roots = &self.roots;
+        let builder = WebPkiClientVerifier::builder_with_provider(trusted(roots)?, provider());
+        let builder = if self.must { builder } else { builder.allow_unauthenticated() };
+        Ok(builder.build().map_err(|error| bad_file(roots, format!("of no use: {error}")))?)
+    }
+}
+
+fn stamps(own: &Own, asking: Option<&Asking>) -> Stamps {
+    let all = [&own.chain, &own.key].into_iter().chain(asking.map(|asking| &asking.roots));
+    all.map(|file| Stamp::of(file)).collect()
 }
 
 /// Each connection by itself: keys can be handed to the kernel, and nothing comes unasked.
@@ -154,7 +261,7 @@ impl ClientTls {
         Ok(Self { config: Arc::new(alone(config)), ..self })
     }
 
-    pub(super) fn config(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
+    pub(crate) fn config(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
         (self.config.clone(), self.name.clone())
     }
 }
@@ -168,7 +275,7 @@ fn alone(mut config: ClientConfig) -> ClientConfig {
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerTls").field("own", &self.own).finish_non_exhaustive()
+        f.debug_struct("ServerTls").field("own", &self.0.own).finish_non_exhaustive()
     }
 }
 

@@ -6,19 +6,50 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use crate::error::ConfigError;
-use crate::net::gate::hello::is_word;
-use crate::net::listener::Way;
+use crate::trust::way::Way;
 
 /// The shortest secret that is taken for one: shorter ones can be guessed.
 const TOKEN_MIN: usize = 16;
 
-/// Who is known at a [`Gate`](crate::net::Gate), by what, and what each may do there.
+/// The longest stream name and secret.
+const WORD_MAX: usize = 256;
+
+/// Whether these bytes can be a word of what one says who connects.
+pub fn is_word(bytes: &[u8]) -> bool {
+    (1..=WORD_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+/// Why somebody may not what he wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Nobody has the token that he shows.
+    WrongToken,
+    /// He shows nothing.
+    NothingShown,
+    /// Nobody is known by the names in his certificate.
+    Unknown { names: String },
+    /// He is known, and may not.
+    NotPermitted { who: Arc<str>, way: Way, stream: String },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongToken => f.write_str("wrong token"),
+            Self::NothingShown => f.write_str("neither a token nor a certificate"),
+            Self::Unknown { names } => write!(f, "nobody here is known as {names}"),
+            Self::NotPermitted { who, way, stream } => write!(f, "{who} may not {way} {stream}"),
+        }
+    }
+}
+
+/// Who is known at a port (a `Gate`, a `WebServer`), by what, and what each may do there.
 ///
 /// Whoever is not named in it may nothing. A name is the user's own word for somebody: it stands in
 /// what is told of him, and what he may is said of it.
 ///
 /// ```
-/// use millstream::net::Access;
+/// use millstream::trust::Access;
 ///
 /// let access = Access::nobody()
 ///     .token("feed", "0f7e5c1b9a3d4826")
@@ -61,37 +92,37 @@ impl Access {
 
     /// He may send records of this stream.
     pub fn may_publish(self, who: &str, stream: &str) -> Self {
-        self.permit(who, Way::Publish, stream)
+        self.with(who, Way::Publish, stream)
     }
 
     /// He may have the records of this stream.
     pub fn may_subscribe(self, who: &str, stream: &str) -> Self {
-        self.permit(who, Way::Subscribe, stream)
+        self.with(who, Way::Subscribe, stream)
     }
 
-    fn permit(mut self, who: &str, way: Way, stream: &str) -> Self {
+    fn with(mut self, who: &str, way: Way, stream: &str) -> Self {
         self.may.push((who.into(), way, stream.to_owned()));
         self
     }
 
     /// Whether nobody is asked who he is.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.is_open
     }
 
     /// Whether somebody is known by a secret.
-    pub(super) fn has_tokens(&self) -> bool {
+    pub(crate) fn has_tokens(&self) -> bool {
         !self.tokens.is_empty()
     }
 
     /// Whether somebody is known by a certificate.
-    pub(super) fn has_names(&self) -> bool {
+    pub(crate) fn has_names(&self) -> bool {
         !self.names.is_empty()
     }
 
     /// # Errors
     /// A secret that is none, or a permission for somebody who is not known.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         for (who, token) in &self.tokens {
             if token.len() < TOKEN_MIN || !is_word(token) {
                 let reason = "a secret has 16 to 256 printable characters, and no space";
@@ -109,8 +140,28 @@ impl Access {
         }
     }
 
+    /// Who it is that shows a token, or a certificate with these names.
+    pub(crate) fn known(&self, token: Option<&str>, names: &[String]) -> Result<Arc<str>, Refusal> {
+        if let Some(token) = token {
+            return self.of_token(token).ok_or(Refusal::WrongToken);
+        }
+        if names.is_empty() {
+            return Err(Refusal::NothingShown);
+        }
+        self.of_names(names).ok_or_else(|| Refusal::Unknown { names: names.join(", ") })
+    }
+
+    /// # Errors
+    /// He may not.
+    pub(crate) fn permit(&self, who: &Arc<str>, way: Way, stream: &str) -> Result<(), Refusal> {
+        if self.may(who, way, stream) {
+            return Ok(());
+        }
+        Err(Refusal::NotPermitted { who: who.clone(), way, stream: stream.to_owned() })
+    }
+
     /// Who says this. It takes as long whoever it is.
-    pub(super) fn of_token(&self, said: &str) -> Option<Arc<str>> {
+    fn of_token(&self, said: &str) -> Option<Arc<str>> {
         let mut found = None;
         for (who, token) in &self.tokens {
             if bool::from(token.as_slice().ct_eq(said.as_bytes())) {
@@ -121,13 +172,13 @@ impl Access {
     }
 
     /// Who has a certificate with one of these names.
-    pub(super) fn of_names(&self, shown: &[String]) -> Option<Arc<str>> {
+    fn of_names(&self, shown: &[String]) -> Option<Arc<str>> {
         let known = self.names.iter().find(|(_, name)| shown.contains(name));
         known.map(|(who, _)| who.clone())
     }
 
     /// Whether he may.
-    pub(super) fn may(&self, who: &str, way: Way, stream: &str) -> bool {
+    fn may(&self, who: &str, way: Way, stream: &str) -> bool {
         let mut all = self.may.iter();
         all.any(|(whose, which, of)| &**whose == who && *which == way && of == stream)
     }
