@@ -28,5 +28,7 @@ mod shared;
 mod slow;
 #[path = "net/udp.rs"]
 mod udp;
+#[path = "net/uncopied.rs"]
+mod uncopied;
 #[path = "net/world.rs"]
 mod world;

@@ -41,6 +41,7 @@ mod came;
 mod counts;
 mod datagrams;
 mod epoll;
+mod flight;
 #[cfg(feature = "tls")]
 mod gate;
 mod lent;
@@ -74,7 +75,7 @@ pub use local::{LocalListener, Remote};
 pub use shared::{
     Gone, Plain, SharedListener, SharedSink, SharedSource, Sharing, Taking, WhenFull,
 };
-pub use sink::{Away, Sending, Slow, TcpSink};
+pub use sink::{Away, Sending, Slow, TcpSink, ZeroCopy};
 pub use source::{Receiving, TcpSource};
 pub use stamp::Stamps;
 pub use udp::{Datagram, UdpSource};

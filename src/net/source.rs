@@ -210,7 +210,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
                     self.queue(slot);
                 }
             }
-            Event::Sent { .. } | Event::Writable { .. } => {}
+            Event::Sent { .. } | Event::Released { .. } | Event::Writable { .. } => {}
         }
     }
 

@@ -1,11 +1,17 @@
 //! Subscribers who ask for keys.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use millstream::io::{Lines, codec};
 use millstream::net::{Count, Counts, Listener, Rung, Sending, Slow, TcpSink};
 use millstream::{Config, Input, Shard, Timestamp};
+use nix::sys::socket::{setsockopt, sockopt};
 
 use super::world::{RUNGS, connected, here, step};
 
@@ -146,5 +152,116 @@ fn one_who_wants_little_is_not_slow_and_loses_the_oldest_of_that_if_he_is() {
             heard.lines().map(|line| line.strip_prefix("F ").unwrap().parse().unwrap()).collect();
         assert!(numbers.is_sorted_by(|one, next| one < next), "{rung}");
         assert_eq!(numbers.last(), Some(&(RECORDS - 1)), "{rung}");
+    }
+}
+
+/// The key of a line, and its number.
+fn parsed(line: &str) -> (char, u32) {
+    let (key, number) = line.split_once(' ').unwrap();
+    (key.parse().unwrap(), number.parse().unwrap())
+}
+
+/// Reads in sips, so that it is always behind, until it is to be quick.
+fn sips(mut stream: TcpStream, quick: Arc<AtomicBool>) -> thread::JoinHandle<String> {
+    setsockopt(&stream, sockopt::RcvBuf, &(16 << 10)).unwrap();
+    thread::spawn(move || {
+        let (mut all, mut sip) = (Vec::new(), vec![0; 8 << 10]);
+        loop {
+            let bytes = stream.read(&mut sip).unwrap();
+            all.extend(&sip[..bytes]);
+            if bytes == 0 {
+                return String::from_utf8(all).unwrap();
+            }
+            if !quick.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    })
+}
+
+#[test]
+fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
+    // More keys than are looked at in one go, and one that changes all the time.
+    const KEYS: u32 = 3_000;
+    const ROUNDS: u32 = 60;
+    let hot = 'H';
+    let key = |n: u32| match n % 2 {
+        0 => hot,
+        _ => char::from_u32(0x4e00 + n / 2 % KEYS).unwrap(),
+    };
+    let (seven, records) = (key(7), 2 * KEYS * ROUNDS);
+    for rung in RUNGS {
+        let mut world = world(rung, KEYS as usize + 1, Slow::Conflate);
+        let quick = Arc::new(AtomicBool::new(false));
+        let slow = sips(world.subscriber("SUBSCRIBE\n"), quick.clone());
+        let asleep = world.subscriber(&format!("SUBSCRIBE {hot},{seven}\n"));
+        let fast = world.subscriber("");
+        let read = Arc::new(AtomicU64::new(0));
+        let (shown, mut lines_of_fast) = (read.clone(), BufReader::new(fast).lines());
+        let fast = thread::spawn(move || {
+            let mut all = Vec::new();
+            while let Some(line) = lines_of_fast.next() {
+                all.push(parsed(&line.unwrap()));
+                shown.store(all.len() as u64, Ordering::Release);
+            }
+            all
+        });
+        for n in 0..records {
+            let behind = |read: u64| read + 1_000 < u64::from(n);
+            while behind(read.load(Ordering::Acquire))
+                || world.input.push(Timestamp(1), (key(n), n)).is_err()
+            {
+                step(&mut world.shard, world.since);
+            }
+        }
+        assert!(world.counts.get(Count::Conflated) > 0, "{rung}");
+        quick.store(true, Ordering::Relaxed);
+        let asleep = thread::spawn(move || lines(asleep));
+        let counts = world.end();
+        let all: Vec<_> = (0..records).map(|n| (key(n), n)).collect();
+        assert!(fast.join().unwrap() == all, "{rung}");
+        let slow: Vec<_> = slow.join().unwrap().lines().map(parsed).collect();
+        let asleep: Vec<_> = asleep.join().unwrap().iter().map(|line| parsed(line)).collect();
+        let mut latest = BTreeMap::new();
+        for (who, got) in [("slow", &slow), ("asleep", &asleep)] {
+            latest.clear();
+            for (key, n) in got {
+                let before = latest.insert(*key, *n);
+                assert!(before < Some(*n), "{who}: {key} {before:?} {n}, {rung}");
+            }
+            let of_key = |wanted: &char| all.iter().rev().find(|(key, _)| key == wanted).unwrap().1;
+            assert!(latest.iter().all(|(key, n)| *n == of_key(key)), "{who}, {rung}");
+            let keys = if who == "slow" { KEYS as usize + 1 } else { 2 };
+            assert_eq!(latest.len(), keys, "{who}, {rung}");
+        }
+        // Each record of what they want was sent or conflated, and none both.
+        let of_two = all.iter().filter(|(key, _)| [hot, seven].contains(key)).count();
+        let sent = (slow.len() + asleep.len()) as u64;
+        let wanted = (all.len() + of_two) as u64;
+        assert_eq!(sent + counts.get(Count::Conflated), wanted, "{rung}");
+        assert!(slow.len() < all.len() / 2, "it was not slow: {}, {rung}", slow.len());
+        // Each key has its turn, however often one of them changes.
+        let hot = slow.iter().filter(|it| it.0 == hot).count();
+        let cold = slow.len() - hot;
+        assert!(hot > 10 && cold > 2 * KEYS as usize, "{hot} {cold}, {rung}");
+        assert_eq!(counts.get(Count::Dropped) + counts.get(Count::TooSlow), 0, "{rung}");
+    }
+}
+
+#[test]
+fn what_has_no_latest_is_dropped_and_counted() {
+    const RECORDS: u32 = 400_000;
+    for (keys_max, conflated) in [(0, 0), (1, 1)] {
+        let mut world = world(Rung::Ring, keys_max, Slow::Conflate);
+        let slow = world.subscriber("");
+        world.send((0..RECORDS).map(|n| ('A', n)));
+        let slow = thread::spawn(move || lines(slow));
+        let counts = world.end();
+        let got = slow.join().unwrap();
+        assert_eq!(got.last(), Some(&format!("A {}", RECORDS - 1)));
+        let left_out = u64::from(RECORDS) - got.len() as u64;
+        assert!(left_out > 0);
+        let want = if conflated == 1 { [left_out, 0] } else { [0, left_out] };
+        assert_eq!([Count::Conflated, Count::Dropped].map(|it| counts.get(it)), want);
     }
 }
