@@ -5,6 +5,8 @@
 mod acknowledged;
 #[path = "net/bad_input.rs"]
 mod bad_input;
+#[path = "net/crowd.rs"]
+mod crowd;
 #[path = "net/foreign.rs"]
 mod foreign;
 #[path = "net/formats.rs"]
