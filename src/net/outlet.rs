@@ -269,9 +269,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     }
 
     fn on_accepted(&mut self, connection: Connection) {
-        connection.prepare();
         match self.wire.adopt(connection) {
             Ok(slot) => {
+                self.wire.prepare(slot);
                 self.counts.add(Count::Accepted, 1);
                 let end = self.log.end();
                 self.start(slot, Stage::Up, end);

@@ -67,15 +67,6 @@ pub enum Connection {
     Admitted(Admitted),
 }
 
-impl Connection {
-    /// What a socket of the kernel is told before it is used.
-    pub fn prepare(&self) {
-        if let Self::Socket(stream) = self {
-            prepare(stream);
-        }
-    }
-}
-
 /// What happened to a socket. A connection is known by its slot.
 #[derive(Debug)]
 #[allow(missing_docs)] // What the fields are is what they are called.
@@ -218,6 +209,13 @@ impl Wire {
             #[cfg(feature = "tls")]
             (_, Connection::Admitted(admitted)) => self.adopt_admitted(admitted),
             _ => Err(not_of_this_network()),
+        }
+    }
+
+    /// What a socket of the kernel is told before it is used.
+    pub fn prepare(&self, slot: usize) {
+        if let Some(stream) = self.stream(slot) {
+            prepare(stream);
         }
     }
 

@@ -110,7 +110,7 @@ struct Reader {
 impl Reader {
     fn at(listener: &Listener) -> Self {
         let from = TcpStream::connect(listener.address()).unwrap();
-        setsockopt(&from, sockopt::RcvBuf, &(64 << 10)).unwrap();
+        setsockopt(&from, sockopt::RcvBuf, &(128 << 10)).unwrap();
         from.set_nonblocking(true).unwrap();
         Self { from, buffer: vec![0; 64 * LONG], filled: 0, newest: 0 }
     }

@@ -14,7 +14,7 @@ use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::slow::{reader, sleeper};
-use super::world::{Pair, RUNGS, connected, framed, here, pairs, step, unfilled};
+use super::world::{PATIENCE, Pair, RUNGS, connected, framed, here, pairs, step, unfilled};
 
 /// Those who come. Each has a connection at either end.
 const CROWD: u32 = 5_000;
@@ -116,14 +116,15 @@ fn five_thousand_who_misbehave_leave_one_who_does_not_alone() {
         });
         let each = u64::from(CROWD / 5);
         while done.load(Ordering::Acquire) == 0
-            || counts.get(Count::Accepted) < u64::from(CROWD) + 1
             || counts.get(Count::Garbage) < each
             || counts.get(Count::Slow) < each
             || counts.get(Count::Malformed) < each
-            || counts.get(Count::Closed) < 3 * each
+            || counts.get(Count::Broken) + counts.get(Count::CutShort) < each
             || read.load(Ordering::Acquire) < u64::from(RECORDS)
             || out.get(Count::TooSlow) == 0
         {
+            let told = |counts: &Counts| counts.all().filter(|it| it.1 > 0).collect::<Vec<_>>();
+            assert!(since.elapsed() < PATIENCE / 2, "{:?} {:?}", told(&counts), told(&out));
             step(&mut shard, since);
         }
         let crowd = crowd.join().unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use millstream::net::{Count, Counts, Listener, Rung, Sending, Slow, TcpSink};
 use millstream::{Config, Input, Shard, Timestamp};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::world::{RUNGS, connected, here, step};
+use super::world::{PATIENCE, RUNGS, connected, here, step};
 
 /// A shard that sends `KEY NUMBER` to whoever subscribes.
 struct World {
@@ -37,7 +37,8 @@ fn padded(rung: Rung, keys_max: usize, slow: Slow, digits: usize) -> World {
         |_: &[u8]| Err(String::new()),
     );
     let (shard, input) = Shard::embed(Config::embedded(), |p| {
-        let sending = Sending { from: rung, slow, buffer_bytes: 1 << 16, ..Sending::default() };
+        let (buffer_bytes, linger) = (1 << 16, PATIENCE);
+        let sending = Sending { from: rung, slow, buffer_bytes, linger, ..Sending::default() };
         let sink = TcpSink::serve(p, &outlet, Lines::new(20 + digits), lines, sending)?;
         let (input, records) = p.input();
         records.sink(sink.counting_into(&counts).keyed(keys_max, |record: &(char, u32)| record.0));
@@ -166,22 +167,23 @@ const DIGITS: usize = 200;
 /// The key of a line, and its number.
 fn parsed(line: &str) -> (char, u32) {
     let (key, number) = line.split_once(' ').unwrap();
+    assert_eq!(number.len(), DIGITS, "a line that is not whole: {line}");
     (key.parse().unwrap(), number.parse().unwrap())
 }
 
-/// Reads in sips, so that it is always behind, until it is to be quick.
-fn sips(mut stream: TcpStream, quick: Arc<AtomicBool>) -> thread::JoinHandle<String> {
-    setsockopt(&stream, sockopt::RcvBuf, &(16 << 10)).unwrap();
+/// Reads a quarter of what was pushed at most, so that it is always behind, until it may have all.
+fn sips(mut stream: TcpStream, pushed: Arc<AtomicU64>) -> thread::JoinHandle<String> {
+    setsockopt(&stream, sockopt::RcvBuf, &(128 << 10)).unwrap();
     thread::spawn(move || {
         let (mut all, mut sip) = (Vec::new(), vec![0; 8 << 10]);
         loop {
+            while (4 * all.len() / DIGITS) as u64 > pushed.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_micros(200));
+            }
             let bytes = stream.read(&mut sip).unwrap();
             all.extend(&sip[..bytes]);
             if bytes == 0 {
                 return String::from_utf8(all).unwrap();
-            }
-            if !quick.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(1));
             }
         }
     })
@@ -191,7 +193,7 @@ fn sips(mut stream: TcpStream, quick: Arc<AtomicBool>) -> thread::JoinHandle<Str
 fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
     // More keys than are looked at in one go, and one that changes all the time.
     const KEYS: u32 = 3_000;
-    const ROUNDS: u32 = 20;
+    const ROUNDS: u32 = 15;
     let hot = 'H';
     let key = |n: u32| match n % 2 {
         0 => hot,
@@ -200,8 +202,8 @@ fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
     let (seven, records) = (key(7), 2 * KEYS * ROUNDS);
     for rung in RUNGS {
         let mut world = padded(rung, KEYS as usize + 1, Slow::Conflate, DIGITS);
-        let quick = Arc::new(AtomicBool::new(false));
-        let slow = sips(world.subscriber("SUBSCRIBE\n"), quick.clone());
+        let pushed = Arc::new(AtomicU64::new(0));
+        let slow = sips(world.subscriber("SUBSCRIBE\n"), pushed.clone());
         let asleep = world.subscriber(&format!("SUBSCRIBE {hot},{seven}\n"));
         let fast = world.subscriber("");
         let read = Arc::new(AtomicU64::new(0));
@@ -221,9 +223,10 @@ fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
             {
                 step(&mut world.shard, world.since);
             }
+            pushed.store(n.into(), Ordering::Relaxed);
         }
         assert!(world.counts.get(Count::Conflated) > 0, "{rung}");
-        quick.store(true, Ordering::Relaxed);
+        pushed.store(u64::MAX, Ordering::Relaxed);
         let asleep = thread::spawn(move || lines(asleep));
         let counts = world.end();
         let all: Vec<_> = (0..records).map(|n| (key(n), n)).collect();
@@ -233,9 +236,9 @@ fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
         let mut latest = BTreeMap::new();
         for (who, got) in [("slow", &slow), ("asleep", &asleep)] {
             latest.clear();
-            for (key, n) in got {
+            for (at, (key, n)) in got.iter().enumerate() {
                 let before = latest.insert(*key, *n);
-                assert!(before < Some(*n), "{who}: {key} {before:?} {n}, {rung}");
+                assert!(before < Some(*n), "{who}: {key} {before:?} {n} at {at}, {rung}");
             }
             let of_key = |wanted: &char| all.iter().rev().find(|(key, _)| key == wanted).unwrap().1;
             assert!(latest.iter().all(|(key, n)| *n == of_key(key)), "{who}, {rung}");

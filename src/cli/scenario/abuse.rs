@@ -51,7 +51,7 @@ const ROUNDS: usize = 5;
 
 /// Those who misbehave at a time, and how long each pauses between two things that he does.
 const ABUSERS: usize = 4;
-const PAUSE: Duration = Duration::from_micros(500);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// What each of them holds on to, at most: connections that say nothing, or half a record.
 const HELD: usize = 64;
@@ -132,7 +132,7 @@ fn report(measured: &mut Measured, all: &[(Played, Played)]) {
         "Latency is that of the whole way there and back of a record of {ROW} bytes on a \
          connection that behaves, open loop. abuse_p99_9 is its p99.9 while {ABUSERS} threads send \
          garbage, half records and nothing, and subscribe without reading, over what it is while \
-         they do so at another door: medians of {ROUNDS} rounds that take turns. What came of them: \
+         they do so at another door: medians of {ROUNDS} rounds that take turns. It came to this: \
          {}.",
         told.join(", ")
     ));

@@ -1,4 +1,4 @@
-//! Memory of a log that the kernel still reads from: nothing in it may change until it does no more.
+//! Memory of a log that the kernel still reads from: nothing in it may change until it does not.
 
 /// Memory that takes the place of such memory, at most.
 const SPARE_MAX: usize = 16;

@@ -1,5 +1,5 @@
-//! Sends that the kernel does not copy first: it reads the bytes where they are, and says later when
-//! it has.
+//! Sends that the kernel does not copy first: it reads the bytes where they are, and says later
+//! when it has.
 
 use std::ptr;
 
@@ -12,8 +12,8 @@ use crate::net::wire::Event;
 /// Sends of which the kernel has yet to say that it has read them, at most.
 pub const NOTICES_MAX: usize = 256;
 
-/// So many in a row that the kernel copied after all, and it does so for this connection always: the
-/// peer may be on this host.
+/// So many in a row that the kernel copied after all, and it always does so for this connection:
+/// the peer may be on this host.
 const COPIED_MAX: u8 = 8;
 
 /// Have it say whether it copied them after all (`IORING_SEND_ZC_REPORT_USAGE`).
