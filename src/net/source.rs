@@ -18,8 +18,8 @@ use crate::time::Timestamp;
 /// What happened to sockets, looked at in one step at most.
 const EVENTS_MAX: usize = 256;
 
-/// Connections that are taken in, or refused, in one step at most: each is some calls to the system,
-/// and those who are there do not wait for a crowd.
+/// Connections that are taken in, or refused, in one step at most: each is some calls to the
+/// system, and those who are there do not wait for a crowd.
 const ACCEPTS_MAX: usize = 4;
 
 /// Records of one connection before it is the next one's turn.
