@@ -13,8 +13,8 @@
 //! | `PlainRing` | the same, where the kernel registers no sockets beforehand |
 //! | `Epoll` | epoll, and a call for each read and write |
 //!
-//! On a ring long sends need not be copied by the kernel: see [`ZeroCopy`]. The memory of a log that
-//! it still reads makes way for other memory, of which there is so much and no more; what goes
+//! On a ring long sends need not be copied by the kernel: see [`ZeroCopy`]. The memory of a log
+//! that it still reads makes way for other memory, of which there is so much and no more; what goes
 //! beyond that is copied. It is not registered with the ring (`IORING_RECVSEND_FIXED_BUF`): that
 //! would lock all of it for as long as there is a sink, and what a user may lock (8 MiB by default)
 //! is shared by all rings of all shards, those of the runtime among them, which then do not start.

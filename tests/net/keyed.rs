@@ -207,10 +207,10 @@ fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
         let asleep = world.subscriber(&format!("SUBSCRIBE {hot},{seven}\n"));
         let fast = world.subscriber("");
         let read = Arc::new(AtomicU64::new(0));
-        let (shown, mut lines_of_fast) = (read.clone(), BufReader::new(fast).lines());
+        let (shown, lines_of_fast) = (read.clone(), BufReader::new(fast).lines());
         let fast = thread::spawn(move || {
             let mut all = Vec::new();
-            while let Some(line) = lines_of_fast.next() {
+            for line in lines_of_fast {
                 all.push(parsed(&line.unwrap()));
                 shown.store(all.len() as u64, Ordering::Release);
             }
