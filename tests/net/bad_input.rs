@@ -39,6 +39,10 @@ fn garbage_half_records_and_strangers_are_told_and_leave_the_others_alone() {
         for count in [Count::Garbage, Count::Slow, Count::Malformed] {
             heard.until(has(count));
         }
+        // It is closed, and not only shut: what is sent there now is refused.
+        while garbage.write(&[0]).is_ok() {
+            heard.step();
+        }
         heard.until(|heard| heard.records.borrow().len() == 101);
         let ours: Vec<u32> =
             heard.records.borrow().iter().filter(|pair| pair.0 == 3).map(|p| p.1).collect();
