@@ -5,6 +5,8 @@
 mod acknowledged;
 #[path = "net/bad_input.rs"]
 mod bad_input;
+#[path = "net/crowd.rs"]
+mod crowd;
 #[path = "net/foreign.rs"]
 mod foreign;
 #[path = "net/formats.rs"]
@@ -28,5 +30,7 @@ mod shared;
 mod slow;
 #[path = "net/udp.rs"]
 mod udp;
+#[path = "net/uncopied.rs"]
+mod uncopied;
 #[path = "net/world.rs"]
 mod world;

@@ -148,9 +148,9 @@ impl Line {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(error.into()),
         }
-        let connection = Connection::Socket(TcpStream::from(socket));
-        connection.prepare();
-        wire.adopt(connection)
+        let slot = wire.adopt(Connection::Socket(TcpStream::from(socket)))?;
+        wire.prepare(slot);
+        Ok(slot)
     }
 
     /// It is being connected to; returns where sending goes on.

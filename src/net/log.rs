@@ -1,5 +1,9 @@
 //! What is sent: encoded once, and sent from where it is to everybody.
 
+mod kept;
+
+use kept::{Kept, Memory};
+
 /// The least length of a block.
 const BLOCK: usize = 32 << 10;
 
@@ -11,14 +15,37 @@ pub struct Log {
     last: u64,
     block_bytes: usize,
     frame_max: usize,
+    kept: Kept,
+    /// Where a frame is written that goes behind what is being read.
+    beside: Vec<u8>,
 }
 
 struct Block {
-    bytes: Vec<u8>,
+    memory: Memory,
     /// Where frames begin.
     starts: Vec<u32>,
-    /// What stands for their keys, if they have any.
-    keys: Vec<u64>,
+    /// Of each, if they have keys.
+    marks: Vec<Mark>,
+}
+
+/// What is known of the key of a frame.
+#[derive(Clone, Copy, Default)]
+pub struct Mark {
+    /// What stands for it.
+    pub key: u64,
+    /// Its place among those that are kept.
+    pub place: u32,
+}
+
+/// What somebody has been overtaken by.
+pub struct Passed<'a> {
+    /// What is left of a frame that was sent in part.
+    pub left: &'a [u8],
+    /// Where the first frame begins that was left out, and how many there were.
+    pub from: Cursor,
+    pub frames: u64,
+    /// Of each of those, if they have keys.
+    pub marks: &'a [Mark],
 }
 
 /// How far somebody has been sent it.
@@ -28,15 +55,49 @@ pub struct Cursor {
     at: usize,
 }
 
+impl Cursor {
+    /// Behind what begins there, and before what comes next.
+    pub fn behind(self) -> Self {
+        Self { at: self.at + 1, ..self }
+    }
+}
+
 impl Log {
     /// Of about so many bytes, and of at least twice so many frames.
     pub fn new(bytes: usize, frame_max: usize, frames: usize) -> Self {
         let block_bytes = BLOCK.max(frame_max);
         let least = 2 + 2 * frames.div_ceil(block_bytes / frame_max.max(1));
-        let bytes_of = || Vec::with_capacity(block_bytes);
-        let block = |_| Block { bytes: bytes_of(), starts: Vec::new(), keys: Vec::new() };
-        let blocks = (0..least.max(bytes / block_bytes)).map(block).collect();
-        Self { blocks, first: 0, last: 0, block_bytes, frame_max }
+        let block = |number| {
+            let memory = Memory { number, bytes: Vec::with_capacity(block_bytes) };
+            Block { memory, starts: Vec::new(), marks: Vec::new() }
+        };
+        let blocks = (0..least.max(bytes / block_bytes) as u32).map(block).collect();
+        let (kept, beside) = (Kept::default(), Vec::new());
+        Self { blocks, first: 0, last: 0, block_bytes, frame_max, kept, beside }
+    }
+
+    /// Lets blocks be kept: for that there is more memory.
+    pub fn allow_keeping(&mut self) {
+        self.kept = Kept::of(self.blocks.iter().map(|block| &block.memory), self.block_bytes);
+        self.beside.reserve(self.frame_max);
+    }
+
+    /// Keeps what is at a cursor as it is until it is [released](Self::release) by the number that
+    /// is returned; nothing if too much else is kept.
+    pub fn keep(&mut self, cursor: Cursor) -> Option<u32> {
+        let count = self.blocks.len() as u64;
+        let memory = &self.blocks[(cursor.block % count) as usize].memory;
+        self.kept.keep(memory).then_some(memory.number)
+    }
+
+    /// It was kept once less.
+    pub fn release(&mut self, number: u32) {
+        self.kept.release(number);
+    }
+
+    /// Whether anything is kept.
+    pub fn keeps_any(&self) -> bool {
+        self.kept.is_any()
     }
 
     /// The longest that a frame may be.
@@ -46,7 +107,7 @@ impl Log {
 
     /// The memory it takes.
     pub fn bytes(&self) -> usize {
-        self.blocks.len() * self.block_bytes
+        (self.blocks.len() + self.kept.most()) * self.block_bytes
     }
 
     fn block(&self, number: u64) -> &Block {
@@ -60,12 +121,12 @@ impl Log {
 
     /// Behind all that there is.
     pub fn end(&self) -> Cursor {
-        Cursor { block: self.last, at: self.block(self.last).bytes.len() }
+        Cursor { block: self.last, at: self.block(self.last).memory.bytes.len() }
     }
 
     /// Whether the next frame needs a new block.
     pub fn is_block_full(&self) -> bool {
-        self.block(self.last).bytes.len() + self.frame_max > self.block_bytes
+        self.block(self.last).memory.bytes.len() + self.frame_max > self.block_bytes
     }
 
     /// Whether a new block takes the place of the oldest.
@@ -82,31 +143,37 @@ impl Log {
     pub fn turn_over(&mut self) {
         self.first += u64::from(self.forgets());
         self.last += 1;
-        let block = self.current();
-        block.bytes.clear();
+        let count = self.blocks.len() as u64;
+        let block = &mut self.blocks[(self.last % count) as usize];
+        self.kept.replace(&mut block.memory);
+        block.memory.bytes.clear();
         block.starts.clear();
-        block.keys.clear();
+        block.marks.clear();
     }
 
-    /// Says what stands for the key of the newest frame.
-    pub fn mark(&mut self, key: u64) {
-        self.current().keys.push(key);
+    /// Says what is known of the key of the newest frame.
+    pub fn mark(&mut self, mark: Mark) {
+        self.current().marks.push(mark);
     }
 
-    /// The newest frame.
-    pub fn newest(&self) -> &[u8] {
+    /// The newest frame, and where it begins.
+    pub fn newest(&self) -> (&[u8], Cursor) {
         let block = self.block(self.last);
-        block.starts.last().map_or(&[], |start| &block.bytes[*start as usize..])
+        let at = block.starts.last().map_or(block.memory.bytes.len(), |start| *start as usize);
+        (&block.memory.bytes[at..], Cursor { block: self.last, at })
     }
 
-    /// The frame that begins there and what stands for its key; goes behind it.
-    pub fn next_frame(&self, cursor: &mut Cursor) -> Option<(&[u8], u64)> {
+    /// The frame that begins there, what is known of its key, and where that is; goes behind it.
+    pub fn next_frame(&self, cursor: &mut Cursor) -> Option<(&[u8], Mark, Cursor)> {
         self.rest(cursor);
         let block = self.block(cursor.block);
         let at = block.starts.partition_point(|start| (*start as usize) < cursor.at);
         let start = *block.starts.get(at)? as usize;
-        cursor.at = block.starts.get(at + 1).map_or(block.bytes.len(), |next| *next as usize);
-        Some((&block.bytes[start..cursor.at], block.keys.get(at).copied().unwrap_or(0)))
+        cursor.at =
+            block.starts.get(at + 1).map_or(block.memory.bytes.len(), |next| *next as usize);
+        let mark = block.marks.get(at).copied().unwrap_or_default();
+        let from = Cursor { block: cursor.block, at: start };
+        Some((&block.memory.bytes[start..cursor.at], mark, from))
     }
 
     /// What is left of a frame that was sent in part.
@@ -118,31 +185,41 @@ impl Log {
         }
         let block = self.block(cursor.block);
         let next = block.starts.partition_point(|start| (*start as usize) < cursor.at);
-        let end = block.starts.get(next).map_or(block.bytes.len(), |start| *start as usize);
-        &block.bytes[cursor.at..end]
+        let end = block.starts.get(next).map_or(block.memory.bytes.len(), |start| *start as usize);
+        &block.memory.bytes[cursor.at..end]
     }
 
     /// Adds a frame. There must be room for it; a longer one than was said is left out, and false
     /// is returned.
     pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>, usize)) -> bool {
-        let most = self.frame_max;
-        let block = self.current();
-        let from = block.bytes.len();
-        write(&mut block.bytes, from);
-        let fits = block.bytes.len() - from <= most;
-        match fits {
-            true => block.starts.push(from as u32),
-            false => block.bytes.truncate(from),
+        let (most, count) = (self.frame_max, self.blocks.len() as u64);
+        let block = &mut self.blocks[(self.last % count) as usize];
+        let bytes = &mut block.memory.bytes;
+        let start = bytes.len();
+        // A codec may do with these bytes what it likes, and move them.
+        let is_beside = self.kept.has(block.memory.number);
+        let into = if is_beside { &mut self.beside } else { &mut *bytes };
+        let from = into.len();
+        write(into, from);
+        let fits = into.len() - from <= most;
+        if !fits {
+            into.truncate(from);
+        }
+        if is_beside {
+            bytes.append(&mut self.beside);
+        }
+        if fits {
+            block.starts.push(start as u32);
         }
         fits
     }
 
     /// What is to be sent next, of one block; nothing if all has been.
     pub fn rest(&self, cursor: &mut Cursor) -> &[u8] {
-        if cursor.at == self.block(cursor.block).bytes.len() && cursor.block < self.last {
+        if cursor.at == self.block(cursor.block).memory.bytes.len() && cursor.block < self.last {
             *cursor = Cursor { block: cursor.block + 1, at: 0 };
         }
-        &self.block(cursor.block).bytes[cursor.at..]
+        &self.block(cursor.block).memory.bytes[cursor.at..]
     }
 
     /// So many bytes of that were sent.
@@ -153,18 +230,26 @@ impl Log {
     /// Goes to the block behind the oldest; returns what is left of a frame that was sent in part,
     /// and how many frames were left out.
     pub fn overtake(&self, cursor: &mut Cursor) -> (&[u8], u64) {
+        let passed = self.pass(cursor);
+        (passed.left, passed.frames)
+    }
+
+    /// The same; returns all that is known of what was left out.
+    pub fn pass(&self, cursor: &mut Cursor) -> Passed<'_> {
         let block = self.block(cursor.block);
         let next = block.starts.partition_point(|start| (*start as usize) < cursor.at);
-        let whole = block.starts.get(next).map_or(block.bytes.len(), |start| *start as usize);
-        let left = &block.bytes[cursor.at..whole];
+        let whole = block.starts.get(next).map_or(block.memory.bytes.len(), |it| *it as usize);
+        let left = &block.memory.bytes[cursor.at..whole];
+        let from = Cursor { block: cursor.block, at: whole };
         *cursor = Cursor { block: cursor.block + 1, at: 0 };
-        (left, (block.starts.len() - next) as u64)
+        let marks = block.marks.get(next..).unwrap_or(&[]);
+        Passed { left, from, frames: (block.starts.len() - next) as u64, marks }
     }
 
     /// Back to where the frame begins that was sent in part.
     pub fn rewind(&self, cursor: &mut Cursor) {
         let block = self.block(cursor.block);
-        if cursor.at < block.bytes.len() {
+        if cursor.at < block.memory.bytes.len() {
             let behind = block.starts.partition_point(|start| (*start as usize) <= cursor.at);
             let start = behind.checked_sub(1).and_then(|at| block.starts.get(at));
             cursor.at = start.map_or(0, |start| *start as usize);
@@ -182,7 +267,7 @@ impl Log {
                 return true;
             }
             frames -= left;
-            cursor.at = block.bytes.len();
+            cursor.at = block.memory.bytes.len();
             if cursor.block == self.last {
                 return frames == 0;
             }
@@ -196,8 +281,10 @@ impl Log {
             let block = self.block(number);
             let least = if number == from.block { from.at } else { 0 };
             let first = block.starts.partition_point(|start| (*start as usize) < least);
-            let end = |at: usize| block.starts.get(at).map_or(block.bytes.len(), |it| *it as usize);
-            (first..block.starts.len()).map(move |at| &block.bytes[end(at)..end(at + 1)])
+            let end = |at: usize| {
+                block.starts.get(at).map_or(block.memory.bytes.len(), |it| *it as usize)
+            };
+            (first..block.starts.len()).map(move |at| &block.memory.bytes[end(at)..end(at + 1)])
         })
     }
 
@@ -206,6 +293,12 @@ impl Log {
     pub fn room(&self, cursor: Cursor) -> usize {
         let taken = (self.last - cursor.block + 1) as usize;
         (self.blocks.len() - taken) * (self.block_bytes / self.frame_max.max(1))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.kept.leave(self.blocks.iter_mut().map(|block| &mut block.memory));
     }
 }
 

@@ -5,12 +5,19 @@
 //! subscribers, or connects out. Where a record ends says a [`Framing`](crate::io::Framing), what
 //! it is made of a [`Codec`](crate::io::Codec).
 //!
-//! There are two ways to serve sockets, and each source and sink takes the best that works:
+//! There are several ways to serve sockets, and each source and sink takes the best that works:
 //!
 //! | [`Rung`] | how |
 //! |---|---|
 //! | `Ring` | an io_uring of its own: multishot accept and receive, sends of a batch in one call |
+//! | `PlainRing` | the same, where the kernel registers no sockets beforehand |
 //! | `Epoll` | epoll, and a call for each read and write |
+//!
+//! On a ring long sends need not be copied by the kernel: see [`ZeroCopy`]. The memory of a log
+//! that it still reads makes way for other memory, of which there is so much and no more; what goes
+//! beyond that is copied. It is not registered with the ring (`IORING_RECVSEND_FIXED_BUF`): that
+//! would lock all of it for as long as there is a sink, and what a user may lock (8 MiB by default)
+//! is shared by all rings of all shards, those of the runtime among them, which then do not start.
 //!
 //! Neither makes a shard wait. The ring is entered only when there is something to begin or the
 //! ring says that something has happened. Bytes are received into a fixed number of buffers and
@@ -41,6 +48,7 @@ mod came;
 mod counts;
 mod datagrams;
 mod epoll;
+mod flight;
 #[cfg(feature = "tls")]
 mod gate;
 mod lent;
@@ -74,7 +82,7 @@ pub use local::{LocalListener, Remote};
 pub use shared::{
     Gone, Plain, SharedListener, SharedSink, SharedSource, Sharing, Taking, WhenFull,
 };
-pub use sink::{Away, Sending, Slow, TcpSink};
+pub use sink::{Away, Sending, Slow, TcpSink, ZeroCopy};
 pub use source::{Receiving, TcpSource};
 pub use stamp::Stamps;
 pub use udp::{Datagram, UdpSource};

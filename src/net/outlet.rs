@@ -1,8 +1,11 @@
 //! The peers of a sink, and how far each has been sent what is in the log.
 
+mod behind;
 mod kept;
 mod keyed;
+mod overtaken;
 mod stalls;
+mod uncopied;
 
 use std::io::ErrorKind;
 
@@ -11,10 +14,11 @@ use crate::io::{Codec, Framing};
 use crate::net::counts::{Count, Counts};
 use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
+use crate::net::outlet::behind::Behind;
 use crate::net::outlet::kept::Kept;
-use crate::net::outlet::keyed::Wish;
-
-use crate::net::sink::{Sending, Slow};
+use crate::net::outlet::keyed::{GATHERED, Wish};
+use crate::net::outlet::uncopied::LONG;
+use crate::net::sink::{Sending, Slow, ZeroCopy};
 use crate::net::wire::{Connection, Event, Wire};
 use crate::time::Timestamp;
 
@@ -56,6 +60,8 @@ struct Peer {
     /// When he took something last, or came.
     took: Timestamp,
     wish: Wish,
+    /// How far he is behind, if that is so far that he gets the latest only.
+    behind: Behind,
 }
 
 /// The log, and those it is sent to.
@@ -77,6 +83,8 @@ pub struct Outlet<F, C: Codec> {
     batch_max: usize,
     /// There may be something to be sent that has room.
     more: bool,
+    /// Something was looked for and not found yet.
+    searches: bool,
     open: bool,
     kept: Kept,
     /// Only if subscribers may ask for keys.
@@ -100,9 +108,13 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     ) -> Self {
         let frame_max = codec.bytes_max().saturating_add(framing.around()).max(framing.least());
         let slots = settings.subscribers_max.max(4);
+        let mut log = Log::new(settings.buffer_bytes, frame_max, batch_max);
+        if wire.knows_uncopied() && settings.zero_copy != ZeroCopy::Never {
+            log.allow_keeping();
+        }
         Self {
             wire,
-            log: Log::new(settings.buffer_bytes, frame_max, batch_max),
+            log,
             framing,
             codec,
             target,
@@ -113,6 +125,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             settings,
             batch_max,
             more: false,
+            searches: false,
             open: true,
             kept: Kept::default(),
             keyed: None,
@@ -164,51 +177,6 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         Ok(())
     }
 
-    /// Makes room for more; those who are too far behind meet the policy.
-    fn turn_over(&mut self) -> Result<(), IoError> {
-        if self.log.forgets() {
-            self.check_acknowledged()?;
-            self.skip_while_away()?;
-            // From the last on: one who is lost on the way makes place for one who was looked at.
-            for at in (0..self.live.len()).rev() {
-                let slot = self.live[at];
-                self.bring_forward(slot);
-                if self.log.is_oldest(self.peers[slot].cursor) {
-                    self.on_overtaken(slot)?;
-                }
-            }
-        }
-        self.log.turn_over();
-        Ok(())
-    }
-
-    /// The cursor of one who has been sent a whole block is at the end of it.
-    fn bring_forward(&mut self, slot: usize) {
-        self.log.rest(&mut self.peers[slot].cursor);
-    }
-
-    fn on_overtaken(&mut self, slot: usize) -> Result<(), IoError> {
-        match self.settings.slow {
-            Slow::Block => Err(longer_than_said()),
-            Slow::Disconnect => {
-                self.counts.add(Count::TooSlow, 1);
-                self.lose(slot);
-                Ok(())
-            }
-            Slow::DropOldest => {
-                let Peer { cursor, spill, spilled, .. } = &mut self.peers[slot];
-                let (left, dropped) = self.log.overtake(cursor);
-                if *spilled == spill.len() {
-                    spill.clear();
-                    *spilled = 0;
-                }
-                spill.extend_from_slice(left);
-                self.counts.add(Count::Dropped, dropped);
-                Ok(())
-            }
-        }
-    }
-
     /// Sends to everybody what he has not been sent and has room for, as far as that is not too
     /// much for one turn; returns how many sends there were.
     ///
@@ -216,17 +184,17 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     /// The system takes no sends.
     pub fn send(&mut self) -> Result<u64, IoError> {
         let (mut left, mut sends) = (TURN, 0);
-        self.more = true;
+        (self.more, self.searches) = (true, false);
         while left > 0 {
             let before = sends;
             self.begin_round(&mut left, &mut sends);
             if sends == before {
-                self.more = false;
+                self.more = self.searches;
                 break;
             }
             self.settle()?;
         }
-        self.counts.add(Count::Calls, self.wire.take_calls());
+        self.count_calls();
         self.look();
         Ok(sends)
     }
@@ -258,6 +226,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         let bytes = match spill.get(*spilled..) {
             Some(left @ [_, ..]) => left,
             _ if is_gathered => return 0,
+            _ if self.log.rest(cursor).len() >= LONG => return self.begin_long(slot),
             _ => self.log.rest(cursor),
         };
         if !bytes.is_empty() {
@@ -295,13 +264,14 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             Event::Ended { slot, error } => self.on_ended(slot, error),
             Event::Writable { slot } => self.on_writable(slot),
             Event::Sent { slot, result } => self.on_sent(slot, result),
+            Event::Released { kept, copied } => self.on_released(kept, copied),
         }
     }
 
     fn on_accepted(&mut self, connection: Connection) {
-        connection.prepare();
         match self.wire.adopt(connection) {
             Ok(slot) => {
+                self.wire.prepare(slot);
                 self.counts.add(Count::Accepted, 1);
                 let end = self.log.end();
                 self.start(slot, Stage::Up, end);
@@ -313,11 +283,18 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 
     fn start(&mut self, slot: usize, stage: Stage, cursor: Cursor) {
         let mut spill = std::mem::take(&mut self.peers[slot].spill);
+        let mut behind = std::mem::take(&mut self.peers[slot].behind);
         spill.clear();
-        if self.settings.slow == Slow::DropOldest {
-            spill.reserve(self.log.frame_max());
+        behind.clear();
+        match (self.settings.slow, &self.keyed) {
+            (Slow::Conflate, Some(keyed)) => {
+                spill.reserve(GATHERED + 2 * self.log.frame_max());
+                behind.reserve(keyed.keys_max());
+            }
+            (Slow::Conflate | Slow::DropOldest, _) => spill.reserve(self.log.frame_max()),
+            _ => {}
         }
-        self.peers[slot] = Peer { stage, cursor, spill, took: self.now, ..Peer::default() };
+        self.peers[slot] = Peer { stage, cursor, spill, behind, took: self.now, ..Peer::default() };
         self.live.push(slot);
     }
 
@@ -390,6 +367,8 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         self.live.retain(|other| *other != slot);
         self.counts.add(Count::Closed, 1);
         self.wire.close(slot);
+        self.stop_catching_up(slot);
+        let peer = &self.peers[slot];
         if let Target::Address(line) = &mut self.target {
             // What was spilled is not in the log any more.
             self.counts.add(Count::Dropped, u64::from(peer.spilled < peer.spill.len()));
@@ -425,7 +404,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         let mut room = usize::MAX;
         for slot in &self.live {
             let peer = &mut self.peers[*slot];
-            if blocks || (peer.stage == Stage::Up && !peer.blocked) {
+            if blocks || (peer.stage == Stage::Up && !peer.blocked && !peer.behind.is_on()) {
                 self.log.rest(&mut peer.cursor);
                 room = room.min(self.log.room(peer.cursor));
             }
@@ -463,7 +442,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if done > 0 || self.more {
             done += self.send()?;
         }
-        self.counts.add(Count::Calls, self.wire.take_calls());
+        self.count_calls();
         Ok(done)
     }
 
@@ -481,15 +460,13 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         let Some(ends_by) = self.ends_by else { return false };
         let end = self.log.end();
         let has_all = |peer: &Peer| {
-            peer.stage == Stage::Up && peer.cursor == end && peer.spilled == peer.spill.len()
+            let is_sent = peer.cursor == end && peer.spilled == peer.spill.len();
+            peer.stage == Stage::Up && is_sent && !peer.behind.is_on()
         };
         let is_sent = self.live.iter().all(|slot| has_all(&self.peers[*slot]));
         let is_kept = self.kept.is_back() && self.kept.is_at(end, &self.log);
-        self.now >= ends_by || (is_sent && is_kept && self.target.is_at(end))
+        // What the kernel has not read is not sent, and it must stay where it is until then.
+        let is_read = !self.log.keeps_any();
+        self.now >= ends_by || (is_sent && is_kept && is_read && self.target.is_at(end))
     }
-}
-
-fn longer_than_said() -> IoError {
-    let cause = std::io::Error::other("a batch has more records than `batch_max`");
-    IoError::new("send to", "subscribers", cause)
 }

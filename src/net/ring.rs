@@ -1,17 +1,22 @@
 //! Sockets on an io_uring: connections and bytes come by themselves, into buffers that the kernel
 //! chooses.
 
+mod files;
+mod uncopied;
+
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd};
 
-use io_uring::types::{CancelBuilder, Fd};
+use io_uring::types::CancelBuilder;
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use nix::libc;
 use nix::sys::socket::shutdown;
 
 use crate::net::lent::{GROUP, Lent};
+use crate::net::ring::files::Files;
+use crate::net::ring::uncopied::{NOTICES_MAX, Uncopied, Waits};
 use crate::net::stamp;
 use crate::net::wire::{Connection, Event, Shape};
 use crate::time::Timestamp;
@@ -22,14 +27,19 @@ const ENTRIES: u32 = 256;
 /// How long nobody is accepted after the system could not.
 const ACCEPT_PAUSE_NS: u64 = 10_000_000;
 
-/// What an entry is about; the slot is in the lower half.
+/// What an entry is about; the slot is in the lower half. What is above is of whoever sends.
 const ACCEPT: u64 = 1 << 32;
 const RECEIVE: u64 = 2 << 32;
 const SEND: u64 = 3 << 32;
 const POLL: u64 = 4 << 32;
 #[cfg(feature = "tls")]
 const CANCEL: u64 = 5 << 32;
+const UNCOPIED: u64 = 6 << 32;
+const KIND: u64 = 0xff << 32;
 const SLOT: u64 = u32::MAX as u64;
+
+/// A send is over when it is begun: what there is no room for is not waited for.
+const AT_ONCE: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
 /// A connection, and what the kernel has under way for it.
 #[derive(Default)]
@@ -44,6 +54,8 @@ struct Slot {
     closing: bool,
     /// It is among those that wait for buffers.
     waits: bool,
+    /// What is sent without being copied, if that is under way.
+    uncopied: Waits,
 }
 
 /// The ring, and the buffers that the kernel fills. Belongs to the thread that made it.
@@ -56,6 +68,8 @@ pub struct Ring {
     waiting: VecDeque<usize>,
     /// Sends that are not over.
     sends: usize,
+    uncopied: Uncopied,
+    files: Files,
     /// Times that the kernel was entered, and nobody was told of.
     calls: u64,
     /// What the kernel is told of receives with something beside; it looks when they are begun.
@@ -67,12 +81,15 @@ pub struct Ring {
 }
 
 impl Ring {
+    /// With sockets registered, if that is wanted and works.
+    ///
     /// # Errors
     /// What the system said: it may know no io_uring, an older one, or not allow it.
-    pub fn new(shape: Shape) -> io::Result<Self> {
+    pub fn new(shape: Shape, registers: bool) -> io::Result<Self> {
         let buffers = shape.buffers.max(1).next_power_of_two();
         // Each connection can have three things under way, and each buffer can be on its way.
-        let completions = (3 * shape.slots + usize::from(buffers)).next_power_of_two() as u32;
+        let completions = 3 * shape.slots + usize::from(buffers) + NOTICES_MAX;
+        let completions = completions.next_power_of_two() as u32;
         // One thread enters, only it runs what completes, and a flag says when there is any.
         let ring = IoUring::builder()
             .setup_single_issuer()
@@ -83,6 +100,8 @@ impl Ring {
         // SAFETY: they live until the ring has nothing under way: see `drop`.
         let lent = unsafe { Lent::to(&ring, buffers, shape.buffer_bytes)? };
         Ok(Self {
+            uncopied: Uncopied::of(&ring),
+            files: Files::of(&ring, shape.slots, registers),
             ring,
             lent,
             slots: (0..shape.slots).map(|_| Slot::default()).collect(),
@@ -97,7 +116,13 @@ impl Ring {
         })
     }
 
+    /// Whether the kernel knows the sockets beforehand; if it was to and does not, why.
+    pub fn registers(&self) -> Result<bool, &io::Error> {
+        self.files.is_there()
+    }
+
     pub fn listen(&mut self, listener: TcpListener) -> io::Result<()> {
+        self.files.put(&self.ring, self.slots.len(), &listener)?;
         self.listener = Some(listener);
         Ok(())
     }
@@ -106,11 +131,17 @@ impl Ring {
     pub fn stop_listening(&mut self) {
         if let Some(listener) = self.listener.take() {
             let _ = shutdown(listener.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+            self.files.clear(&self.ring, self.slots.len());
         }
     }
 
     pub fn adopt(&mut self, stream: TcpStream) -> io::Result<usize> {
         let slot = self.vacant.pop().ok_or(ErrorKind::QuotaExceeded)?;
+        if let Err(error) = self.files.put(&self.ring, slot, &stream) {
+            self.vacant.push(slot);
+            return Err(error);
+        }
+        self.calls += u64::from(self.files.is_used());
         self.slots[slot] =
             Slot { stream: Some(stream), waits: self.slots[slot].waits, ..Slot::default() };
         Ok(slot)
@@ -132,12 +163,12 @@ impl Ring {
         }
         let Some(stream) = &it.stream else { return };
         it.receiving = true;
-        let fd = Fd(stream.as_raw_fd());
+        let (fd, flags) = self.files.get(slot, stream);
         let entry = match it.stamped {
             true => opcode::RecvMsgMulti::new(fd, &raw const *self.stamps, GROUP).build(),
             false => opcode::RecvMulti::new(fd, GROUP).build(),
         };
-        self.put(&entry.user_data(RECEIVE | slot as u64));
+        self.put(&entry.flags(flags).user_data(RECEIVE | slot as u64));
     }
 
     pub fn receive_stamped(&mut self, slot: usize) {
@@ -164,11 +195,10 @@ impl Ring {
         debug_assert!(!it.sending, "one send at a time");
         it.sending = true;
         self.sends += 1;
+        let (fd, flags) = self.files.get(slot, stream);
         let length = bytes.len().min(i32::MAX as usize) as u32;
-        let entry = opcode::Send::new(Fd(stream.as_raw_fd()), bytes.as_ptr(), length)
-            .flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
-            .build();
-        self.put(&entry.user_data(SEND | slot as u64));
+        let entry = opcode::Send::new(fd, bytes.as_ptr(), length).flags(AT_ONCE).build();
+        self.put(&entry.flags(flags).user_data(SEND | slot as u64));
     }
 
     pub fn take_calls(&mut self) -> u64 {
@@ -183,8 +213,9 @@ impl Ring {
         let Some(it) = self.slots.get_mut(slot) else { return };
         let Some(stream) = &it.stream else { return };
         if !std::mem::replace(&mut it.polling, true) {
-            let entry = opcode::PollAdd::new(Fd(stream.as_raw_fd()), libc::POLLOUT as u32).build();
-            self.put(&entry.user_data(POLL | slot as u64));
+            let (fd, flags) = self.files.get(slot, stream);
+            let entry = opcode::PollAdd::new(fd, libc::POLLOUT as u32).build();
+            self.put(&entry.flags(flags).user_data(POLL | slot as u64));
         }
     }
 
@@ -219,6 +250,9 @@ impl Ring {
     fn let_go(&mut self, slot: usize) {
         let it = &mut self.slots[slot];
         if it.closing && !it.receiving && !it.sending && !it.polling && it.stream.take().is_some() {
+            // Before it is somebody else's: the socket is closed when the kernel has let go of it.
+            self.files.clear(&self.ring, slot);
+            self.calls += u64::from(self.files.is_used());
             self.vacant.push(slot);
         }
     }
@@ -255,10 +289,9 @@ impl Ring {
             && now >= self.accept_at
         {
             self.accepting = true;
-            let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()))
-                .flags(libc::SOCK_CLOEXEC)
-                .build();
-            self.put(&entry.user_data(ACCEPT));
+            let (fd, flags) = self.files.get(self.slots.len(), listener);
+            let entry = opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build();
+            self.put(&entry.flags(flags).user_data(ACCEPT));
         }
         // Not for a single buffer: a connection that is begun anew for each gains nothing.
         if self.lent.is_plenty() {
@@ -274,13 +307,17 @@ impl Ring {
     #[inline]
     pub fn next(&mut self) -> Option<Event> {
         loop {
+            if let Some(event) = self.uncopied.next() {
+                return Some(event);
+            }
             let entry = { self.ring.completion().next() }?;
             let slot = (entry.user_data() & SLOT) as usize;
-            let event = match entry.user_data() & !SLOT {
+            let event = match entry.user_data() & KIND {
                 ACCEPT => self.on_accepted(&entry),
                 RECEIVE => self.on_received(slot, &entry),
                 SEND => self.on_sent(slot, entry.result()),
                 POLL => self.on_writable(slot),
+                UNCOPIED => self.on_uncopied(slot, &entry),
                 _ => None,
             };
             if event.is_some() {
@@ -367,6 +404,7 @@ impl Drop for Ring {
         let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
         self.flush();
         while self.next().is_some() {}
+        self.files.take_back(&self.ring);
         self.lent.take_back(&self.ring);
     }
 }

@@ -28,6 +28,13 @@ pub enum Slow {
     /// He does not get the oldest, which are counted. A record that he has been sent in part he
     /// gets whole.
     DropOldest,
+    /// Of a sink by [keys](TcpSink::keyed): when he can take something again he gets the latest
+    /// record of each key that has changed meanwhile, the keys in turn, and then what is new. What
+    /// he did not get since a later one of its key had come is counted as
+    /// [`Count::Conflated`](crate::net::Count::Conflated), and takes no memory; records of keys of
+    /// which the latest is not kept are dropped. Without keys, the same as
+    /// [`DropOldest`](Self::DropOldest).
+    Conflate,
     /// He is disconnected.
     Disconnect,
 }
@@ -39,6 +46,21 @@ pub enum Away {
     Block,
     /// The oldest are dropped and counted.
     Drop,
+}
+
+/// Whether the kernel copies long sends before it sends them. Where it does not, it reads them
+/// where they are, and says later that it has: memory is set aside for as long, up to half of
+/// [`buffer_bytes`](Sending::buffer_bytes), and beyond that it copies. Short ones, those of chosen
+/// keys, and those to anything but TCP always are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZeroCopy {
+    /// It always copies.
+    Never,
+    /// It copies for those peers only for whom it has been seen to do so all the same: those on
+    /// this host are among them.
+    WhereItHelps,
+    /// It copies none that it can do without.
+    Always,
 }
 
 /// How a [`TcpSink`] sends, on each shard.
@@ -60,6 +82,8 @@ pub struct Sending {
     pub pause_min: Duration,
     /// The longest such pause.
     pub pause_max: Duration,
+    /// Whether long sends are copied.
+    pub zero_copy: ZeroCopy,
     /// The best way to serve sockets that is tried.
     pub from: Rung,
 }
@@ -74,6 +98,7 @@ impl Default for Sending {
             linger: Duration::from_secs(5),
             pause_min: Duration::from_millis(10),
             pause_max: Duration::from_secs(2),
+            zero_copy: ZeroCopy::WhereItHelps,
             from: Rung::Ring,
         }
     }
@@ -324,6 +349,12 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     /// Why they are not served by a better way; none if there is none, or none was wanted.
     pub fn refused(&self) -> Option<String> {
         self.outlet.borrow().wire().refused().map(str::to_owned)
+    }
+
+    /// Whether long sends can go without being copied: where sockets are served by io_uring, and
+    /// the kernel knows how.
+    pub fn sends_uncopied(&self) -> bool {
+        self.outlet.borrow().sends_uncopied()
     }
 
     fn new(

@@ -18,6 +18,10 @@ use crate::time::Timestamp;
 /// What happened to sockets, looked at in one step at most.
 const EVENTS_MAX: usize = 256;
 
+/// Connections that are taken in, or refused, in one step at most: each is some calls to the
+/// system, and those who are there do not wait for a crowd.
+const ACCEPTS_MAX: usize = 4;
+
 /// Records of one connection before it is the next one's turn.
 const TURN: usize = 64;
 
@@ -210,16 +214,20 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
                     self.queue(slot);
                 }
             }
-            Event::Sent { .. } | Event::Writable { .. } => {}
+            Event::Sent { .. } | Event::Released { .. } | Event::Writable { .. } => {}
         }
     }
 
     fn on_accepted(&mut self, connection: Connection, now: Timestamp) {
         let address = Remote::of(&connection);
-        connection.prepare();
-        let (Ok(address), false) = (address, self.stopping) else { return };
+        if self.stopping {
+            return;
+        }
+        // He may be gone by now.
+        let Ok(address) = address else { return self.counts.add(Count::Broken, 1) };
         match self.wire.adopt(connection) {
             Ok(slot) => {
+                self.wire.prepare(slot);
                 self.counts.add(Count::Accepted, 1);
                 self.open += 1;
                 self.peers[slot].begin(address, now);
@@ -357,8 +365,13 @@ impl<F: Framing, C: Codec> Source for TcpSource<F, C> {
 
     fn drive(&mut self, now: Timestamp) -> Result<(), IoError> {
         self.wire.drive(now);
+        let mut accepts = 0;
         for _ in 0..EVENTS_MAX {
+            if accepts == ACCEPTS_MAX {
+                break;
+            }
             let Some(event) = self.wire.next() else { break };
+            accepts += usize::from(matches!(event, Event::Accepted(_)));
             self.on_event(event, now);
         }
         self.counts.add(Count::Calls, self.wire.take_calls());

@@ -8,6 +8,7 @@ use crate::dataflow::{Pipeline, Record};
 use crate::error::{ConfigError, IoError, Result};
 use crate::io::{Codec, Framing, Sink};
 use crate::net::counts::{Count, Counts};
+use crate::net::flight::{Flight, Gone};
 use crate::net::listener::loopback_only;
 use crate::net::network::Network;
 
@@ -17,9 +18,9 @@ pub const LONGEST: usize = 65_507;
 /// A sink that sends records by UDP to an address or to a multicast group. From each shard come
 /// those that it has: where there are several, lead the stream to one first.
 ///
-/// A datagram holds as many whole records of a batch as there is room for, and goes out when it is
-/// full or the batch ends. Nobody answers, and nobody is waited for: what the kernel does not take
-/// is dropped, and counted by records.
+/// A datagram holds as many whole records of a batch as there is room for. When the batch ends all
+/// of its datagrams go out, up to 64 of them by one call. Nobody answers, and nobody is waited for:
+/// what the kernel does not take is dropped, and counted by records.
 ///
 /// ```
 /// use millstream::io::{Fixed, MemorySource, codec};
@@ -52,8 +53,8 @@ pub struct UdpSink<F, C> {
     framing: F,
     codec: C,
     bytes_max: usize,
-    /// The datagram that is being filled, and how many records it holds.
-    datagram: Vec<u8>,
+    flight: Flight,
+    /// How many records there are in the datagram that is being filled.
     records: u64,
     counts: Counts,
 }
@@ -176,10 +177,9 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
             let reason = format!("a record takes up to {record_max}, a datagram at most {LONGEST}");
             return Err(ConfigError::setting("bytes of a datagram", bytes_max, reason).into());
         }
-        p.reserve_bytes(2 * bytes_max);
-        let datagram = Vec::with_capacity(2 * bytes_max);
-        let counts = Counts::default();
-        Ok(Self { way, framing, codec, bytes_max, datagram, records: 0, counts })
+        let (flight, counts) = (Flight::of(bytes_max), Counts::default());
+        p.reserve_bytes(flight.capacity());
+        Ok(Self { way, framing, codec, bytes_max, flight, records: 0, counts })
     }
 
     /// Adds to these counts, which may be those of several shards.
@@ -187,53 +187,62 @@ impl<F: Framing, C: Codec> UdpSink<F, C> {
         Self { counts: counts.clone(), ..self }
     }
 
-    /// Sends the first bytes of what is written, which are so many records.
-    fn send(&mut self, bytes: usize, records: u64) {
-        if bytes == 0 {
-            return;
-        }
-        self.counts.add(Count::Calls, 1);
-        let datagram = &self.datagram[..bytes];
-        let sent = match &self.way {
-            Way::Kernel(socket) => socket.send(datagram),
-            Way::Plugged(network, to) => network.send_datagram(*to, datagram),
-        };
-        match sent {
-            Ok(sent) => self.counts.add(Count::BytesOut, sent as u64),
-            Err(error) => {
-                // One that was sent before may have found nobody, which is told now.
-                let is_full = error.kind() == ErrorKind::WouldBlock;
-                self.counts.add(if is_full { Count::TooSlow } else { Count::Broken }, 1);
-                self.counts.add(Count::Dropped, records);
+    /// Sends the datagrams that are whole.
+    fn send(&mut self) {
+        while !self.flight.is_over() {
+            self.counts.add(Count::Calls, 1);
+            let gone = match &self.way {
+                Way::Kernel(socket) => self.flight.send(socket),
+                Way::Plugged(network, to) => {
+                    self.flight.send_one(|datagram| network.send_datagram(*to, datagram))
+                }
+            };
+            match gone {
+                Gone::Sent(datagrams, bytes) => {
+                    self.counts.add(Count::DatagramsOut, datagrams as u64);
+                    self.counts.add(Count::BytesOut, bytes as u64);
+                }
+                Gone::Lost(error, records) => {
+                    // One that was sent before may have found nobody, which is told now.
+                    let is_full = error.kind() == ErrorKind::WouldBlock;
+                    self.counts.add(if is_full { Count::TooSlow } else { Count::Broken }, 1);
+                    self.counts.add(Count::Dropped, records);
+                }
             }
         }
-        self.datagram.drain(..bytes);
-        self.records -= records;
     }
 }
 
 impl<F: Framing, C: Codec> Sink<C::Value> for UdpSink<F, C> {
     #[inline]
     fn accept(&mut self, record: Record<C::Value>) -> std::result::Result<(), IoError> {
-        let from = self.datagram.len();
-        self.framing.begin(&mut self.datagram);
-        self.codec.encode(&record.value, &mut self.datagram);
-        self.framing.end(&mut self.datagram, from);
-        if self.datagram.len() - from > self.bytes_max {
+        let Self { framing, codec, flight, bytes_max, .. } = self;
+        let bytes = flight.bytes();
+        let from = bytes.len();
+        framing.begin(bytes);
+        codec.encode(&record.value, bytes);
+        framing.end(bytes, from);
+        let end = bytes.len();
+        if end - from > *bytes_max {
             // Longer than the codec said.
             self.counts.add(Count::Malformed, 1);
-            self.datagram.truncate(from);
+            bytes.truncate(from);
             return Ok(());
         }
-        self.records += 1;
-        if self.datagram.len() > self.bytes_max {
-            self.send(from, self.records - 1);
+        if end - flight.start() > *bytes_max {
+            let is_full = flight.close(from, std::mem::take(&mut self.records));
+            if is_full {
+                self.send();
+            }
         }
+        self.records += 1;
         Ok(())
     }
 
     fn end_of_batch(&mut self) -> std::result::Result<(), IoError> {
-        self.send(self.datagram.len(), self.records);
+        let end = self.flight.bytes().len();
+        self.flight.close(end, std::mem::take(&mut self.records));
+        self.send();
         Ok(())
     }
 

@@ -31,8 +31,12 @@ pub fn prepare(stream: &TcpStream) {
 /// A way to serve sockets, from the best down. Each works where the one before it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rung {
-    /// io_uring: connections and bytes come by themselves, and many sends go with one call.
+    /// io_uring: connections and bytes come by themselves, and many sends go with one call. The
+    /// kernel knows the sockets beforehand.
     Ring,
+    /// The same, but the kernel looks each socket up: for hosts that allow no sockets to be
+    /// registered, or not so many.
+    PlainRing,
     /// epoll and a call for each read and write: for hosts that have no io_uring, one before Linux
     /// 6.1, or do not allow it.
     Epoll,
@@ -43,7 +47,8 @@ pub enum Rung {
 impl fmt::Display for Rung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Ring => "io_uring with multishot receive",
+            Self::Ring => "io_uring with registered sockets and multishot receive",
+            Self::PlainRing => "io_uring with multishot receive",
             Self::Epoll => "epoll",
             Self::Plugged => "a network that was plugged in",
         })
@@ -62,15 +67,6 @@ pub enum Connection {
     Admitted(Admitted),
 }
 
-impl Connection {
-    /// What a socket of the kernel is told before it is used.
-    pub fn prepare(&self) {
-        if let Self::Socket(stream) = self {
-            prepare(stream);
-        }
-    }
-}
-
 /// What happened to a socket. A connection is known by its slot.
 #[derive(Debug)]
 #[allow(missing_docs)] // What the fields are is what they are called.
@@ -85,6 +81,9 @@ pub enum Event {
     Ended { slot: usize, error: Option<io::Error> },
     /// A send is over; fewer bytes than were to be sent mean that there is no room for the rest.
     Sent { slot: usize, result: io::Result<usize> },
+    /// The kernel reads the bytes no more that were sent uncopied and are kept by this number; and
+    /// whether it copied them after all, if it had anything to do with them.
+    Released { kept: u32, copied: Option<bool> },
     /// There is room again, or the socket is of no use any more.
     Writable { slot: usize },
 }
@@ -127,9 +126,16 @@ impl Wire {
     /// What the system said where not even the last one could be had.
     pub fn new(shape: Shape, from: Rung) -> io::Result<Self> {
         let mut refused = None;
-        if from == Rung::Ring {
-            match Ring::new(shape) {
-                Ok(ring) => return Ok(Self::of(Kind::Ring(ring), from, refused)),
+        if from <= Rung::PlainRing {
+            match Ring::new(shape, from == Rung::Ring) {
+                Ok(ring) => {
+                    let (rung, refused) = match ring.registers() {
+                        Ok(true) => (Rung::Ring, None),
+                        Ok(false) => (Rung::PlainRing, None),
+                        Err(error) => (Rung::PlainRing, Some(format!("{from}: {error}"))),
+                    };
+                    return Ok(Self::of(Kind::Ring(ring), rung, refused));
+                }
                 Err(error) => refused = Some(format!("{from}: {error}")),
             }
         }
@@ -206,6 +212,13 @@ impl Wire {
         }
     }
 
+    /// What a socket of the kernel is told before it is used.
+    pub fn prepare(&self, slot: usize) {
+        if let Some(stream) = self.stream(slot) {
+            prepare(stream);
+        }
+    }
+
     /// Begins to connect on a network that was plugged in; returns the slot.
     ///
     /// # Errors
@@ -276,6 +289,39 @@ impl Wire {
             // SAFETY: and here.
             Kind::Epoll(epoll) => unsafe { epoll.send(slot, bytes) },
             Kind::Plugged(sockets) => sockets.send(slot, bytes),
+        }
+    }
+
+    /// Whether it can send without copying.
+    pub fn knows_uncopied(&self) -> bool {
+        matches!(&self.kind, Kind::Ring(ring) if ring.knows_uncopied())
+    }
+
+    /// Whether that may be of use for a connection; `always` means also where it has not been.
+    pub fn takes_uncopied(&self, slot: usize, always: bool) -> bool {
+        matches!(&self.kind, Kind::Ring(ring) if ring.takes_uncopied(slot, always))
+    }
+
+    /// Whether one more may be sent so.
+    pub fn has_room_for_uncopied(&self) -> bool {
+        matches!(&self.kind, Kind::Ring(ring) if ring.has_room_for_uncopied())
+    }
+
+    /// Sends that were copied since the kernel did not take them otherwise, since this was last
+    /// asked.
+    pub fn take_refused(&mut self) -> u64 {
+        if let Kind::Ring(ring) = &mut self.kind { ring.take_refused() } else { 0 }
+    }
+
+    /// The same as [`send`](Self::send), but the kernel may read the bytes where they are, also
+    /// after that: [`Event::Released`] says with this number, below 2^24, that it does no more.
+    ///
+    /// # Safety
+    /// The bytes must stay as they are until then, even if the wire is dropped.
+    pub unsafe fn send_uncopied(&mut self, slot: usize, bytes: &[u8], kept: u32) {
+        if let Kind::Ring(ring) = &mut self.kind {
+            // SAFETY: the caller's promise is passed on.
+            unsafe { ring.send_uncopied(slot, bytes, kept) }
         }
     }
 

@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::rc::Rc;
 
-use millstream::io::{Codec, LengthPrefixed, codec};
+use millstream::io::{Codec, Fixed, LengthPrefixed, codec};
 use millstream::net::{
     Arbitration, Count, Counts, Datagram, Datagrams, LineCounts, Listener, Place, Receiving, Rung,
-    Sending, SharedListener, SharedSink, SharedSource, Sharing, Stamps, Taking, TcpSink, TcpSource,
-    UdpLines, UdpSource,
+    Sending, SharedListener, SharedSink, SharedSource, Sharing, Slow, Stamps, Taking, TcpSink,
+    TcpSource, UdpLines, UdpSink, UdpSource, ZeroCopy,
 };
 use millstream::{Config, Shard, Timestamp};
+use nix::sys::socket::{setsockopt, sockopt};
 
 use super::calls;
 
@@ -52,7 +53,7 @@ fn play(
 
 #[test]
 fn records_by_tcp_do_not_allocate_after_warm_up() {
-    for rung in [Rung::Ring, Rung::Epoll] {
+    for rung in [Rung::Ring, Rung::PlainRing, Rung::Epoll] {
         let here = || Listener::on("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let (inlet, outlet, counts) = (here(), here(), Counts::default());
         let (mut shard, rungs) = Shard::embed(Config::embedded(), |p| {
@@ -95,9 +96,119 @@ fn records_by_tcp_do_not_allocate_after_warm_up() {
     }
 }
 
+/// A long record, so that a few are a long send.
+const LONG: usize = 1024;
+
+/// Reads long records without waiting.
+struct Reader {
+    from: TcpStream,
+    buffer: Vec<u8>,
+    filled: usize,
+    newest: u64,
+}
+
+impl Reader {
+    fn at(listener: &Listener) -> Self {
+        let from = TcpStream::connect(listener.address()).unwrap();
+        setsockopt(&from, sockopt::RcvBuf, &(128 << 10)).unwrap();
+        from.set_nonblocking(true).unwrap();
+        Self { from, buffer: vec![0; 64 * LONG], filled: 0, newest: 0 }
+    }
+
+    fn read(&mut self) {
+        self.filled += self.from.read(&mut self.buffer[self.filled..]).unwrap_or(0);
+        let whole = self.filled / LONG * LONG;
+        if whole > 0 {
+            let last = &self.buffer[whole - LONG..][..8];
+            self.newest = u64::from_le_bytes(last.try_into().unwrap());
+            self.buffer.copy_within(whole..self.filled, 0);
+            self.filled -= whole;
+        }
+    }
+}
+
+#[test]
+fn long_sends_and_subscribers_who_are_behind_do_not_allocate_after_warm_up() {
+    const ROUND: u64 = 6_000;
+    for slow in [Slow::Block, Slow::Conflate] {
+        let listener = Listener::on("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let counts = Counts::default();
+        let (mut shard, mut input) = Shard::embed(Config::embedded(), |p| {
+            let (buffer_bytes, zero_copy) = (256 << 10, ZeroCopy::Always);
+            let sending = Sending { slow, buffer_bytes, zero_copy, ..Sending::default() };
+            let sink = TcpSink::serve(p, &listener, Fixed::new(LONG), numbers(), sending)?;
+            let (input, stream) = p.input();
+            stream.sink(sink.keyed(10, |n: &u64| n % 10).counting_into(&counts));
+            Ok(input)
+        })
+        .unwrap();
+        let (mut reader, mut now, mut next) = (Reader::at(&listener), 0, 0);
+        let mut step = || {
+            now += 1_000;
+            shard.step(Timestamp(now));
+            assert!(shard.failure().is_none());
+        };
+        while counts.get(Count::Accepted) == 0 {
+            step();
+        }
+        let mut rounds = |count: u64| {
+            for _ in 0..count {
+                let end = next + ROUND;
+                while next < end {
+                    next += u64::from(input.push(Timestamp(0), next).is_ok());
+                    if next % 32 == 0 {
+                        step();
+                    }
+                    if slow == Slow::Block {
+                        reader.read();
+                    }
+                }
+                while reader.newest + 1 < next {
+                    step();
+                    reader.read();
+                }
+            }
+        };
+        rounds(5);
+        assert_eq!(calls(|| rounds(5)), 0, "{slow:?}");
+        let is_behind = counts.get(Count::Conflated) > 0;
+        assert_eq!(is_behind, slow == Slow::Conflate, "{slow:?}");
+        let uncopied = counts.get(Count::CopiedAnyway) + counts.get(Count::Uncopied);
+        assert!(uncopied > 0, "{slow:?}");
+    }
+}
+
+#[test]
+fn datagrams_that_go_out_do_not_allocate_after_warm_up() {
+    let (peer, counts) = (UdpSocket::bind("127.0.0.1:0").unwrap(), Counts::default());
+    let (mut shard, mut input) = Shard::embed(Config::embedded(), |p| {
+        let to = peer.local_addr().unwrap();
+        let sink = UdpSink::to(p, to, LengthPrefixed::new(8), numbers(), 30)?;
+        let (input, stream) = p.input();
+        stream.sink(sink.counting_into(&counts));
+        Ok(input)
+    })
+    .unwrap();
+    let (mut now, mut datagram) = (0, [0; 100]);
+    let mut rounds = |count: u64| {
+        for _ in 0..count {
+            (0..150).for_each(|n| input.push(Timestamp(n), n as u64).unwrap());
+            let all = counts.get(Count::DatagramsOut) + 75;
+            while counts.get(Count::DatagramsOut) < all {
+                now += 1_000;
+                shard.step(Timestamp(now));
+            }
+            (0..75).for_each(|_| assert_eq!(peer.recv(&mut datagram).unwrap(), 24));
+        }
+    };
+    rounds(20);
+    assert_eq!(calls(|| rounds(20)), 0);
+    assert!(shard.failure().is_none());
+}
+
 #[test]
 fn records_by_udp_do_not_allocate_after_warm_up() {
-    for from in [Rung::Ring, Rung::Epoll] {
+    for from in [Rung::Ring, Rung::PlainRing, Rung::Epoll] {
         let datagrams = Datagrams::at("127.0.0.1:0".parse().unwrap()).unwrap();
         let seen = Rc::new(Cell::new(0u64));
         let (mut shard, ()) = Shard::embed(Config::embedded(), |p| {
@@ -132,7 +243,7 @@ fn records_by_udp_do_not_allocate_after_warm_up() {
 
 #[test]
 fn records_by_two_lines_do_not_allocate_after_warm_up() {
-    for from in [Rung::Ring, Rung::Epoll] {
+    for from in [Rung::Ring, Rung::PlainRing, Rung::Epoll] {
         let here = || Datagrams::at("127.0.0.1:0".parse().unwrap()).unwrap();
         let lines = [here(), here()];
         let (seen, counts) = (Rc::new(Cell::new(0u64)), LineCounts::of(2));

@@ -65,6 +65,8 @@ const SCENARIOS: &[&str] = &[
     #[cfg(feature = "net")]
     "ingest",
     #[cfg(feature = "net")]
+    "abuse",
+    #[cfg(feature = "net")]
     "shared",
 ];
 

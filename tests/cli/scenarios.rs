@@ -161,6 +161,17 @@ fn ingest() {
     }
 }
 
+#[cfg(feature = "net")]
+#[test]
+fn abuse() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        let names =
+            [("abuse_p50", None), ("abuse_p99", None), ("abuse_p99_9", Some(("at_most", 1.5)))];
+        let json = on_sockets("abuse", &names);
+        assert!(json["latency_ns"]["samples"].as_u64().unwrap() > 0, "{json}");
+    }
+}
+
 /// No engine runs: two processes play with a ball.
 #[cfg(feature = "net")]
 #[test]

@@ -9,6 +9,18 @@ use millstream::net::{Count, Listener, Receiving};
 
 use super::world::{RUNGS, connected, framed, hear, here};
 
+/// Whether a process has the socket at this port that is connected to that one: one of which only
+/// the kernel knows, until its peer has closed it too, has no inode.
+fn is_held(here: u16, there: u16) -> bool {
+    let all = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_it = |line: &&str| {
+        let ports = [1, 2].map(|at| line.split_whitespace().nth(at).unwrap_or("").to_owned());
+        ports[0].ends_with(&format!(":{here:04X}")) && ports[1].ends_with(&format!(":{there:04X}"))
+    };
+    let line = all.lines().find(is_it);
+    line.is_some_and(|line| line.split_whitespace().nth(9) != Some("0"))
+}
+
 #[test]
 fn garbage_half_records_and_strangers_are_told_and_leave_the_others_alone() {
     for rung in RUNGS {
@@ -38,6 +50,10 @@ fn garbage_half_records_and_strangers_are_told_and_leave_the_others_alone() {
         let has = |count| move |heard: &super::world::Heard| heard.counts.get(count) == 1;
         for count in [Count::Garbage, Count::Slow, Count::Malformed] {
             heard.until(has(count));
+        }
+        // It is closed, and not only shut: nobody holds it any more.
+        while is_held(listener.address().port(), half.local_addr().unwrap().port()) {
+            heard.step();
         }
         heard.until(|heard| heard.records.borrow().len() == 101);
         let ours: Vec<u32> =

@@ -1,13 +1,19 @@
 //! Subscribers who ask for keys.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use millstream::io::{Lines, codec};
 use millstream::net::{Count, Counts, Listener, Rung, Sending, Slow, TcpSink};
 use millstream::{Config, Input, Shard, Timestamp};
+use nix::sys::socket::{setsockopt, sockopt};
 
-use super::world::{RUNGS, connected, here, step};
+use super::world::{PATIENCE, RUNGS, connected, here, step};
 
 /// A shard that sends `KEY NUMBER` to whoever subscribes.
 struct World {
@@ -19,15 +25,21 @@ struct World {
 }
 
 fn world(rung: Rung, keys_max: usize, slow: Slow) -> World {
+    padded(rung, keys_max, slow, 1)
+}
+
+/// Numbers have so many digits at least.
+fn padded(rung: Rung, keys_max: usize, slow: Slow, digits: usize) -> World {
     let (outlet, counts) = (here(), Counts::default());
     let lines = codec(
-        20,
-        |(key, n): &(char, u32), into: &mut Vec<u8>| _ = write!(into, "{key} {n}"),
+        20 + digits,
+        move |(key, n): &(char, u32), into: &mut Vec<u8>| _ = write!(into, "{key} {n:0digits$}"),
         |_: &[u8]| Err(String::new()),
     );
     let (shard, input) = Shard::embed(Config::embedded(), |p| {
-        let sending = Sending { from: rung, slow, buffer_bytes: 1 << 16, ..Sending::default() };
-        let sink = TcpSink::serve(p, &outlet, Lines::new(20), lines, sending)?;
+        let (buffer_bytes, linger) = (1 << 16, PATIENCE);
+        let sending = Sending { from: rung, slow, buffer_bytes, linger, ..Sending::default() };
+        let sink = TcpSink::serve(p, &outlet, Lines::new(20 + digits), lines, sending)?;
         let (input, records) = p.input();
         records.sink(sink.counting_into(&counts).keyed(keys_max, |record: &(char, u32)| record.0));
         Ok(input)
@@ -146,5 +158,121 @@ fn one_who_wants_little_is_not_slow_and_loses_the_oldest_of_that_if_he_is() {
             heard.lines().map(|line| line.strip_prefix("F ").unwrap().parse().unwrap()).collect();
         assert!(numbers.is_sorted_by(|one, next| one < next), "{rung}");
         assert_eq!(numbers.last(), Some(&(RECORDS - 1)), "{rung}");
+    }
+}
+
+/// Of lines so long the kernel does not hold many.
+const DIGITS: usize = 200;
+
+/// The key of a line, and its number.
+fn parsed(line: &str) -> (char, u32) {
+    let (key, number) = line.split_once(' ').unwrap();
+    assert_eq!(number.len(), DIGITS, "a line that is not whole: {line}");
+    (key.parse().unwrap(), number.parse().unwrap())
+}
+
+/// Reads a quarter of what was pushed at most, so that it is always behind, until it may have all.
+fn sips(mut stream: TcpStream, pushed: Arc<AtomicU64>) -> thread::JoinHandle<String> {
+    setsockopt(&stream, sockopt::RcvBuf, &(128 << 10)).unwrap();
+    thread::spawn(move || {
+        let (mut all, mut sip) = (Vec::new(), vec![0; 8 << 10]);
+        loop {
+            while (4 * all.len() / DIGITS) as u64 > pushed.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_micros(200));
+            }
+            let bytes = stream.read(&mut sip).unwrap();
+            all.extend(&sip[..bytes]);
+            if bytes == 0 {
+                return String::from_utf8(all).unwrap();
+            }
+        }
+    })
+}
+
+#[test]
+fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
+    // More keys than are looked at in one go, and one that changes all the time.
+    const KEYS: u32 = 3_000;
+    const ROUNDS: u32 = 15;
+    let hot = 'H';
+    let key = |n: u32| match n % 2 {
+        0 => hot,
+        _ => char::from_u32(0x4e00 + n / 2 % KEYS).unwrap(),
+    };
+    let (seven, records) = (key(7), 2 * KEYS * ROUNDS);
+    for rung in RUNGS {
+        let mut world = padded(rung, KEYS as usize + 1, Slow::Conflate, DIGITS);
+        let pushed = Arc::new(AtomicU64::new(0));
+        let slow = sips(world.subscriber("SUBSCRIBE\n"), pushed.clone());
+        let asleep = world.subscriber(&format!("SUBSCRIBE {hot},{seven}\n"));
+        let fast = world.subscriber("");
+        let read = Arc::new(AtomicU64::new(0));
+        let (shown, lines_of_fast) = (read.clone(), BufReader::new(fast).lines());
+        let fast = thread::spawn(move || {
+            let mut all = Vec::new();
+            for line in lines_of_fast {
+                all.push(parsed(&line.unwrap()));
+                shown.store(all.len() as u64, Ordering::Release);
+            }
+            all
+        });
+        for n in 0..records {
+            let behind = |read: u64| read + 1_000 < u64::from(n);
+            while behind(read.load(Ordering::Acquire))
+                || world.input.push(Timestamp(1), (key(n), n)).is_err()
+            {
+                step(&mut world.shard, world.since);
+            }
+            pushed.store(n.into(), Ordering::Relaxed);
+        }
+        assert!(world.counts.get(Count::Conflated) > 0, "{rung}");
+        pushed.store(u64::MAX, Ordering::Relaxed);
+        let asleep = thread::spawn(move || lines(asleep));
+        let counts = world.end();
+        let all: Vec<_> = (0..records).map(|n| (key(n), n)).collect();
+        assert!(fast.join().unwrap() == all, "{rung}");
+        let slow: Vec<_> = slow.join().unwrap().lines().map(parsed).collect();
+        let asleep: Vec<_> = asleep.join().unwrap().iter().map(|line| parsed(line)).collect();
+        let mut latest = BTreeMap::new();
+        for (who, got) in [("slow", &slow), ("asleep", &asleep)] {
+            latest.clear();
+            for (at, (key, n)) in got.iter().enumerate() {
+                let before = latest.insert(*key, *n);
+                assert!(before < Some(*n), "{who}: {key} {before:?} {n} at {at}, {rung}");
+            }
+            let of_key = |wanted: &char| all.iter().rev().find(|(key, _)| key == wanted).unwrap().1;
+            assert!(latest.iter().all(|(key, n)| *n == of_key(key)), "{who}, {rung}");
+            let keys = if who == "slow" { KEYS as usize + 1 } else { 2 };
+            assert_eq!(latest.len(), keys, "{who}, {rung}");
+        }
+        // Each record of what they want was sent or conflated, and none both.
+        let of_two = all.iter().filter(|(key, _)| [hot, seven].contains(key)).count();
+        let sent = (slow.len() + asleep.len()) as u64;
+        let wanted = (all.len() + of_two) as u64;
+        assert_eq!(sent + counts.get(Count::Conflated), wanted, "{rung}");
+        assert!(slow.len() < all.len() / 2, "it was not slow: {}, {rung}", slow.len());
+        // Each key has its turn, however often one of them changes.
+        let hot = slow.iter().filter(|it| it.0 == hot).count();
+        let cold = slow.len() - hot;
+        assert!(hot > 10 && cold > 2 * KEYS as usize, "{hot} {cold}, {rung}");
+        assert_eq!(counts.get(Count::Dropped) + counts.get(Count::TooSlow), 0, "{rung}");
+    }
+}
+
+#[test]
+fn what_has_no_latest_is_dropped_and_counted() {
+    const RECORDS: u32 = 100_000;
+    for (keys_max, conflated) in [(0, 0), (1, 1)] {
+        let mut world = padded(Rung::Ring, keys_max, Slow::Conflate, DIGITS);
+        let slow = world.subscriber("");
+        world.send((0..RECORDS).map(|n| ('A', n)));
+        let slow = thread::spawn(move || lines(slow));
+        let counts = world.end();
+        let got: Vec<_> = slow.join().unwrap().iter().map(|line| parsed(line)).collect();
+        assert_eq!(got.last(), Some(&('A', RECORDS - 1)));
+        let left_out = u64::from(RECORDS) - got.len() as u64;
+        assert!(left_out > 0);
+        let want = if conflated == 1 { [left_out, 0] } else { [0, left_out] };
+        assert_eq!([Count::Conflated, Count::Dropped].map(|it| counts.get(it)), want);
     }
 }

@@ -26,7 +26,7 @@ fn sending(slow: Slow, from: Rung) -> Sending {
 }
 
 /// Reads all there is, and shows how many records that is so far.
-fn reader(mut stream: TcpStream) -> (Arc<AtomicU64>, JoinHandle<Vec<u8>>) {
+pub fn reader(mut stream: TcpStream) -> (Arc<AtomicU64>, JoinHandle<Vec<u8>>) {
     let count = Arc::new(AtomicU64::new(0));
     let shown = count.clone();
     let thread = thread::spawn(move || {
@@ -48,7 +48,7 @@ fn reader(mut stream: TcpStream) -> (Arc<AtomicU64>, JoinHandle<Vec<u8>>) {
 }
 
 /// Somebody who does not read, and for whom the kernel holds little.
-fn sleeper(address: SocketAddr) -> TcpStream {
+pub fn sleeper(address: SocketAddr) -> TcpStream {
     let stream = connected(address);
     setsockopt(&stream, sockopt::RcvBuf, &(128 << 10)).unwrap();
     stream
@@ -71,6 +71,7 @@ fn all() -> Vec<Pair> {
 fn who_does_not_read_is_disconnected_and_another_does_not_notice() {
     for rung in RUNGS {
         let mut sends = send(FRAME, sending(Slow::Disconnect, rung));
+        assert_eq!(sends.rung, rung);
         let (read, fast) = reader(connected(sends.address));
         let mut slow = sleeper(sends.address);
         sends.until(|it| it.counts.get(Count::Accepted) == 2);

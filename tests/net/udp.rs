@@ -11,7 +11,7 @@ use millstream::net::{
 };
 use millstream::{Config, Shard, Timestamp};
 
-use super::world::{Pair, RUNGS, framed, pairs, step};
+use super::world::{PATIENCE, Pair, RUNGS, framed, pairs, step, unframed};
 
 const LO: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -186,6 +186,39 @@ fn what_goes_out_by_a_group_comes_in_by_it() {
         // Up to 83 records fit into a datagram, and a batch ends one.
         assert!(counts.get(Count::Calls) < u64::from(sent) / 50, "{}", counts.get(Count::Calls));
         assert_eq!(counts.get(Count::Dropped), 0);
+    }
+}
+
+#[test]
+fn the_datagrams_of_a_batch_go_out_by_one_call() {
+    // So many datagrams, by so many calls: each of them takes 64 at most.
+    for (records, calls) in [(1, 1), (2, 1), (64, 1), (65, 2), (150, 3)] {
+        let (peer, counts) = (UdpSocket::bind((LO, 0)).unwrap(), Counts::default());
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        let to = peer.local_addr().unwrap();
+        let config = Config { batch_max: 256, ..Config::embedded() };
+        let (mut shard, mut input) = Shard::embed(config, |p| {
+            // There is room for one record each.
+            let sink = UdpSink::to(p, to, LengthPrefixed::new(8), pairs(), 20)?;
+            let (input, stream) = p.input();
+            stream.sink(sink.counting_into(&counts));
+            Ok(input)
+        })
+        .unwrap();
+        for n in 0..records {
+            input.push(Timestamp(0), (1, n)).unwrap();
+        }
+        let since = Instant::now();
+        while counts.get(Count::DatagramsOut) < u64::from(records) {
+            step(&mut shard, since);
+        }
+        assert_eq!(counts.get(Count::Calls), calls, "{records}");
+        assert_eq!(counts.get(Count::BytesOut), u64::from(records) * 12);
+        let mut datagram = [0; 100];
+        for n in 0..records {
+            let bytes = peer.recv(&mut datagram).unwrap();
+            assert_eq!(unframed(&datagram[..bytes]), [(1, n)]);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use millstream::io::{Codec, Fixed, Framing, LengthPrefixed, codec};
 use millstream::net::{Counts, Listener, Problem, Receiving, Rung, Sending, TcpSink, TcpSource};
 use millstream::{Config, Input, Shard, Timestamp};
 
-pub const RUNGS: [Rung; 2] = [Rung::Ring, Rung::Epoll];
+pub const RUNGS: [Rung; 3] = [Rung::Ring, Rung::PlainRing, Rung::Epoll];
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -107,21 +107,25 @@ pub struct Sends {
     pub input: Option<Input<Pair>>,
     pub counts: Counts,
     pub address: SocketAddr,
+    pub sends_uncopied: bool,
+    pub refused: Option<String>,
+    pub rung: Rung,
     since: Instant,
 }
 
 pub fn send(frame: usize, sending: Sending) -> Sends {
     let (listener, counts) = (here(), Counts::default());
-    let (shard, input) = Shard::embed(Config::embedded(), |p| {
+    let (shard, (input, told)) = Shard::embed(Config::embedded(), |p| {
         let sink = TcpSink::serve(p, &listener, Fixed::new(frame), pairs(), sending)?;
-        assert_eq!(sink.rung(), sending.from);
+        let told = (sink.sends_uncopied(), sink.refused(), sink.rung());
         let (input, stream) = p.input();
         stream.sink(sink.counting_into(&counts));
-        Ok(input)
+        Ok((input, told))
     })
     .unwrap();
-    let address = listener.address();
-    Sends { shard, input: Some(input), counts, address, since: Instant::now() }
+    let (address, input, since) = (listener.address(), Some(input), Instant::now());
+    let (sends_uncopied, refused, rung) = told;
+    Sends { shard, input, counts, address, sends_uncopied, refused, rung, since }
 }
 
 impl Sends {

@@ -33,6 +33,8 @@
 //! One whose load can be chosen (arrivals, an objective to search for, a sweep of rates) has a line
 //! in [`OPEN_LOOPS`] too, with a function that measures one rate of it.
 
+#[cfg(feature = "net")]
+mod abuse;
 mod asof;
 pub(super) mod bars;
 mod checkpoint;
@@ -103,6 +105,8 @@ pub const ALL: &[Scenario] = &[
     wire::SCENARIO,
     #[cfg(feature = "net")]
     ingest::SCENARIO,
+    #[cfg(feature = "net")]
+    abuse::SCENARIO,
     #[cfg(feature = "net")]
     shared::SCENARIO,
 ];

@@ -9,7 +9,8 @@ use crate::io::{Codec, Framing};
 use crate::net::counts::Count;
 use crate::net::line::Target;
 use crate::net::log::{Cursor, Log};
-use crate::net::outlet::{Outlet, longer_than_said};
+use crate::net::outlet::Outlet;
+use crate::net::outlet::overtaken::longer_than_said;
 use crate::net::sink::Slow;
 
 /// A count as it is said: eight bytes, the least significant first.

@@ -5,43 +5,81 @@ use std::fmt::{Display, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::io::{Codec, Framing};
-use crate::net::log::{Cursor, Log};
+use crate::net::log::{Cursor, Log, Mark};
 use crate::net::outlet::Outlet;
 
 /// The longest that a subscriber may say.
 const SAID_MAX: usize = 4096;
 
 /// What is gathered for one who wants some keys at a time, in bytes.
-const GATHERED: usize = 16 << 10;
+pub const GATHERED: usize = 16 << 10;
+
+/// What there is instead of a place where there are as many keys as there may be.
+pub const NO_PLACE: u32 = u32::MAX;
 
 /// The keys of records, and the latest frame of each.
 pub struct Keyed<T> {
     write_key: Box<dyn FnMut(&T, &mut String)>,
     key: String,
-    latest: BTreeMap<Box<str>, Vec<u8>>,
+    /// The places of keys, in their order.
+    places: BTreeMap<Box<str>, u32>,
+    pub latest: Vec<Latest>,
     keys_max: usize,
+}
+
+/// The latest frame of a key.
+pub struct Latest {
+    pub frame: Vec<u8>,
+    /// What stands for the key.
+    pub key: u64,
+    /// Where in the log it is, or was.
+    pub at: Cursor,
 }
 
 impl<T: 'static> Keyed<T> {
     /// By a function; of so many keys the latest frame is kept.
     pub fn new<K: Display>(keys_max: usize, mut key: impl FnMut(&T) -> K + 'static) -> Self {
         let write_key = move |value: &T, into: &mut String| _ = write!(into, "{}", key(value));
-        let (key, latest) = (String::new(), BTreeMap::new());
-        Self { write_key: Box::new(write_key), key, latest, keys_max }
+        let (write_key, keys_max) = (Box::new(write_key), keys_max.min(NO_PLACE as usize));
+        let (key, places, latest) = (String::new(), BTreeMap::new(), Vec::new());
+        Self { write_key, key, places, latest, keys_max }
+    }
+}
+
+impl<T> Keyed<T> {
+    /// Of how many keys the latest frame is kept.
+    pub fn keys_max(&self) -> usize {
+        self.keys_max
     }
 
     /// A record has just been put into the log.
     pub fn on_frame(&mut self, value: &T, log: &mut Log) {
         self.key.clear();
         (self.write_key)(value, &mut self.key);
-        log.mark(number(&self.key));
-        let frame = log.newest();
-        if let Some(latest) = self.latest.get_mut(self.key.as_str()) {
-            latest.clear();
-            latest.extend_from_slice(frame);
-        } else if self.latest.len() < self.keys_max {
-            self.latest.insert(self.key.as_str().into(), frame.to_vec());
-        }
+        let key = number(&self.key);
+        let (frame, at) = log.newest();
+        let place = match self.places.get(self.key.as_str()) {
+            Some(place) => {
+                let latest = &mut self.latest[*place as usize];
+                latest.frame.clear();
+                latest.frame.extend_from_slice(frame);
+                latest.at = at;
+                *place
+            }
+            None if self.latest.len() < self.keys_max => {
+                let place = self.latest.len() as u32;
+                self.latest.push(Latest { frame: frame.to_vec(), key, at });
+                self.places.insert(self.key.as_str().into(), place);
+                place
+            }
+            None => NO_PLACE,
+        };
+        log.mark(Mark { key, place });
+    }
+
+    /// The latest frames, in the order of their keys.
+    fn in_order(&self) -> impl Iterator<Item = &Latest> {
+        self.places.values().map(|place| &self.latest[*place as usize])
     }
 }
 
@@ -66,6 +104,11 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// Whether he wants what has this key.
+    pub fn wants(&self, key: u64) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.binary_search(&key).is_ok())
+    }
+
     /// Takes in what he says; false if nobody can make sense of it.
     pub fn on_said(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
@@ -115,24 +158,30 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         peer.spill.clear();
         peer.spilled = 0;
         peer.spill.extend_from_slice(self.log.finish(peer.cursor));
-        for (key, frame) in &keyed.latest {
-            if wanted.as_ref().is_none_or(|wanted| wanted.binary_search(&number(key)).is_ok()) {
-                peer.spill.extend_from_slice(frame);
-            }
-        }
         peer.wish.wanted = wanted;
+        for latest in keyed.in_order().filter(|latest| peer.wish.wants(latest.key)) {
+            peer.spill.extend_from_slice(&latest.frame);
+        }
         peer.cursor = self.log.end();
+        self.stop_catching_up(slot);
     }
 
-    /// Gathers what comes next for one who wants some keys; false for one who wants all.
+    /// Gathers what comes next for one who wants some keys, or is behind; false for others.
     pub(super) fn gather(&mut self, slot: usize) -> bool {
         let peer = &mut self.peers[slot];
-        let Some(wanted) = &peer.wish.wanted else { return false };
-        if peer.spilled == peer.spill.len() {
-            peer.spill.clear();
-            peer.spilled = 0;
-            let is_wanted = |key: u64| wanted.binary_search(&key).is_ok();
-            self.log.gather(&mut peer.cursor, GATHERED, &mut peer.spill, is_wanted);
+        let is_behind = peer.behind.is_on();
+        if !is_behind && peer.wish.wanted.is_none() {
+            return false;
+        }
+        if peer.spilled < peer.spill.len() {
+            return true;
+        }
+        peer.spill.clear();
+        peer.spilled = 0;
+        if is_behind {
+            self.catch_up(slot);
+        } else {
+            self.log.gather(&mut peer.cursor, GATHERED, &mut peer.spill, &peer.wish);
         }
         true
     }
@@ -141,17 +190,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
 impl Log {
     /// Copies the frames of keys that are wanted, from one that begins there on, until that are so
     /// many bytes.
-    fn gather(
-        &self,
-        cursor: &mut Cursor,
-        most: usize,
-        into: &mut Vec<u8>,
-        is_wanted: impl Fn(u64) -> bool,
-    ) {
+    fn gather(&self, cursor: &mut Cursor, most: usize, into: &mut Vec<u8>, wish: &Wish) {
         while into.len() < most
-            && let Some((frame, key)) = self.next_frame(cursor)
+            && let Some((frame, mark, _)) = self.next_frame(cursor)
         {
-            if is_wanted(key) {
+            if wish.wants(mark.key) {
                 into.extend_from_slice(frame);
             }
         }
