@@ -239,16 +239,18 @@ def inputs(rivals, quick):
 
 
 def host(how, all_cpus):
-    """The host's fingerprint and its noise floor, as `millstream bench` has them."""
+    """The host's fingerprint and its noise floor, as `millstream bench` has them; and when ours was
+    built."""
+    found = {"host": {}, "noise_floor_ns": None, "built": int(OURS.binary.stat().st_mtime)}
     try:
         binary = cargo(ROOT, how, "millstream")
         say("the host and its noise floor")
         numbers = ",".join(map(str, all_cpus[:2]))
         bench = [str(binary), "bench", "bars", "--seconds", "2" if how.quick else "15"]
-        found = json.loads(call(bench + ["--cpus", numbers, "--json"], TURN_MOST))
-        return {"host": found["host"], "noise_floor_ns": found["noise_floor"]}
+        line = json.loads(call(bench + ["--cpus", numbers, "--json"], TURN_MOST))
+        return {**found, "host": line["host"], "noise_floor_ns": line["noise_floor"]}
     except (Unavailable, ValueError, KeyError) as why:
-        return {"host": {}, "noise_floor_ns": None, "why": str(why)}
+        return {**found, "why": str(why)}
 
 
 ONE_CORE = "written by hand for one core only"

@@ -101,9 +101,8 @@ class Report:
 
     def kind(self):
         """What two runs have in common that can be one."""
-        cpu = self.host["host"].get("cpu_model")
         return {"rounds": self.rounds, "quick": self.quick, "seconds": self.seconds,
-                "cpu_model": cpu, "commit": self.host["host"].get("commit")}
+                "cpu_model": self.host["host"].get("cpu_model"), "built": self.host.get("built")}
 
     def write(self):
         FOLDER.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-//! Workers of timely, each bound to a core: the frame of its contestant, and of differential's, which
-//! is built on it.
+//! Workers of timely, each bound to a core: the frame of its contestant, and of differential's,
+//! which is built on it.
 
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
