@@ -1,7 +1,7 @@
 //! Workers of timely, each bound to a core: the frame of its contestant, and of differential's,
 //! which is built on it.
 
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use rivals_workload::{Args, Digest, Input, Outcome, Stamps, Workload, pin};
