@@ -131,17 +131,6 @@ class Rust(Contestant):
         return command
 
 
-class Absent(Contestant):
-    """One that ought to take part and does not: the table says why."""
-
-    def __init__(self, name, why):
-        super().__init__(name)
-        self.why = why
-
-    def build(self, how):
-        raise Unavailable(self.why)
-
-
 def packages(*names):
     """Installs Debian's packages, where nothing else is there."""
     root = [] if os.geteuid() == 0 else ["sudo"]
@@ -274,7 +263,7 @@ RIVALS = {rival.name: rival for rival in (
     Rust("timely", "timely", "timely", about="operators written by hand"),
     Rust("differential", "differential", "differential-dataflow"),
     Rust("renoir", "renoir", "renoir", loses=True),
-    Absent("dbsp", "0.349, the last release that Rust 1.95 builds, is not written for yet"),
+    Rust("dbsp", "dbsp", "dbsp", about="a transaction for each window or slide"),
     Jvm("flink", "flink", *FLINK,
         about="all operators one chain on one core, by SQL where windows slide"),
     Jvm("flink-shuffle", "flink", *FLINK, way="shuffle",
