@@ -1,29 +1,33 @@
-"""Who takes part: how each is built, started and stopped."""
+"""Who takes part: how each is built and started."""
 
+import glob
 import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+from cases import cases
+from processes import Anew, Kept, Unavailable, call, say
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = ROOT / "target" / "rivals"
+# Where Python packages go.
+VENV = TARGET / "venv"
 
 # A build, and a turn beside what it measures, take no longer than that, in seconds.
-BUILD_MOST, TURN_MOST = 1800, 240
+BUILD_MOST, TURN_MOST = 3600, 240
 
 
-class Unavailable(Exception):
-    """Why a contestant cannot take part."""
+@dataclass(frozen=True)
+class How:
+    """How contestants are built: without link-time optimisation, or not at all any more."""
 
-
-def say(text):
-    """Progress, to whoever watches."""
-    print(f"rivals: {text}", file=sys.stderr, flush=True)
+    quick: bool
+    prebuilt: bool = False
 
 
 def cpus():
@@ -31,39 +35,28 @@ def cpus():
     return sorted(os.sched_getaffinity(0))
 
 
-def call(command, most, **options):
-    """Runs a command to its end, or kills it and what it started; returns what it printed."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, start_new_session=True, **streams, **options) as process:
-        try:
-            out, err = process.communicate(timeout=most)
-        except BaseException as error:
-            # Its own process group, so nothing else is hit.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise Unavailable(f"not done after {most:.0f} s, killed") from None
-            raise
-    if process.returncode != 0:
-        last = [line for line in (err or out).splitlines() if line.strip()][-8:]
-        raise Unavailable(f"exit status {process.returncode}: {' / '.join(last)[-600:]}")
-    return out
-
-
-def cargo(folder, quick, *more):
-    """Builds a package; a quick build is without link-time optimisation, in a folder of its own."""
-    if shutil.which("cargo") is None:
-        raise Unavailable("no cargo")
-    target = TARGET / ("build-quick" if quick else "build")
+def cargo(folder, how, name):
+    """Builds a program; a quick build is without link-time optimisation, in a folder of its own.
+    All packages share that folder, so what they have in common is compiled once."""
+    target = TARGET / ("build-quick" if how.quick else "build")
+    program = target / "release" / name
+    if how.prebuilt:
+        return built(program)
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "CARGO_TERM_COLOR": "never",
                    "CARGO_PROFILE_RELEASE_DEBUG": "none"}
-    if quick:
+    if how.quick:
         environment |= {"CARGO_PROFILE_RELEASE_LTO": "off",
                         "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
-    manifest = ["--manifest-path", str(folder / "Cargo.toml")]
-    command = ["nice", "-n", "10", "cargo", "build", "--release", "--locked", *manifest, *more]
-    call(command, BUILD_MOST, env=environment)
-    return target / "release"
+    call(["nice", "-n", "10", "cargo", "build", "--release", "--locked", "--bin", name,
+          "--manifest-path", str(folder / "Cargo.toml")], BUILD_MOST, env=environment)
+    return program
+
+
+def built(program):
+    """What a build left, where none is to be made."""
+    if not program.exists():
+        raise Unavailable("not built: scripts/rivals --build-only does that")
+    return program
 
 
 def locked(folder, package):
@@ -84,11 +77,15 @@ class Contestant:
     BOTH_CORES = False
     # Said in the table.
     ABOUT = ""
+    # How its turns are taken.
+    TURNS = Anew
+    # Seconds until it is warm, and of a turn beside what is measured: only to say what is left.
+    START, ASIDE = 0, 1
 
     def __init__(self, name):
         self.name, self.version = name, "?"
 
-    def build(self, quick):
+    def build(self, how):
         raise NotImplementedError
 
     def command(self, case, seconds):
@@ -98,31 +95,16 @@ class Contestant:
         return self.why_not(case) is None
 
     def why_not(self, case):
+        if self.BOTH_CORES and len(cpus()) < 2:
+            return "its source spins on a core of its own, and there is only one"
         return self.LEAVES.get((case.kind, case.cores)) or self.LEAVES.get(case.kind) \
             or self.LEAVES.get(case.workload)
 
-    def run(self, case, seconds=None):
-        """One turn. What went wrong comes in the place of what was found."""
-        seconds = seconds or case.seconds
+    def turns(self, case, seconds):
+        """Its turns at a case."""
         on = cpus()[:2] if self.BOTH_CORES else case.cpus
         pinned = ["taskset", "-c", ",".join(map(str, on))]
-        try:
-            out = call(pinned + self.command(case, seconds), TURN_MOST + 4 * seconds)
-            lines = [line for line in out.splitlines() if line.startswith("{")]
-            return json.loads(lines[-1]) if lines else {"left_out": "it printed nothing"}
-        except Unavailable as why:
-            return {"left_out": str(why)}
-
-
-class Absent(Contestant):
-    """One that ought to take part and does not: the table says why."""
-
-    def __init__(self, name, why):
-        super().__init__(name)
-        self.why = why
-
-    def build(self, quick):
-        raise Unavailable(self.why)
+        return self.TURNS(pinned + self.command(case, seconds), TURN_MOST + 4 * seconds)
 
 
 class Rust(Contestant):
@@ -134,9 +116,8 @@ class Rust(Contestant):
         self.LEAVES, self.LOSES, self.ABOUT = leaves or {}, loses, about
         self.binary = None
 
-    def build(self, quick):
-        say(f"building {self.name}")
-        self.binary = cargo(self.folder, quick) / f"rival-{self.folder.name}"
+    def build(self, how):
+        self.binary = cargo(self.folder, how, f"rival-{self.folder.name}")
         self.version = locked(self.folder, self.package)
 
     def command(self, case, seconds):
@@ -164,6 +145,8 @@ def packages(*names):
 class Jvm(Contestant):
     """Java beside this file, against the jars that a Python package carries."""
 
+    TURNS = Kept
+    START, ASIDE = 15, 2
     # Flink and Spark reach into the libraries of Java.
     OPENS = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in (
         "java.lang", "java.lang.invoke", "java.lang.reflect", "java.io", "java.net", "java.nio",
@@ -178,39 +161,51 @@ class Jvm(Contestant):
         self.BOTH_CORES = both_cores
         self.folder, self.package, self.version = folder, package, version
         self.jars, self.way, self.LEAVES, self.ABOUT = jars, way, leaves or {}, about
-        self.classes, self.path, self.events = None, None, None
+        self.classes, self.path, self.events = TARGET / f"{folder}-classes", None, None
 
-    def build(self, quick):
-        say(f"building {self.name}")
+    def build(self, how):
+        self.events = cargo(HERE / "workload", how, "events")
+        self.path = self.installed()
+        program = self.classes / self.folder / "Rival.class"
+        if how.prebuilt:
+            built(program)
+            if self.path is None or shutil.which("java") is None:
+                raise Unavailable("no Java, or no jars: scripts/rivals --build-only gets them")
+            return
         if shutil.which("javac") is None:
             packages("default-jdk-headless")
-        self.path = self.install()
-        self.classes = TARGET / f"{self.folder}-classes"
-        self.classes.mkdir(parents=True, exist_ok=True)
-        sources = [str(file) for folder in ("common", self.folder)
+        self.path = self.path or self.install()
+        sources = [file for folder in ("common", self.folder)
                    for file in sorted((HERE / "jvm" / folder).glob("*.java"))]
-        call(["javac", "-nowarn", "-d", str(self.classes), "-cp", self.path, *sources], BUILD_MOST)
-        self.events = cargo(HERE / "workload", quick) / "events"
+        if program.exists() and program.stat().st_mtime > max(it.stat().st_mtime for it in sources):
+            return
+        self.classes.mkdir(parents=True, exist_ok=True)
+        call(["javac", "-nowarn", "-d", str(self.classes), "-cp", self.path, *map(str, sources)],
+             BUILD_MOST)
+
+    def installed(self):
+        """What its classes are found in, where that is there already."""
+        packages_in = f"{VENV}/lib/python3*/site-packages"
+        wanted = f"{packages_in}/{self.package.replace('-', '_')}-{self.version}.dist-info"
+        jars = glob.glob(f"{packages_in}/{self.jars}")
+        return f"{jars[0]}/*" if jars and glob.glob(wanted) else None
 
     def install(self):
-        """The package, in an environment of its own; what its classes are found in."""
-        environment = TARGET / "venv"
-        if not (environment / "bin" / "pip").exists():
+        """The Python package, in an environment of its own."""
+        if not (VENV / "bin" / "pip").exists():
+            make = [sys.executable, "-m", "venv", str(VENV)]
             try:
-                call([sys.executable, "-m", "venv", str(environment)], BUILD_MOST)
+                call(make, BUILD_MOST)
             except Unavailable:
                 packages("python3-venv")
-                call([sys.executable, "-m", "venv", str(environment)], BUILD_MOST)
-        find = lambda: sorted(environment.glob(f"lib/python3*/site-packages/{self.jars}"))
-        wanted = list(environment.glob(
-            f"lib/python3*/site-packages/{self.package.replace('-', '_')}-{self.version}.dist-info"))
-        if not wanted or not find():
-            say(f"installing {self.package} {self.version}, some hundred megabytes")
-            call([str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps",
-                  f"{self.package}=={self.version}"], BUILD_MOST)
-        if not find():
+                call(make, BUILD_MOST)
+        say(f"installing {self.package} {self.version}, some hundred megabytes")
+        call([str(VENV / "bin" / "pip"), "install", "--quiet", "--no-deps",
+              f"{self.package}=={self.version}"], BUILD_MOST)
+        path = self.installed()
+        if path is None:
             raise Unavailable(f"{self.package} {self.version} has no {self.jars}")
-        return f"{find()[0]}/*"
+        return path
 
     def input(self, records):
         """Events of NEXMark in a file, written once for each number of them."""
@@ -218,8 +213,7 @@ class Jvm(Contestant):
         if not path.exists():
             part = path.with_suffix(".part")
             with part.open("wb") as out:
-                subprocess.run([str(self.events), str(records)], stdout=out, check=True,
-                               timeout=BUILD_MOST)
+                call([str(self.events), str(records)], TURN_MOST, stdout=out)
             part.replace(path)
         return path
 
@@ -227,7 +221,7 @@ class Jvm(Contestant):
         command = ["java", *self.MEMORY, *self.OPENS, f"-Dlog4j2.configurationFile={HERE}/jvm/"
                    "log4j2.properties", "-cp", f"{self.classes}:{self.path}",
                    f"{self.folder}.Rival", case.workload, "--cores", str(case.cores),
-                   "--records", str(case.records), "--seconds", str(seconds)]
+                   "--records", str(case.records), "--seconds", str(seconds), "--turns", "asked"]
         if case.rate:
             command += ["--rate", str(case.rate)]
         if case.kind == "query":
@@ -236,20 +230,31 @@ class Jvm(Contestant):
         return command + (["--way", way] if way else [])
 
 
-def host(quick, all_cpus):
-    """The host's fingerprint and its noise floor, as `millstream bench` has them."""
-    say("the host and its noise floor")
+def inputs(rivals, quick):
+    """Writes what rivals read from files."""
+    for rival in rivals:
+        for case in cases(quick, cpus()):
+            if isinstance(rival, Jvm) and case.kind == "query" and rival.does(case):
+                rival.input(case.for_rival(rival.name).records)
+
+
+def host(how, all_cpus):
+    """The host's fingerprint and its noise floor, as `millstream bench` has them; and when ours was
+    built."""
+    found = {"host": {}, "noise_floor_ns": None, "built": int(OURS.binary.stat().st_mtime)}
     try:
-        binary = cargo(ROOT, quick, "--bin", "millstream") / "millstream"
+        binary = cargo(ROOT, how, "millstream")
+        say("the host and its noise floor")
         numbers = ",".join(map(str, all_cpus[:2]))
-        bench = [str(binary), "bench", "bars", "--seconds", "2" if quick else "15"]
-        found = json.loads(call(bench + ["--cpus", numbers, "--json"], TURN_MOST))
-        return {"host": found["host"], "noise_floor_ns": found["noise_floor"]}
+        bench = [str(binary), "bench", "bars", "--seconds", "2" if how.quick else "15"]
+        line = json.loads(call(bench + ["--cpus", numbers, "--json"], TURN_MOST))
+        return {**found, "host": line["host"], "noise_floor_ns": line["noise_floor"]}
     except (Unavailable, ValueError, KeyError) as why:
-        return {"host": {}, "noise_floor_ns": None, "why": str(why)}
+        return {**found, "why": str(why)}
 
 
 ONE_CORE = "written by hand for one core only"
+FLINK = ("apache-flink-libraries", "2.3.0", "pyflink/lib")
 
 OURS = Rust("millstream", "ours", "millstream")
 RIVALS = {rival.name: rival for rival in (
@@ -258,10 +263,10 @@ RIVALS = {rival.name: rival for rival in (
     Rust("timely", "timely", "timely", about="operators written by hand"),
     Rust("differential", "differential", "differential-dataflow"),
     Rust("renoir", "renoir", "renoir", loses=True),
-    Absent("dbsp", "its release 0.375 asks for Rust 1.96.1; no package here builds an older one yet"),
-    Jvm("flink", "flink", "apache-flink-libraries", "2.3.0", "pyflink/lib",
+    Rust("dbsp", "dbsp", "dbsp", about="a transaction for each window or slide"),
+    Jvm("flink", "flink", *FLINK,
         about="all operators one chain on one core, by SQL where windows slide"),
-    Jvm("flink-shuffle", "flink", "apache-flink-libraries", "2.3.0", "pyflink/lib", way="shuffle",
+    Jvm("flink-shuffle", "flink", *FLINK, way="shuffle",
         leaves={kind: "as flink" for kind in ("tumbling", "sliding", "join", "query")} |
                {("latency", 2): "as flink"}, both_cores=True,
         about="the same behind a key_by: the source and the window on a core each"),

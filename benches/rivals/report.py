@@ -5,6 +5,7 @@ import statistics
 import time
 
 from contestants import TARGET
+from processes import say
 
 FOLDER = TARGET
 PERCENTILES = ("p50_ns", "p99_ns", "p999_ns")
@@ -37,6 +38,11 @@ def ratios(case, mine, theirs):
                                        for one, other in zip(mine, theirs)] for name in names}
 
 
+def name_of(case, rival):
+    """The stable name of a comparison."""
+    return f"{case.key}_vs_{rival.name}"
+
+
 def row(case, rival, mine, theirs):
     """What a comparison came to."""
     turns = ratios(case, mine, theirs)
@@ -53,7 +59,7 @@ def row(case, rival, mine, theirs):
     keep = PERCENTILES + ("p90_ns", "p9999_ns", "max_ns", "samples") if case.rate else ("rate",)
     of = lambda lines: {name: statistics.median(line[name] for line in lines) for name in keep}
     return {
-        "name": f"{case.key}_vs_{rival.name}", "case": case.title, "workload": case.workload,
+        "name": name_of(case, rival), "case": case.title, "workload": case.workload,
         "cores": case.cores, "offered_per_s": case.rate or None, "rival": rival.name,
         "version": rival.version, "records": mine[0]["records"], "ours": of(mine),
         "theirs": of(theirs), "ratio": median,
@@ -67,15 +73,41 @@ def row(case, rival, mine, theirs):
 class Report:
     """All rows, where they were measured, and who was left out."""
 
-    def __init__(self, rounds, quick, host, left_out):
-        self.rounds, self.quick, self.host = rounds, quick, host
-        self.left_out, self.rows = left_out, []
+    def __init__(self, args, host, left_out):
+        self.rounds, self.quick, self.seconds = args.rounds, args.quick, args.seconds
+        self.host, self.left_out, self.rows = host, left_out, []
         self.when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+
+    def names(self):
+        """The comparisons that are made."""
+        return {row["name"] for row in self.rows}
+
+    def leave_out(self, rival, workload, why):
+        self.left_out.append({"rival": rival, "workload": workload, "why": why})
+
+    def go_on(self):
+        """Takes over the rows of a run that was cut short, if it was one of this kind."""
+        try:
+            before = json.loads((FOLDER / "table.json").read_text())
+        except (OSError, ValueError):
+            say("nothing to go on from: this begins at the beginning")
+            return
+        other = [name for name, value in self.kind().items() if before.get(name) != value]
+        if other:
+            say(f"the run before had another {', '.join(other)}: this begins at the beginning")
+            return
+        self.rows, self.when = before["rows"], before["when"]
+        say(f"{len(self.rows)} comparisons are made already")
+
+    def kind(self):
+        """What two runs have in common that can be one."""
+        return {"rounds": self.rounds, "quick": self.quick, "seconds": self.seconds,
+                "cpu_model": self.host["host"].get("cpu_model"), "built": self.host.get("built")}
 
     def write(self):
         FOLDER.mkdir(parents=True, exist_ok=True)
-        whole = {"when": self.when, "rounds": self.rounds, "quick": self.quick, **self.host,
-                 "rows": self.rows, "left_out": self.left_out}
+        whole = {"when": self.when, **self.kind(), **self.host, "rows": self.rows,
+                 "left_out": self.left_out}
         for name, text in (("table.json", json.dumps(whole, indent=1) + "\n"),
                            ("table.md", self.markdown())):
             part = FOLDER / f"{name}.part"

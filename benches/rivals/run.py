@@ -8,104 +8,157 @@ writes target/rivals/table.md, table.json and chart.svg. See README.md beside th
 
 import argparse
 import sys
-import time
 
 import chart
 import contestants
 import report
-from cases import Case, cases
-from contestants import Unavailable, say
+from cases import QUERIES, Case, cases
+from contestants import How
+from processes import Unavailable, say
+from schedule import Schedule
+
+
+def positive(kind):
+    """Numbers above zero."""
+    def read(text):
+        number = kind(text)
+        if not 0 < number < 1e6:
+            raise ValueError
+        return number
+    read.__name__ = f"{kind.__name__} above zero"
+    return read
+
+
+def some_of(text, known, what, parser):
+    """Names in a list, all of them if there is none."""
+    names = list(dict.fromkeys(text.split(","))) if text is not None else list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        parser.error(f"no such {what}: {', '.join(unknown)}; there are: {', '.join(known)}")
+    return names
 
 
 def arguments():
-    names = ", ".join(contestants.RIVALS)
+    rivals = list(contestants.RIVALS)
+    workloads = ["tumbling", "sliding", "join", *QUERIES, "latency"]
     parser = argparse.ArgumentParser(prog="scripts/rivals", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true",
                         help="small inputs, one round, builds without link-time optimisation: "
                              "whether all agree, and no figures to quote")
-    parser.add_argument("--only", metavar="NAMES", help=f"some of: {names}")
-    parser.add_argument("--workloads", metavar="NAMES",
-                        help="some of: tumbling, sliding, join, q1 to q8, latency")
-    parser.add_argument("--rounds", type=int, metavar="N", help="5 unless said, 1 if quick")
-    parser.add_argument("--seconds", type=float, metavar="S",
-                        help="how long each turn measures: 2 unless said (latency 20)")
+    parser.add_argument("--only", metavar="NAMES", help=f"some of: {', '.join(rivals)}")
+    parser.add_argument("--workloads", metavar="NAMES", help=f"some of: {', '.join(workloads)}")
+    parser.add_argument("--rounds", type=positive(int), metavar="N",
+                        help="5 unless said, 1 if quick")
+    parser.add_argument("--seconds", type=positive(float), metavar="S",
+                        help="how long each turn measures: 0.5 unless said, latency 4")
+    building = parser.add_mutually_exclusive_group()
+    building.add_argument("--build-only", action="store_true",
+                          help="install and build all that a run needs, and run nothing")
+    building.add_argument("--prebuilt", action="store_true",
+                          help="run what --build-only left, and build nothing")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on where a run with the same flags was cut short")
     args = parser.parse_args()
-    only = args.only.split(",") if args.only else list(contestants.RIVALS)
-    unknown = [name for name in only if name not in contestants.RIVALS]
-    if unknown:
-        parser.error(f"no such rival: {', '.join(unknown)}; there are: {names}")
-    args.only = only
-    args.workloads = args.workloads.split(",") if args.workloads else None
-    known = {case.workload for case in cases(args.quick, [0, 1])}
-    unknown = [name for name in args.workloads or [] if name not in known]
-    if unknown:
-        parser.error(f"no such workload: {', '.join(unknown)}")
+    args.only = some_of(args.only, rivals, "rival", parser)
+    args.workloads = some_of(args.workloads, workloads, "workload", parser)
     args.rounds = args.rounds or (1 if args.quick else 5)
     return args
 
 
-def build(only, quick):
-    """All contestants that are there, ours first, and why the others are not."""
-    ours = contestants.OURS
-    ours.build(quick)
+def build(only, how):
+    """The rivals that are there, and why the others are not."""
     built, left_out = [], []
     for name in only:
         rival = contestants.RIVALS[name]
+        say(f"{'looking for' if how.prebuilt else 'building'} {name}")
         try:
-            rival.build(quick)
+            rival.build(how)
             built.append(rival)
         except Unavailable as why:
             say(f"{name} is left out: {why}")
             left_out.append({"rival": name, "workload": "all", "why": str(why)})
-    return ours, built, left_out
+    return built, left_out
 
 
 def compare(case: Case, ours, rival, rounds, seconds):
     """Turns of both; returns a row of the table, or why there is none."""
-    case = case.for_rival(rival.name)
     mine, theirs = [], []
-    for turn in range(rounds):
-        for who, found in ((ours, mine), (rival, theirs)):
-            line = who.run(case, seconds)
-            if "left_out" in line:
-                return None, f"{who.name}: {line['left_out']}"
-            found.append(line)
-        pair = f"millstream {report.said(mine[-1])}, {rival.name} {report.said(theirs[-1])}"
-        say(f"{case.title}, {turn + 1} of {rounds}: {pair}")
-    return report.row(case, rival, mine, theirs), None
+    with rival.turns(case, seconds) as rivals, ours.turns(case, seconds) as own:
+        for turn in range(rounds):
+            for who, turns, found in ((ours, own, mine), (rival, rivals, theirs)):
+                try:
+                    line = turns.turn()
+                except Unavailable as why:
+                    raise Unavailable(f"{who.name}: {why}") from None
+                if "left_out" in line:
+                    raise Unavailable(f"{who.name}: {line['left_out']}")
+                found.append(line)
+            pair = f"millstream {report.said(mine[-1])}, {rival.name} {report.said(theirs[-1])}"
+            say(f"{case.title}, {turn + 1} of {rounds}: {pair}")
+    return report.row(case, rival, mine, theirs)
+
+
+def measure(args, rivals, found, todo):
+    """All pairs of a case and a rival, but those that are in the table."""
+    pairs = [(case.for_rival(rival.name), rival) for case in todo for rival in rivals
+             if rival.does(case)]
+    schedule = Schedule([(pair, seconds_of(*pair, args)) for pair in pairs
+                         if report.name_of(*pair) not in found.names()])
+    for (case, rival), head in schedule:
+        say(f"{head} {case.title}: {rival.name}")
+        try:
+            found.rows.append(compare(case, contestants.OURS, rival, args.rounds,
+                                      args.seconds or case.seconds))
+        except Unavailable as why:
+            say(f"left out: {why}")
+            found.leave_out(rival.name, case.title, str(why))
+        # After each pair: whoever stops this keeps what was found.
+        found.write()
+        chart.write(found)
+    return schedule
+
+
+def seconds_of(case, rival, args):
+    """About how long a pair takes."""
+    measured = args.seconds or case.seconds
+    aside = contestants.OURS.ASIDE + rival.ASIDE
+    return rival.START + args.rounds * (2 * measured + aside)
 
 
 def main():
     args = arguments()
-    began = time.time()
+    how = How(args.quick, args.prebuilt)
+    try:
+        say(f"{'looking for' if how.prebuilt else 'building'} millstream")
+        contestants.OURS.build(how)
+    except Unavailable as why:
+        say(f"nothing to compare with, millstream: {why}")
+        return 2
+    rivals, left_out = build(args.only, how)
+    if args.build_only:
+        contestants.inputs(rivals, args.quick)
+        built = ", ".join(rival.name for rival in rivals)
+        say(f"built: {built}; scripts/rivals --prebuilt runs them")
+        return 0
     cpus = contestants.cpus()
-    ours, rivals, left_out = build(args.only, args.quick)
-    found = report.Report(args.rounds, args.quick, contestants.host(args.quick, cpus), left_out)
-    todo = [case for case in cases(args.quick, cpus)
-            if args.workloads is None or case.workload in args.workloads]
-    pairs = [(case, rival) for case in todo for rival in rivals if rival.does(case)]
-    for place, (case, rival) in enumerate(pairs):
-        minutes = (time.time() - began) / 60
-        say(f"[{place + 1}/{len(pairs)}, {minutes:.0f} min] {case.title}: {rival.name}")
-        row, why = compare(case, ours, rival, args.rounds, args.seconds)
-        if row is None:
-            say(f"left out: {why}")
-            found.left_out.append({"rival": rival.name, "workload": case.title, "why": why})
-        else:
-            found.rows.append(row)
-        # After each pair: whoever stops this keeps what was found.
-        found.write()
-        chart.write(found)
+    found = report.Report(args, contestants.host(how, cpus), left_out)
+    if args.resume:
+        found.go_on()
+    todo = [case for case in cases(args.quick, cpus) if case.workload in args.workloads]
     for case in todo:
         for rival in rivals:
             why = rival.why_not(case)
             if why and not why.startswith("as "):
-                found.left_out.append({"rival": rival.name, "workload": case.title, "why": why})
+                found.leave_out(rival.name, case.title, why)
+    try:
+        schedule = measure(args, rivals, found, todo)
+    except KeyboardInterrupt:
+        say("stopped; with --resume and the same flags it goes on from here")
+        return 130
     found.write()
-    chart.write(found)
     wrong = [row for row in found.rows if not row["same_results"]]
-    say(f"{len(found.rows)} comparisons in {(time.time() - began) / 60:.1f} min, "
+    say(f"{len(found.rows)} comparisons, {schedule.minutes():.1f} min, "
         f"{len(wrong)} with other results: see {report.FOLDER}/table.md")
     # A rival that is known to lose records says so in the table; any other is an error.
     return 1 if any(not row["rival_loses"] for row in wrong) or not found.rows else 0

@@ -83,6 +83,11 @@ impl LoadArgs {
         given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
     }
 
+    /// Whether rates are tried, and not one run made.
+    pub fn is_probed(&self) -> bool {
+        self.slo.is_some() || self.sweep.is_some()
+    }
+
     /// Whether the arrivals fit where the records come from.
     ///
     /// # Errors

@@ -200,6 +200,54 @@ fn a_breakdown_adds_up() {
     }
 }
 
+#[test]
+fn ads_have_a_load_too() {
+    let folder = folder("yahoo_load");
+    let words = "bench yahoo --shards 1 --idle adaptive --seconds 0.5 --json --quiet";
+    let json = run(&folder, &format!("{words} --sweep 2k..6k/2 --arrival burst:4 --keys 7")).json();
+    assert_eq!(json["pace"], "open loop, bursts of 4 at once");
+    assert!(
+        json["setup"].to_string().contains("7 campaigns, windows of 10 ms"),
+        "{}",
+        json["setup"]
+    );
+    for probe in json["sweep"].as_array().unwrap() {
+        whole(&probe["latency_ns"]);
+        // At most one result of each campaign and window.
+        let samples = probe["latency_ns"]["samples"].as_u64().unwrap();
+        assert!(samples <= 7 * 21, "{probe}");
+    }
+    let json = run(&folder, &format!("{words} --rate 2k --slo p50<1ns")).json();
+    consistent(&json["slo"]);
+    assert!(json["slo"]["highest"].is_null());
+    // By itself it is flat out.
+    for flags in ["--arrival poisson", "--closed-loop"] {
+        run(&folder, &format!("{words} {flags}")).failed(2, &["yahoo", "--slo or --sweep"]);
+    }
+}
+
+#[test]
+fn a_hop_has_a_load_too() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        return;
+    }
+    let folder = folder("hop_load");
+    let words = "bench hop --shards 2 --seconds 0.5 --json --quiet";
+    let json = run(&folder, &format!("{words} --sweep 1k..3k/2 --arrival poisson")).json();
+    assert_eq!(json["pace"], "open loop, poisson, seed 1");
+    for (probe, per_s) in json["sweep"].as_array().unwrap().iter().zip([1e3, 3e3]) {
+        whole(&probe["latency_ns"]);
+        // What is served comes back at most once: a quarter of a second, by chance more or less.
+        let samples = probe["latency_ns"]["samples"].as_u64().unwrap() as f64;
+        assert!(samples < 0.4 * per_s, "{probe}");
+    }
+    let json = run(&folder, &format!("{words} --rate 1k --slo max<1h")).json();
+    consistent(&json["slo"]);
+    run(&folder, &format!("{words} --closed-loop")).failed(2, &["hop", "--slo or --sweep"]);
+    let one = words.replace("--shards 2", "--shards 1");
+    run(&folder, &format!("{one} --slo p50<1ms")).failed(2, &["two shards"]);
+}
+
 /// One core is for the engine, one for who talks to it.
 #[cfg(feature = "net")]
 #[test]

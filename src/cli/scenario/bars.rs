@@ -37,6 +37,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// Generated trades at any rate.
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
+    is_run: true,
     rate: market::RATE,
     generator: market::alone,
     sample: market::sample,

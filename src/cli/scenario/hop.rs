@@ -1,8 +1,10 @@
-//! `hop`: one record from shard to shard and back, beside a raw ring between two threads.
+//! `hop`: one record from shard to shard and back, beside a raw ring between two threads; with
+//! `--slo` and `--sweep` records at any rate, each of which counts from when it was due.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::open_loop::{self, FASTEST, LEAD, OpenLoop, Sample, Times};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::ping_pong;
@@ -14,7 +16,7 @@ use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan, Record};
 use crate::error::{ConfigError, IoError};
 use crate::exchange::{To, exchange};
-use crate::io::{Polled, Source};
+use crate::io::{Arrival, Generator, Polled, Source};
 use crate::runtime::Engine;
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -26,6 +28,10 @@ pub const SCENARIO: Scenario = Scenario {
     plan,
     run,
 };
+
+/// Records that are served when they are due, whether or not the one before is back.
+pub const OPEN_LOOP: OpenLoop =
+    OpenLoop { name: SCENARIO.name, is_run: false, rate: 100_000.0, generator: alone, sample };
 
 /// Round trips for each second of the time given; about a tenth of what a quiet host does.
 const ROUNDS_PER_SECOND: f64 = 100_000.0;
@@ -119,4 +125,34 @@ fn build(p: Pipeline<'_>, rounds: u64) -> crate::error::Result<()> {
     let there = exchange(p.source(serve), "to shard 1", To(1));
     exchange(there, "to shard 0", To(0)).for_each(move |_| back.set(true));
     Ok(())
+}
+
+/// Balls as they are due, from a moment on.
+fn paced(
+    per_s: f64,
+    arrival: Arrival,
+    start: Timestamp,
+) -> std::result::Result<Generator<impl FnMut(u64, Timestamp) -> Ball + Clone>, ConfigError> {
+    Ok(Generator::at_rate(per_s, |place, _| [place; 2])?.arrival(arrival)?.start_at(start))
+}
+
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let engine = Engine::new(config(args)?)?;
+    let setup = format!("two shards on CPUs {:?}, there and back", engine.cpus());
+    let (arrival, start) = (args.load.arrival(), SystemClock::new().now() + LEAD);
+    open_loop::sample(engine, setup, span, progress, move |p| {
+        let count = if p.shard() == 0 { u64::MAX } else { 0 };
+        let balls = paced(rate, arrival, start)?.duration(span.whole()).count(count);
+        let there = exchange(p.source(balls), "to shard 1", To(1));
+        exchange(there, "to shard 0", To(0)).for_each(|_| ());
+        Ok(())
+    })
+}
+
+/// Balls a second that shard 0 serves where nobody takes them.
+fn alone(args: &BenchArgs, span: Times) -> Result<f64> {
+    let (engine, arrival) = (Engine::new(config(args)?)?, args.load.arrival());
+    let cpu = engine.cpus().first().copied().unwrap_or(0);
+    open_loop::alone(cpu, span.measured, move || Ok(paced(FASTEST, arrival, Timestamp(0))?))
 }

@@ -144,10 +144,18 @@ pub fn find(args: &BenchArgs) -> Result<&'static Scenario> {
     if let Some(flag) = args.bars_only().filter(|_| !scenario.takes_trades) {
         return refused(format!("makes its own records and takes no {flag}"));
     }
-    if let Some(flag) = args.load.given().filter(|_| open_loop::find(name).is_none()) {
-        let names: Vec<&str> = OPEN_LOOPS.iter().map(|it| it.name).collect();
-        let names = names.join(", ");
-        return refused(format!("has a load of its own and takes no {flag}; {names} do"));
+    match (args.load.given(), open_loop::find(name)) {
+        (Some(flag), None) => {
+            let names: Vec<&str> = OPEN_LOOPS.iter().map(|it| it.name).collect();
+            let names = names.join(", ");
+            return refused(format!("has a load of its own and takes no {flag}; {names} do"));
+        }
+        (Some(flag), Some(it)) if !it.is_run && !args.load.is_probed() => {
+            return refused(format!(
+                "is an open loop with --slo or --sweep only: {flag} needs one"
+            ));
+        }
+        _ => (),
     }
     let (input, speed, rate) = (args.input.is_some(), args.speed.is_some(), args.rate.is_some());
     args.load.check(input, speed, rate)?;

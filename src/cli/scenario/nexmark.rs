@@ -39,6 +39,7 @@ pub const SCENARIO: Scenario = Scenario {
 /// One query at any rate.
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
+    is_run: true,
     rate: load::RATE,
     generator: load::alone,
     sample: load::sample,

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use super::trial::on_core;
-use super::{Measured, bars, nexmark};
+use super::{Measured, bars, hop, nexmark, yahoo};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::interrupt;
@@ -21,7 +21,9 @@ use crate::time::{Clock, SystemClock, Timestamp};
 /// All of them, the default one first.
 pub const OPEN_LOOPS: &[OpenLoop] = &[
     bars::OPEN_LOOP,
+    hop::OPEN_LOOP,
     nexmark::OPEN_LOOP,
+    yahoo::OPEN_LOOP,
     #[cfg(feature = "net")]
     super::wire::OPEN_LOOP,
 ];
@@ -35,6 +37,8 @@ pub fn find(name: &str) -> Option<&'static OpenLoop> {
 pub struct OpenLoop {
     /// What it is called on the command line.
     pub name: &'static str,
+    /// Whether a run of it is an open loop, too, and not only what `--slo` and `--sweep` measure.
+    pub is_run: bool,
     /// Records a second unless the command line says so.
     pub rate: f64,
     /// Records a second that whatever makes them makes by itself on these cores.

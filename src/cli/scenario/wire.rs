@@ -41,7 +41,7 @@ pub const SCENARIO: Scenario = Scenario {
 
 /// Any rate of its open loop.
 pub const OPEN_LOOP: OpenLoop =
-    OpenLoop { name: SCENARIO.name, rate: RATE, generator: alone, sample };
+    OpenLoop { name: SCENARIO.name, is_run: true, rate: RATE, generator: alone, sample };
 
 /// Records a second of the open loop unless the command line says so.
 const RATE: f64 = 200_000.0;

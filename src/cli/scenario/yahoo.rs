@@ -3,10 +3,14 @@
 //! campaign in windows of ten seconds.
 //!
 //! As in the later runs of others, what happens is made in memory and not read as JSON from a
-//! broker, so that it is the engine that is measured.
+//! broker, so that it is the engine that is measured. With `--slo` and `--sweep` it comes at any
+//! rate (`yahoo/load.rs`).
 
-use std::time::Instant;
+mod load;
 
+use std::time::{Duration, Instant};
+
+use super::open_loop::OpenLoop;
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -18,7 +22,7 @@ use crate::cli::run;
 use crate::cli::table;
 use crate::cli::workload::PERIOD_NS;
 use crate::config::{Config, Idle};
-use crate::dataflow::{Pipeline, Plan};
+use crate::dataflow::{Pipeline, Plan, Stage, Stream};
 use crate::io::Generator;
 use crate::lookup::TableLookup;
 use crate::runtime::Engine;
@@ -33,6 +37,15 @@ pub const SCENARIO: Scenario = Scenario {
     takes_trades: false,
     plan,
     run,
+};
+
+/// What happens to ads, at any rate.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: load::RATE,
+    generator: load::alone,
+    sample: load::sample,
 };
 
 /// As many as the original has, each with ten ads.
@@ -98,13 +111,21 @@ fn build(p: Pipeline<'_>, records: u64, of: u64, into: &Found) -> crate::error::
     let add = |found: &mut Checksum, window: Windowed<u64, u64>| {
         found.add(window.key, window.span.end.as_nanos(), window.value, 0);
     };
-    p.source(events)
+    views(p.source(events), of, ns(WINDOW_NS as u64)).sink(Tally::new(into, add));
+    Ok(())
+}
+
+/// Views by campaign, in windows of this length.
+fn views<'p>(
+    events: Stream<'p, impl Stage<Out = Shown>>,
+    of: u64,
+    window: Duration,
+) -> Stream<'p, impl Stage<Out = Windowed<u64, u64>>> {
+    events
         .filter(|shown| shown.action == Action::View)
         .lookup(TableLookup::new(campaigns(of)), |shown: &Shown| shown.ad)
         .inner()
         .key_by(|(_, campaign)| *campaign)
-        .window(Tumbling::of(ns(WINDOW_NS as u64)))
+        .window(Tumbling::of(window))
         .aggregate(count())
-        .sink(Tally::new(into, add));
-    Ok(())
 }

@@ -14,7 +14,7 @@ use timely::dataflow::operators::probe;
 use timely::dataflow::operators::vec::Map;
 use timely::worker::Worker;
 
-use crate::Found;
+use rival_timely::Found;
 
 /// What the output of a worker found.
 pub type Rows = Rc<RefCell<Digest>>;

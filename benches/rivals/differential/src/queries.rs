@@ -12,8 +12,8 @@ use rivals_workload::{part, text};
 use timely::dataflow::operators::vec::Map;
 use timely::worker::Worker;
 
-use crate::Found;
 use crate::collections::{Probe, Rows, Take, Taken, digest, finish, step};
+use rival_timely::Found;
 
 const TEN: u64 = 10 * SECOND as u64;
 const SLIDE: u64 = 2 * SECOND as u64;

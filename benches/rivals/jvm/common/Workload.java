@@ -1,8 +1,10 @@
 package common;
 
 import java.io.BufferedInputStream;
+import java.io.BufferedReader;
 import java.io.DataInputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -168,7 +170,7 @@ public final class Workload {
         public final String workload;
         public int cores = 1, records = 1 << 20, rate;
         public double seconds = 1;
-        public String way = "", events = "";
+        public String way = "", events = "", turns = "";
 
         public Args(String[] words) {
             workload = words[0];
@@ -181,6 +183,7 @@ public final class Workload {
                     case "--seconds" -> seconds = Double.parseDouble(value);
                     case "--way" -> way = value;
                     case "--events" -> events = value;
+                    case "--turns" -> turns = value;
                     default -> throw new IllegalArgumentException(words[place]);
                 }
             }
@@ -191,25 +194,40 @@ public final class Workload {
         }
     }
 
-    /** Runs a pass that is not timed, then some that are, and prints the line. */
+    /**
+     * Runs a pass that is not timed, then some that are, and prints the line. Where turns are to be
+     * asked for (`--turns asked`) it says that it is ready, and takes one for each line it is given.
+     */
     public static void contest(String contestant, Args args, Pass pass) throws Exception {
-        boolean isPaced = args.workload.equals("latency");
-        Found first = pass.run();
-        double[] took = {(first.ended - first.begun) / 1e9};
-        String note = "";
-        if (!isPaced) {
-            took = new double[0];
-            long began = System.nanoTime();
-            while (took.length < 1 || System.nanoTime() - began < args.seconds * 1e9) {
-                Found again = pass.run();
-                took = Arrays.copyOf(took, took.length + 1);
-                took[took.length - 1] = (again.ended - again.begun) / 1e9;
-                if (again.rows != first.rows || again.hash != first.hash) {
-                    note = "not the same results in each pass: " + first.rows + ", " + again.rows;
-                }
-            }
-            Arrays.sort(took);
+        pass.run();
+        if (!args.turns.equals("asked")) {
+            turn(contestant, args, pass);
+            return;
         }
+        System.out.println("ready");
+        System.out.flush();
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        while (in.readLine() != null) {
+            turn(contestant, args, pass);
+        }
+    }
+
+    private static void turn(String contestant, Args args, Pass pass) throws Exception {
+        boolean isPaced = args.workload.equals("latency");
+        Found first = null;
+        double[] took = new double[0];
+        String note = "";
+        long began = System.nanoTime();
+        do {
+            Found found = pass.run();
+            took = Arrays.copyOf(took, took.length + 1);
+            took[took.length - 1] = (found.ended - found.begun) / 1e9;
+            if (first != null && (found.rows != first.rows || found.hash != first.hash)) {
+                note = "not the same results in each pass: " + first.rows + ", " + found.rows;
+            }
+            first = first == null ? found : first;
+        } while (!isPaced && System.nanoTime() - began < args.seconds * 1e9);
+        Arrays.sort(took);
         double median = took[took.length / 2];
         long records = isPaced ? (long) (args.rate * args.seconds) : args.records;
         String late = first.stamps == null ? "" : first.stamps.line();

@@ -9,9 +9,9 @@ use rivals_workload::{CHUNK, Reading, Stamps};
 use timely::dataflow::operators::Input;
 use timely::worker::Worker;
 
-use crate::Found;
 use crate::operators::{Rows, keyed, stamped};
 use crate::windows::{closed, route};
+use rival_timely::Found;
 
 pub fn tumbling(worker: &mut Worker, pace: &Pace, begin: impl FnOnce()) -> Found {
     let rows = Rows::default();

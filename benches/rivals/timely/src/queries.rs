@@ -13,10 +13,10 @@ use timely::dataflow::operators::Input;
 use timely::dataflow::operators::vec::Map;
 use timely::worker::Worker;
 
-use crate::Found;
 use crate::feed::{Feed, Probe};
 use crate::operators::{Records, Rows, digest, keyed};
 use crate::windows::closed;
+use rival_timely::Found;
 
 pub fn query(worker: &mut Worker, query: u8, all: &[Event], begin: impl FnOnce()) -> Found {
     match query {

@@ -10,9 +10,9 @@ use timely::dataflow::operators::Input;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::worker::Worker;
 
-use crate::Found;
 use crate::feed::Feed;
 use crate::operators::{Rows, digest, keyed};
+use rival_timely::Found;
 
 /// Where the records of a key go.
 pub fn route(reading: &Reading) -> u64 {

@@ -72,7 +72,10 @@ impl Args {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn read() -> Result<Self, String> {
-        let mut words = std::env::args().skip(1);
+        Self::of(std::env::args().skip(1))
+    }
+
+    fn of(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let workload = words.next().ok_or_else(usage)?.parse()?;
         let mut args = Self {
             workload,
@@ -114,4 +117,34 @@ impl Args {
 fn usage() -> String {
     "usage: CONTESTANT WORKLOAD [--cpus 0,1] [--records N] [--seconds S] [--rate R] [--way W]"
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &str) -> Result<Args, String> {
+        Args::of(words.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn words_are_read_and_what_is_wrong_with_them_is_said() {
+        let args = read("q5 --cpus 1,3 --records 7 --seconds 0.5 --way odd").unwrap();
+        assert_eq!((args.workload, args.threads(), args.records), (Workload::Query(5), 2, 7));
+        assert_eq!((args.seconds, args.way.as_str()), (0.5, "odd"));
+        for (words, expected) in [
+            ("", "usage"),
+            ("q6", "`q6` is none of tumbling"),
+            ("join --cpus", "usage"),
+            ("join --cpus 1,x", "`1,x` is no value of --cpus"),
+            ("join --records -1", "`-1` is no value of --records"),
+            ("join --seconds soon", "`soon`: no seconds"),
+            ("join --colour blue", "usage"),
+            ("latency --rate 0", "a rate of 0"),
+            ("latency --rate 3", "no whole number of ns"),
+        ] {
+            let error = read(words).unwrap_err();
+            assert!(error.contains(expected), "{words}: {error}");
+        }
+    }
 }

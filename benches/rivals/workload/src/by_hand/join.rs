@@ -51,3 +51,34 @@ impl Join {
         mine.push_back((at, value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readings::reading;
+
+    #[test]
+    fn all_pairs_within_reach_are_found_once() {
+        let all: Vec<_> = (0..2_000).map(|n| reading(n, 20, 1)).collect();
+        let row = |left: &Reading, right: &Reading| {
+            [left.key.into(), left.at.max(right.at) as u64, left.value.into(), right.value.into()]
+        };
+        for reach in [0, 1, 30, 5_000] {
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            let mut join = Join::new(reach);
+            for (number, reading) in all.iter().enumerate() {
+                let (is_left, before) = (number % 2 == 0, &all[..number]);
+                join.add(is_left, *reading, reading.at, |row| found.push(row));
+                let others = before.iter().skip(usize::from(is_left)).step_by(2);
+                let near = others.filter(|it| it.key == reading.key && reading.at - it.at <= reach);
+                expected.extend(near.map(|it| match is_left {
+                    true => row(reading, it),
+                    false => row(it, reading),
+                }));
+            }
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected);
+        }
+    }
+}
