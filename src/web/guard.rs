@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn the_token_is_to_be_shown_as_it_is() {
         let web = guarded();
-        let with = |said| status(&web, &[], &[("host", "example.com"), ("authorization", said)]);
+        let with =
+            |said: &str| status(&web, &[], &[("host", "example.com"), ("authorization", said)]);
         assert_eq!(with(&format!("Bearer {SECRET}")), None);
         let short = &SECRET[1..];
         for said in ["Bearer ", SECRET, &format!("Bearer {short}"), &format!("Basic {SECRET}")] {
