@@ -37,7 +37,8 @@ fn answer(kept: &Kept, certificate: &str, hello: &str) -> String {
 
 /// It happened once, nothing else did, and the reason holds these words.
 fn told(kept: &Kept, count: Count, words: &str) {
-    wait_until(|| kept.counts.get(count) == 1);
+    // It is told of when it has been counted.
+    wait_until(|| kept.counts.get(count) == 1 && !kept.problems.lock().unwrap().is_empty());
     let problems = std::mem::take(&mut *kept.problems.lock().unwrap());
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert_eq!(problems[0].count, count, "{problems:?}");
