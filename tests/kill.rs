@@ -18,7 +18,7 @@ mod socket;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -167,10 +167,12 @@ fn compare(folder: &Path, left: i64) {
 fn kill<B>(test: &str, folder: &Path, rng: &mut Rng, mut begin: impl FnMut() -> B) -> i64 {
     for kills in 0.. {
         let beside = begin();
+        // Where it says why, if it fails.
+        let said = std::fs::File::create(folder.join("said")).unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", test])
             .env(FOLDER, folder)
-            .stdout(Stdio::null())
+            .stdout(said)
             .spawn()
             .unwrap();
         std::thread::sleep(lifetime(kills, rng));
@@ -178,7 +180,7 @@ fn kill<B>(test: &str, folder: &Path, rng: &mut Rng, mut begin: impl FnMut() -> 
         let code = child.wait().unwrap().code();
         drop(beside);
         if let Some(code) = code {
-            assert_eq!(code, 0, "it failed by itself, in {}", folder.display());
+            assert_eq!(code, 0, "it failed by itself, as {}/said has it", folder.display());
             return kills;
         }
     }
