@@ -14,7 +14,7 @@ use nix::sys::socket::{
 };
 
 use crate::error::{ConfigError, IoError, Result};
-use crate::net::listener::loopback_only;
+use crate::net::listener::{loopback_only, once_free};
 use crate::net::network::Network;
 use crate::net::stamp::{self, Stamps};
 use crate::net::wire::{Connection, Rung, Shape, Wire};
@@ -79,7 +79,7 @@ impl Datagrams {
     /// What the system said.
     pub fn on_trusted_network(address: SocketAddr) -> Result<Self> {
         let failed = |cause| IoError::new("listen at", address.to_string(), cause);
-        Ok(Self::of(UdpSocket::bind(address).map_err(failed)?).map_err(failed)?)
+        Ok(Self::of(once_free(|| UdpSocket::bind(address)).map_err(failed)?).map_err(failed)?)
     }
 
     /// Those that are sent to a multicast group by this host: the interface must be its own. With

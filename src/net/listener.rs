@@ -1,9 +1,11 @@
 //! An address that is listened at.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use nix::sys::socket::sockopt::{ReuseAddr, ReusePort};
 use nix::sys::socket::{
@@ -65,7 +67,7 @@ impl Listener {
         loopback_only(address, NOBODY_ASKED)?;
         let failed = |cause| IoError::new("listen at", address.to_string(), cause);
         // Alone first: sockets that share a port would also share it with another process.
-        let alone = TcpListener::bind(address).map_err(failed)?;
+        let alone = once_free(|| TcpListener::bind(address)).map_err(failed)?;
         let address = alone.local_addr().map_err(failed)?;
         let sockets = match shards {
             0 | 1 => {
@@ -168,6 +170,23 @@ pub fn loopback_only(address: SocketAddr, advice: &str) -> Result<(), ConfigErro
     Err(ConfigError::setting("address", address, reason))
 }
 
+/// How often a place that is in use is tried again, and after how long.
+const TRIES: u32 = 200;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
+/// Binds, if need be a second later. The sockets of a process that was killed are closed when the
+/// kernel has taken apart the rings that they were registered with, which can be some time behind
+/// its end; whoever begins again at once is not to be refused for that.
+pub(super) fn once_free<T>(mut bind: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    for _ in 0..TRIES {
+        match bind() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => std::thread::sleep(BETWEEN_TRIES),
+            bound => return bound,
+        }
+    }
+    bind()
+}
+
 /// One of several sockets at one port.
 fn listen_together(address: SocketAddr) -> std::io::Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
@@ -181,4 +200,37 @@ fn listen_together(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 fn backlog() -> std::io::Result<Backlog> {
     Ok(Backlog::new(BACKLOG)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::LocalListener;
+
+    /// As of a process that was killed, whose sockets the kernel closes a little later.
+    #[test]
+    fn a_place_that_is_given_up_a_little_later_is_free() {
+        let later = |held: Box<dyn Send>| {
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(60));
+                drop(held);
+            })
+        };
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let thread = later(Box::new(held));
+        assert_eq!(Listener::on(address, 2).unwrap().address(), address);
+        thread.join().unwrap();
+        let path = std::env::temp_dir().join(format!("millstream-held-{}", std::process::id()));
+        let thread = later(Box::new(std::os::unix::net::UnixListener::bind(&path).unwrap()));
+        LocalListener::at(&path).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_place_that_stays_in_use_is_refused() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = Listener::on(held.local_addr().unwrap(), 1).unwrap_err().to_string();
+        assert!(refused.contains("listen at 127.0.0.1:"), "{refused}");
+    }
 }

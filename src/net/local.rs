@@ -12,7 +12,7 @@ use std::sync::Arc;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use crate::error::{IoError, Result};
-use crate::net::listener::{Listens, State, accepting};
+use crate::net::listener::{Listens, State, accepting, once_free};
 use crate::net::wire::{Connection, Rung, Shape, Wire};
 
 /// A Unix socket that is listened at, for programs of this host. All shards accept from it.
@@ -66,10 +66,13 @@ impl LocalListener {
     pub fn at(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let failed = |cause| IoError::new("listen at", path.display().to_string(), cause);
-        if is_left_behind(&path) {
-            std::fs::remove_file(&path).map_err(failed)?;
-        }
-        let socket = UnixListener::bind(&path).map_err(failed)?;
+        let bind = || {
+            if is_left_behind(&path) {
+                std::fs::remove_file(&path)?;
+            }
+            UnixListener::bind(&path)
+        };
+        let socket = once_free(bind).map_err(failed)?;
         let ours = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&path, ours).map_err(failed)?;
         Ok(Self(Arc::new(Bound { socket, path, state: Arc::default() })))

@@ -49,7 +49,7 @@ use crate::net::gate::kernel::Kernel;
 use crate::net::gate::poller::{Poller, Ringer};
 use crate::net::gate::porter::Porter;
 use crate::net::gate::teller::Teller;
-use crate::net::listener::State;
+use crate::net::listener::{State, once_free};
 use crate::trust::{Access, ServerTls, Way};
 
 pub(super) use admitted::Admitted;
@@ -257,7 +257,7 @@ impl Gate {
     pub fn open(address: SocketAddr, gating: Gating) -> Result<Self> {
         gating.check(address)?;
         let failed = |cause| IoError::new("listen at", address.to_string(), cause);
-        let listener = TcpListener::bind(address).map_err(failed)?;
+        let listener = once_free(|| TcpListener::bind(address)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let kernel = match gating.from {
             TlsRung::Kernel if gating.tls.is_some() => Kernel::tried(),
