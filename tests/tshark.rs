@@ -218,8 +218,8 @@ mod web {
 
     use super::*;
 
-    /// Publishes two texts to those who subscribe to `out`, once one has, and ends.
-    fn publish(server: &WebServer, texts: [String; 2]) {
+    /// Publishes two texts to whoever subscribes to `out`, which is there by then, and ends.
+    fn publish<R>(server: &WebServer, subscribe: impl FnOnce() -> R, texts: [String; 2]) -> R {
         let (mut shard, input) = Shard::embed(Config::embedded(), |p| {
             let text = |text: &String, into: &mut Vec<u8>| into.extend(text.bytes());
             let (input, stream) = p.input::<String>();
@@ -229,7 +229,7 @@ mod web {
             Ok(input)
         })
         .unwrap();
-        let mut input = input;
+        let (mut input, subscriber) = (input, subscribe());
         let since = Instant::now();
         while server.counts().get(millstream::web::Count::Subscribed) == 0 {
             assert!(since.elapsed() < PATIENCE);
@@ -240,6 +240,7 @@ mod web {
         }
         input.close();
         finish(&mut shard);
+        subscriber
     }
 
     const ASKS: &str = "GET /out/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: \
@@ -250,11 +251,13 @@ mod web {
     fn websocket_frames_are_as_wireshark_has_them() {
         let server = WebServer::on("127.0.0.1:0".parse().unwrap(), Web::default()).unwrap();
         let Some(capture) = Capture::of(server.address().port()) else { return };
-        let mut peer = TcpStream::connect(server.address()).unwrap();
-        peer.write_all(ASKS.as_bytes()).unwrap();
-        let reads = std::thread::spawn(move || peer.read_to_end(&mut Vec::new()).unwrap());
+        let subscribe = || {
+            let mut peer = TcpStream::connect(server.address()).unwrap();
+            peer.write_all(ASKS.as_bytes()).unwrap();
+            std::thread::spawn(move || peer.read_to_end(&mut Vec::new()).unwrap())
+        };
         let long = "y".repeat(300);
-        publish(&server, ["short".to_owned(), long.clone()]);
+        let reads = publish(&server, subscribe, ["short".to_owned(), long.clone()]);
         reads.join().unwrap();
         let frame = ["websocket.opcode", "websocket.mask", "websocket.payload.text"];
         let close = ["websocket.payload.close.status_code", "websocket.payload.close.reason"];
