@@ -2,6 +2,8 @@
 
 #[path = "allocation/batch.rs"]
 mod batch;
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "allocation/codecs.rs"]
 mod codecs;
 #[path = "allocation/joins.rs"]
@@ -36,12 +38,11 @@ mod web;
 #[path = "allocation/windows.rs"]
 mod windows;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use calls::calls;
 use serde::{Deserialize, Serialize};
 
 use millstream::aggregates::{count, max, ohlc, sum, vwap};
@@ -52,49 +53,6 @@ use millstream::time::ManualClock;
 use millstream::{
     Config, Pipeline, Result, Shard, Shards, Sliding, Timestamp, Tumbling, Watermarks, ms, us,
 };
-
-/// The system's allocator, counting what the thread asks of it.
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn note() {
-    // A thread that is ending has nothing left to count in.
-    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
-}
-
-// SAFETY: all the work is the system allocator's, whose promises are passed on.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(old, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        note();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(old, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How often `f` called the allocator, to get memory or to give it back.
-fn calls(f: impl FnOnce()) -> u64 {
-    let before = CALLS.get();
-    f();
-    CALLS.get() - before
-}
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Trade {

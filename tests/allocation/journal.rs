@@ -12,7 +12,7 @@ use millstream::io::{
 };
 use millstream::{Config, Record, Shard, Timestamp, us};
 
-use super::CALLS;
+use super::calls::CALLS;
 
 fn settings() -> Settings {
     Settings {

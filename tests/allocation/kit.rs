@@ -4,7 +4,7 @@ use millstream::aggregates::sum;
 use millstream::testing::{Said, Tester};
 use millstream::{Tumbling, case, ns};
 
-use super::CALLS;
+use super::calls::CALLS;
 
 fn allocator_calls() -> u64 {
     CALLS.get()
