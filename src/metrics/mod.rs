@@ -9,11 +9,15 @@
 
 mod breakdown;
 mod counter;
+#[cfg(any(feature = "net", feature = "web"))]
+mod counts;
 mod histogram;
 mod series;
 
 pub use breakdown::{Breakdown, Stamps};
 pub use counter::{Counter, Counters, Kind, ShardCounters, Share};
+#[cfg(any(feature = "net", feature = "web"))]
+pub(crate) use counts::counts;
 #[cfg(feature = "cli")]
 pub use histogram::write_log;
 pub use histogram::{Latency, Percentiles};

@@ -3,28 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Declares what is counted, with the names that are shown.
-macro_rules! counts {
-    ($($(#[$doc:meta])* $count:ident $name:literal,)*) => {
-        /// Something that is counted.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Count {
-            $($(#[$doc])* $count,)*
-        }
-
-        impl Count {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$count,)*];
-
-            /// How it is shown.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$count => $name,)*
-                }
-            }
-        }
-    };
-}
+use crate::metrics::counts;
 
 counts! {
     /// Connections that were taken in.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::client::{Client, KEYS, Paced, ROW, connect};
 use super::open_loop::Times;
 use super::trial::{failed, interrupted};
-use super::wire::on_two_cores;
+use super::wire::{Ports, on_two_cores};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
@@ -26,13 +26,10 @@ use crate::cli::{interrupt, pin};
 use crate::config::Config;
 use crate::dataflow::{Pipeline, Plan};
 use crate::error::IoError;
-use crate::io::{Arrival, Codec, Fixed, codec};
+use crate::io::{Arrival, Codec, codec};
 use crate::metrics::Latency;
-use crate::net::{Count, Counts, Listener, Receiving, Sending, TcpSink, TcpSource};
+use crate::net::{Count, Counts, Receiving, Sending};
 use crate::runtime::Engine;
-use crate::time::secs;
-use crate::window::aggregates::{count, max};
-use crate::window::{Tumbling, triggers};
 
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
@@ -59,7 +56,7 @@ const HELD: usize = 64;
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let (config, _) = on_two_cores(args)?;
     let ports = Ports::open()?;
-    Ok(Engine::new(config)?.plan(move |p| ports.build(p))?)
+    Ok(Engine::new(config)?.plan(move |p| build(&ports, p))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -168,7 +165,7 @@ fn through(
         inlet.stop();
         played
     });
-    let build = move |p: Pipeline<'_>| ports.build(p);
+    let build = move |p: Pipeline<'_>| build(&ports, p);
     let ran = run::engine(Engine::new(config)?, Timing::default(), progress, build)?;
     let played = client.join().map_err(|_| failed("the client panicked"))?;
     let paced = played.map_err(|error| IoError::new("talk to", "the engine", error))?;
@@ -238,41 +235,17 @@ fn misbehave(what: usize, [inlet, outlet]: [SocketAddr; 2]) -> io::Result<TcpStr
     said.map(|()| stream)
 }
 
-/// Where records come in and go out.
-struct Ports {
-    inlet: Listener,
-    outlet: Listener,
-    counts: Counts,
-}
-
-impl Ports {
-    fn open() -> Result<Self> {
-        let here = || Listener::on((Ipv4Addr::LOCALHOST, 0).into(), 1);
-        Ok(Self { inlet: here()?, outlet: here()?, counts: Counts::default() })
-    }
-
-    fn build(&self, p: Pipeline<'_>) -> crate::error::Result<()> {
-        // Fewer than come, so that some are refused; and half a record is not waited for.
-        let receiving = Receiving {
-            connections_max: ABUSERS * HELD / 2,
-            record_max: Some(Duration::from_millis(20)),
-            ..Receiving::default()
-        };
-        let linger = Duration::from_millis(100);
-        let sending = Sending { linger, subscribers_max: ABUSERS * HELD / 8, ..Sending::default() };
-        let source = TcpSource::new(p, &self.inlet, Fixed::new(ROW), checked(), receiving)?;
-        let sink = TcpSink::serve(p, &self.outlet, Fixed::new(ROW), checked(), sending)?;
-        // What `wire` does: an update for each record.
-        let each = triggers::event_time().early(triggers::count(1));
-        p.source(source.counting_into(&self.counts))
-            .key_by(|reading| reading.key)
-            .window(Tumbling::of(secs(3_600)))
-            .trigger(each)
-            .aggregate((count(), max(|reading: &Reading| reading.value)))
-            .map(|window| Reading { key: window.key, value: window.value.1 })
-            .sink(sink.counting_into(&self.counts));
-        Ok(())
-    }
+/// The pipeline of `wire`, with limits that are met.
+fn build(ports: &Ports, p: Pipeline<'_>) -> crate::error::Result<()> {
+    // Fewer than come, so that some are refused; and half a record is not waited for.
+    let receiving = Receiving {
+        connections_max: ABUSERS * HELD / 2,
+        record_max: Some(Duration::from_millis(20)),
+        ..Receiving::default()
+    };
+    let linger = Duration::from_millis(100);
+    let sending = Sending { linger, subscribers_max: ABUSERS * HELD / 8, ..Sending::default() };
+    ports.updates(p, receiving, sending, checked)
 }
 
 /// A record as bytes, and back, if it is one.

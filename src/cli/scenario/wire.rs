@@ -22,7 +22,7 @@ use crate::cli::{interrupt, pin};
 use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
 use crate::error::{ConfigError, IoError};
-use crate::io::{Arrival, Fixed};
+use crate::io::{Arrival, Codec, Fixed};
 use crate::metrics::Latency;
 use crate::net::{Count, Counts, Listener, Receiving, Sending, TcpSink, TcpSource};
 use crate::runtime::Engine;
@@ -261,24 +261,33 @@ fn through<T: Send + 'static>(
 }
 
 /// Where records come in and go out.
-struct Ports {
-    inlet: Listener,
-    outlet: Listener,
-    counts: Counts,
+pub(super) struct Ports {
+    pub inlet: Listener,
+    pub outlet: Listener,
+    pub counts: Counts,
 }
 
 impl Ports {
-    fn open() -> Result<Self> {
+    pub fn open() -> Result<Self> {
         let here = || Listener::on((Ipv4Addr::LOCALHOST, 0).into(), 1);
         Ok(Self { inlet: here()?, outlet: here()?, counts: Counts::default() })
     }
 
     fn build(&self, p: Pipeline<'_>) -> crate::error::Result<()> {
         let receiving = Receiving { ends_after: Some(1), ..Receiving::default() };
-        let source = TcpSource::new(p, &self.inlet, Fixed::new(ROW), readings(), receiving)?;
-        let sink =
-            TcpSink::serve(p, &self.outlet, Fixed::new(ROW), readings(), Sending::default())?;
-        // An hour is never over: what is sent is an update for each record.
+        self.updates(p, receiving, Sending::default(), readings)
+    }
+
+    /// An update for each record: an hour is never over.
+    pub fn updates<C: Codec<Value = Reading> + 'static>(
+        &self,
+        p: Pipeline<'_>,
+        receiving: Receiving,
+        sending: Sending,
+        codec: impl Fn() -> C,
+    ) -> crate::error::Result<()> {
+        let source = TcpSource::new(p, &self.inlet, Fixed::new(ROW), codec(), receiving)?;
+        let sink = TcpSink::serve(p, &self.outlet, Fixed::new(ROW), codec(), sending)?;
         let each = triggers::event_time().early(triggers::count(1));
         p.source(source.counting_into(&self.counts))
             .key_by(|reading| reading.key)
