@@ -69,6 +69,8 @@ fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         failure_persistence: Some(Box::new(persistence)),
         max_shrink_iters: 20_000,
+        // A failure of many rows is not whittled down for as long as a CI run may take.
+        max_shrink_time: 60_000,
         ..config
     }
 }

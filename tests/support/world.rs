@@ -74,7 +74,7 @@ impl World {
             hash_seed: self.hash_seed,
             ..Config::simulation(self.shards)
         };
-        Simulation::with_config(config, self.seed).steps_max(400_000)
+        Simulation::with_config(config, self.seed).steps_max(10_000_000)
     }
 
     pub fn run(&self, build: impl Fn(Pipeline<'_>) -> Result<()>) -> Outcome {
