@@ -5,47 +5,49 @@
 //! comes, with what was noted put back for as long as that takes; or when it has too many notes, or
 //! is to change in more than values.
 
-use std::mem::swap;
 use std::ptr::NonNull;
 
 use super::sub::{Slot, Sub};
+use crate::memory::prefetch;
 
 /// Notes of a chain at most: one more, and it is copied.
-const MOST: u32 = 8;
-/// Notes in one piece of memory.
-const CHUNK: usize = 2048;
+const MOST: usize = 8;
+/// Chains whose notes are in one piece of memory.
+const CHUNK: usize = 256;
 
 /// What a key had.
 #[derive(Clone, Copy)]
 struct Note<K, V> {
     slot: NonNull<Slot<K, V>>,
     value: V,
-    /// The note before it of the same chain.
-    before: Noted,
 }
 
-/// The notes of a chain: kept in its head, and meant for one copy only.
+/// The notes of a chain, from the oldest on: side by side, so that they come from memory together.
+type Page<K, V> = [Note<K, V>; MOST];
+
+/// Where the notes of a chain are: kept in its head, and meant for one copy only.
 #[derive(Clone, Copy, Default)]
 pub struct Noted {
     /// Which copy they are for; 0 is none.
     turn: u32,
     /// How many there are.
     count: u32,
-    /// The number of the newest.
-    newest: u32,
+    /// The number of their page.
+    page: u32,
 }
 
 /// The notes of one table.
 pub struct Notes<K, V> {
     turn: u32,
-    len: usize,
+    /// Pages that were written for this copy.
+    pages: usize,
     /// Chunks that stay from copy to copy.
-    chunks: Vec<Vec<Note<K, V>>>,
+    chunks: Vec<Vec<Page<K, V>>>,
 }
 
 impl<K, V> Default for Notes<K, V> {
     fn default() -> Self {
-        Self { turn: 0, len: 0, chunks: Vec::new() }
+        Self { turn: 0, pages: 0, chunks: Vec::new() }
     }
 }
 
@@ -53,36 +55,54 @@ impl<K: Copy, V: Copy> Notes<K, V> {
     /// Forgets all notes, for another copy.
     pub fn begin(&mut self) {
         self.turn = self.turn.wrapping_add(1).max(1);
-        self.len = 0;
+        self.pages = 0;
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * size_of::<Note<K, V>>()
+        self.chunks.len() * CHUNK * size_of::<Page<K, V>>()
     }
 
     /// Notes what is in a slot of a chain. Returns whether there was room for it.
     #[inline]
     pub fn add(&mut self, head: Sub<K, V>, slot: NonNull<Slot<K, V>>) -> bool {
-        let before = self.of(head);
-        if before.count == MOST {
-            return false;
-        }
-        let newest = self.len as u32;
-        if self.len == self.chunks.len() * CHUNK {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let chunk = &mut self.chunks[self.len / CHUNK];
-        chunk.truncate(self.len % CHUNK);
+        let Noted { count, page, .. } = self.of(head);
         // SAFETY: the slot is full, and in a sub-table of the table whose notes these are.
-        let value = unsafe { slot.as_ref() }.value;
-        chunk.push(Note { slot, value, before });
-        self.len += 1;
-        head.set_noted(Noted { turn: self.turn, count: before.count + 1, newest });
+        let note = Note { slot, value: unsafe { slot.as_ref() }.value };
+        let page = match count {
+            0 => self.begin_page(note),
+            _ => match self.page(page).get_mut(count as usize) {
+                Some(free) => {
+                    *free = note;
+                    page
+                }
+                None => return false,
+            },
+        };
+        head.set_noted(Noted { turn: self.turn, count: count + 1, page });
         true
     }
 
+    /// The next page, with its first note.
+    fn begin_page(&mut self, first: Note<K, V>) -> u32 {
+        let number = self.pages;
+        if number == self.chunks.len() * CHUNK {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let chunk = &mut self.chunks[number / CHUNK];
+        chunk.truncate(number % CHUNK);
+        chunk.push([first; MOST]);
+        self.pages += 1;
+        number as u32
+    }
+
+    #[inline]
+    fn page(&mut self, number: u32) -> &mut Page<K, V> {
+        &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+    }
+
     /// The notes of a chain for this copy.
+    #[inline]
     fn of(&self, head: Sub<K, V>) -> Noted {
         let noted = head.noted();
         if noted.turn == self.turn { noted } else { Noted::default() }
@@ -90,24 +110,27 @@ impl<K: Copy, V: Copy> Notes<K, V> {
 
     /// Calls `read` while all keys of a chain have what was noted of them.
     pub fn as_it_was<R>(&mut self, head: Sub<K, V>, read: impl FnOnce() -> R) -> R {
-        let (mut newest, mut numbers, mut count) = (self.of(head), [0; MOST as usize], 0);
-        // From the newest to the oldest: of two notes of a key the older one is what it had.
-        while newest.count > 0 {
-            numbers[count] = newest.newest as usize;
-            newest = self.exchange(numbers[count]);
-            count += 1;
+        let Noted { count, page, .. } = self.of(head);
+        if count == 0 {
+            return read();
         }
+        let notes = &mut self.page(page)[..count as usize];
+        notes.iter().for_each(|note| prefetch(note.slot.as_ptr().cast::<u8>()));
+        // From the newest to the oldest: of two notes of a key the older one is what it had.
+        notes.iter_mut().rev().for_each(Note::exchange);
         let result = read();
-        numbers[..count].iter().rev().for_each(|number| _ = self.exchange(*number));
+        notes.iter_mut().for_each(Note::exchange);
         result
     }
+}
 
-    /// Swaps what is in a slot and what was noted of it, and returns the notes before.
-    fn exchange(&mut self, number: usize) -> Noted {
-        let note = &mut self.chunks[number / CHUNK][number % CHUNK];
+impl<K, V: Copy> Note<K, V> {
+    /// Exchanges what is in the slot and what was noted of it.
+    fn exchange(&mut self) {
         // SAFETY: since it was noted, nothing but values has changed in its chain: before a key
         // comes, goes or moves, the chain is copied, and its notes are not looked at again.
-        swap(unsafe { &mut note.slot.as_mut().value }, &mut note.value);
-        note.before
+        let there = unsafe { &mut self.slot.as_mut().value };
+        // Not `mem::swap`, which calls a function for what it copies.
+        (*there, self.value) = (self.value, *there);
     }
 }
