@@ -214,7 +214,7 @@ fn a_newer_version_says_which_it_is() {
     let text = format!("{text}crc32c {sum:08x}\n");
     disk.write("checkpoint-000000000002.json", &[text.as_bytes()]).unwrap();
     let error = newest(&mut store).unwrap_err().to_string();
-    assert!(error.contains("it is of version 9, and this build reads 4; the newest"), "{error}");
+    assert!(error.contains("it is of version 9, and this build reads 5; the newest"), "{error}");
 }
 
 fn folder(name: &str) -> std::path::PathBuf {

@@ -21,7 +21,7 @@
 //!
 //! | field | what it says |
 //! |---|---|
-//! | `format` | the version of all files, 3; another one is refused |
+//! | `format` | the version of all files, 5; another one is refused |
 //! | `epoch` | the number of the checkpoint, one more each time |
 //! | `name` | that of a savepoint, else null |
 //! | `complete_at` | nanoseconds since the Unix epoch, by the clock of the host |
@@ -38,9 +38,11 @@
 //!
 //! The bytes of a part are its value as serde and postcard write it. Tables, and what else lies in
 //! blocks, are copied behind the barrier: their part has a header with the `id` of the bytes that
-//! were. Those of a table are its chains, in any order: the first hash that leads to one, how many
-//! leading bits of it do, and for each sub-table its slots with their places. Those of blocks are
-//! pages: number and length, 4 bytes each with the lowest first, and the values.
+//! were. They are pieces of some 256 KiB, each behind 8 bytes that say how long it is with them,
+//! so that several threads can read them. Those of a table are its chains, in any order: the first
+//! hash that leads to one, how many leading bits of it do, and for each sub-table its slots with
+//! their places. Those of blocks are pages: number and length, 4 bytes each with the lowest first,
+//! and the values. Keys and values are written by serde, numbers as wide as they are.
 //!
 //! # Increments
 //!

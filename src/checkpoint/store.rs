@@ -11,7 +11,7 @@ use crate::checkpoint::state::{Encoded, ShardState};
 use crate::dataflow::{Epoch, Piece, Reference};
 use crate::error::{CheckpointError, IoError};
 use crate::io::Files;
-use crate::io::journal::crc::crc;
+use crate::io::journal::crc::crc_of_all;
 use crate::time::Timestamp;
 
 /// What was taken of all shards.
@@ -330,7 +330,7 @@ impl<F: Files> Store<F> {
         if bytes.len() as u64 != shard.bytes {
             return damaged(&format!("{} bytes, and it had {}", bytes.len(), shard.bytes));
         }
-        if crc(0, &bytes) != shard.crc32c {
+        if crc_of_all(&bytes) != shard.crc32c {
             return damaged("its check sum is wrong");
         }
         let elsewhere = shard
@@ -348,7 +348,7 @@ impl<F: Files> Store<F> {
         let mut piece = vec![0; *bytes as usize];
         let read = self.files.read_at(file, *offset, &mut piece);
         let read = read.map_err(failed("read", file))?;
-        if read < piece.len() || crc(0, &piece) != *crc32c {
+        if read < piece.len() || crc_of_all(&piece) != *crc32c {
             let reason = format!("what a later checkpoint refers to, at {offset}, is not there");
             return Err(CheckpointError::Damaged { file: file.clone(), reason });
         }

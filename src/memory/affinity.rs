@@ -6,12 +6,14 @@
 #[cfg(feature = "tls")]
 pub use with::{Cpus, in_both};
 #[cfg(any(feature = "uring", feature = "net"))]
-pub use with::{beside_this_thread, keep_to};
+pub use with::{beside_this_thread, keep_to, near_this_thread, threads};
 #[cfg(not(any(feature = "uring", feature = "net")))]
-pub use without::{beside_this_thread, keep_to};
+pub use without::{beside_this_thread, keep_to, near_this_thread, threads};
 
 #[cfg(any(feature = "uring", feature = "net"))]
 mod with {
+    use std::path::Path;
+
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
     use nix::unistd::{Pid, getpid};
 
@@ -37,6 +39,38 @@ mod with {
             }
         }
         (count(&cpus) > 0).then_some(cpus)
+    }
+
+    /// Of the CPUs [beside this thread](beside_this_thread), those that have the same memory near:
+    /// what their threads touch first is where this thread will look for it.
+    pub fn near_this_thread() -> Option<CpuSet> {
+        let own = sched_getaffinity(Pid::from_raw(0)).ok()?;
+        let own = (0..CpuSet::count()).find(|cpu| own.is_set(*cpu).unwrap_or(false))?;
+        let beside = beside_this_thread()?;
+        let system = Path::new("/sys/devices/system/cpu");
+        let entries = system.join(format!("cpu{own}")).read_dir().into_iter().flatten().flatten();
+        let mut names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let is_node = |name: &String| {
+            name.strip_prefix("node").is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        // Where the system has no nodes, all memory is as near as any.
+        let Some(node) = names.find(is_node) else { return Some(beside) };
+        let mut near = CpuSet::new();
+        for cpu in 0..CpuSet::count() {
+            let is_near = || system.join(format!("cpu{cpu}")).join(&node).exists();
+            if beside.is_set(cpu).unwrap_or(false) && is_near() {
+                let _ = near.set(cpu);
+            }
+        }
+        Some(near)
+    }
+
+    /// How many threads have a CPU each: this one, and those that keep to `beside`.
+    pub fn threads(beside: Option<&CpuSet>) -> usize {
+        match beside {
+            Some(beside) => 1 + count(beside),
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        }
     }
 
     #[cfg(feature = "tls")]
@@ -75,6 +109,9 @@ mod with {
                 own.set(cpu).unwrap();
                 sched_setaffinity(Pid::from_raw(0), &own).unwrap();
                 let cpus = beside_this_thread();
+                let near = near_this_thread();
+                assert!(threads(near.as_ref()) <= threads(cpus.as_ref()));
+                assert!(near.is_none_or(|near| !near.is_set(cpu).unwrap()));
                 let beside = std::thread::spawn(move || {
                     keep_to(cpus);
                     sched_getaffinity(Pid::from_raw(0)).unwrap()
@@ -92,6 +129,16 @@ mod without {
     /// Nothing is known of CPUs.
     pub fn beside_this_thread() -> Option<()> {
         None
+    }
+
+    /// Nothing is known of CPUs.
+    pub fn near_this_thread() -> Option<()> {
+        None
+    }
+
+    /// As many as the system says.
+    pub fn threads(_beside: Option<&()>) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
     }
 
     /// Stays where it is.

@@ -3,6 +3,10 @@
 use crate::memory::bulk::Pieces;
 use crate::memory::spare::{PIECE, Spare};
 
+/// Bytes in front of a piece, which say how long it is: of pieces that lie one behind the other in
+/// a file, each can be read without those before it.
+const HEAD: usize = 8;
+
 /// What has been copied of something that is made of entries, and what of that has not been handed
 /// over yet.
 pub struct Copying {
@@ -51,7 +55,11 @@ impl Copying {
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), String>,
     ) {
         if self.bytes.len() >= PIECE {
-            self.full.push(std::mem::replace(&mut self.bytes, self.spare.take()));
+            let next = self.spare.take();
+            self.full.push(finished(std::mem::replace(&mut self.bytes, next)));
+        }
+        if self.bytes.is_empty() {
+            self.bytes.extend_from_slice(&[0; HEAD]);
         }
         if let Err(wrong) = write(&mut self.bytes) {
             self.wrong.get_or_insert(wrong);
@@ -87,8 +95,69 @@ impl Copying {
         }
         self.full.drain(..).for_each(|piece| pieces(self.id, piece));
         if self.left == 0 {
-            pieces(self.id, std::mem::take(&mut self.bytes));
+            pieces(self.id, finished(std::mem::take(&mut self.bytes)));
         }
         Ok(self.left == 0)
+    }
+}
+
+/// A piece that gets nothing more.
+fn finished(mut piece: Vec<u8>) -> Vec<u8> {
+    let length = piece.len() as u64;
+    if let Some(head) = piece.first_chunk_mut() {
+        *head = length.to_le_bytes();
+    }
+    piece
+}
+
+/// What is in pieces, of which several may have become one.
+///
+/// # Errors
+/// A piece that is cut off.
+pub fn contents<'a>(pieces: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, String> {
+    let mut contents = Vec::new();
+    for mut rest in pieces.iter().copied() {
+        while !rest.is_empty() {
+            let length = rest.first_chunk::<HEAD>().map(|head| u64::from_le_bytes(*head) as usize);
+            let cut =
+                length.filter(|length| *length >= HEAD).and_then(|at| rest.split_at_checked(at));
+            let (piece, behind) = cut.ok_or("a piece that is cut off")?;
+            contents.push(&piece[HEAD..]);
+            rest = behind;
+        }
+    }
+    Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_told_apart_when_they_have_become_one() {
+        let mut copying = Copying::new(7, 9, &Spare::default());
+        let mut write = |entry: usize, bytes: usize| {
+            copying.copy(entry..entry + 1, |out| {
+                out.resize(out.len() + bytes, entry as u8);
+                Ok(())
+            });
+        };
+        (0..9).for_each(|entry| write(entry, if entry == 4 { PIECE } else { 100 }));
+        let mut handed_over = Vec::new();
+        let is_all = copying.hand_over(&mut |id, piece| {
+            assert_eq!(id, 7);
+            handed_over.push(piece);
+        });
+        assert_eq!(is_all, Ok(true));
+        assert_eq!(handed_over.len(), 2);
+        let apart: Vec<&[u8]> = handed_over.iter().map(Vec::as_slice).collect();
+        let joined = apart.concat();
+        let read = contents(&[&joined]).unwrap();
+        assert_eq!(read, contents(&apart).unwrap());
+        assert_eq!(read.iter().map(|piece| piece.len()).collect::<Vec<_>>(), [PIECE + 400, 400]);
+        let is_cut = |end: &usize| contents(&[&joined[..*end]]).is_err();
+        let ends = (1..joined.len()).step_by(101).filter(|end| *end != PIECE + 400 + HEAD);
+        assert!(ends.clone().count() > 2_000 && ends.clone().all(|end| is_cut(&end)));
+        assert!(contents(&[&[0; 80]]).is_err() && contents(&[]).is_ok_and(|none| none.is_empty()));
     }
 }

@@ -8,7 +8,9 @@ mod blocks;
 mod bulk;
 pub(crate) mod copying;
 pub(crate) mod encoding;
+pub(crate) mod helpers;
 mod prefetch;
+pub(crate) mod row;
 mod spare;
 
 pub use bell::Bell;

@@ -102,16 +102,18 @@ pub struct Lease<V> {
     until: Timestamp,
 }
 
-/// Most leases never end, and say so in one byte instead of ten.
+/// Most leases never end, and say so in one byte instead of eight.
 mod unless_ever {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::time::Timestamp;
 
+    #[inline]
     pub fn serialize<S: Serializer>(until: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         Some(*until).filter(|until| *until != Timestamp::MAX).serialize(serializer)
     }
 
+    #[inline]
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
         Ok(Option::deserialize(from)?.unwrap_or(Timestamp::MAX))
     }

@@ -34,7 +34,7 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
-/// Accounts whose sums take over a gigabyte of memory, and half of one as they are written.
+/// Accounts whose sums take over a gigabyte of memory, and 700 MB of a disk.
 const KEYS: u32 = 26_000_000;
 /// How many times fewer the small state has.
 const FEWER: u32 = 100;

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::Blocks;
 use crate::memory::bulk::{Bulk, Copied, Pieces};
-use crate::memory::copying::Copying;
-use crate::memory::encoding::{Row, Versions, decode, reading};
+use crate::memory::copying::{Copying, contents};
+use crate::memory::encoding::{Versions, reading};
+use crate::memory::row::{self, Row};
 use crate::memory::spare::Spare;
 
 /// What is copied at once, in bytes: some microseconds.
@@ -183,7 +184,8 @@ impl<T: Serialize + DeserializeOwned> Bulk for Blocks<T> {
         let Some(Apart::Awaited { len, versions, .. }) = self.apart.as_deref() else {
             return Ok(());
         };
-        *self = reading(*versions, || Self::of_pages(*len, pieces))?;
+        let pages = contents(pieces)?;
+        *self = reading(*versions, || Self::of_pages(*len, &pages))?;
         Ok(())
     }
 }
@@ -198,9 +200,10 @@ impl<T: DeserializeOwned> Blocks<T> {
             if page as usize != expected {
                 return Err("a page that is missing or there twice".to_owned());
             }
-            for _ in Self::page(expected, len) {
-                filled.push(decode(&mut values)?);
-            }
+            row::read(&mut values, Self::page(expected, len).len(), |value| {
+                filled.push(value);
+                Ok(())
+            })?;
             if !values.is_empty() {
                 return Err("a page of more values than it may have".to_owned());
             }
@@ -236,7 +239,7 @@ fn pages_of<'a>(pieces: &[&'a [u8]]) -> Result<Vec<(u32, &'a [u8])>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::encoding::encode;
+    use crate::memory::encoding::{decode, encode};
 
     fn written(blocks: &Blocks<u64>) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -53,6 +53,15 @@ impl<K, V> Arena<K, V> {
         self.free = Some(sub);
     }
 
+    /// Takes over another with all that was taken from it, and what was not to be taken here.
+    pub fn join(&mut self, mut other: Self) {
+        while other.free.is_some() || other.left > 0 {
+            self.give(other.take(0));
+        }
+        self.blocks.append(&mut other.blocks);
+        self.bytes += other.bytes;
+    }
+
     /// Gets a block: as many sub-tables as are held already, up to `BLOCK` bytes.
     #[cold]
     fn add_block(&mut self) {

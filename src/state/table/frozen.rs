@@ -14,8 +14,8 @@ use super::Table;
 use super::notes::Notes;
 use super::stored::{Header, write_chain};
 use super::sub::{Slot, Sub};
-use crate::memory::copying::Copying;
-use crate::memory::encoding::{Versions, reading};
+use crate::memory::copying::{Copying, contents};
+use crate::memory::encoding::Versions;
 use crate::memory::{Bulk, Copied, Pieces, Spare};
 
 /// What keeps a table from being only what it holds.
@@ -167,7 +167,7 @@ impl<K: Key, V: State> Bulk for Table<K, V> {
 
     fn fill(&mut self, pieces: &[&[u8]]) -> Result<(), String> {
         if let Some(Apart::Awaited(header, versions)) = self.apart.as_deref() {
-            *self = reading(*versions, || Self::read(header, pieces))?;
+            *self = Self::read(header, &contents(pieces)?, *versions)?;
         }
         Ok(())
     }
@@ -286,6 +286,30 @@ mod tests {
             slices += 1;
         }
         assert!((200..1_500).contains(&slices), "{slices}");
+    }
+
+    #[test]
+    fn what_several_threads_read_is_what_one_does() {
+        let mut table = Table::<u64, u64>::new(1);
+        (0..200_000).for_each(|key| *table.entry(key) = key * 7);
+        table.freeze(Copied { epoch: 1, id: 7 }, &Spare::default());
+        let (header, mut pieces) = (written(&table), Vec::new());
+        table.slice(&mut usize::MAX.clone(), &mut |_, piece| pieces.push(piece)).unwrap();
+        let of = |pieces: &[Vec<u8>]| pieces.iter().map(Vec::len).sum::<usize>();
+        assert!(pieces.len() > 9 && of(&pieces) > 3 << 20, "{} pieces", pieces.len());
+        let mut copy = read::<u64>(&header);
+        copy.fill(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+        assert_eq!(written(&copy), written(&table));
+        // It grows as the other does, in what was left over of the memory of all.
+        for key in 200_000..250_000 {
+            *copy.entry(key) = key;
+            *table.entry(key) = key;
+        }
+        assert_eq!(written(&copy), written(&table));
+        // Two pieces with the same chains, which two threads may have read.
+        pieces.push(pieces[3].clone());
+        let twice = pieces.iter().map(Vec::as_slice).collect::<Vec<_>>();
+        assert!(read::<u64>(&header).fill(&twice).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeTuple, Serializer};
@@ -17,7 +18,11 @@ use super::frozen::Apart;
 use super::notes::Notes;
 use super::sub::{Slot, Sub};
 use super::{Cursor, SPREAD, SPREAD_FROM, Table};
-use crate::memory::encoding::{Row, decode, decode_all, encode, versions};
+use crate::memory::encoding::{
+    Versions, decode, encode, reading, refuse_version, take_refused_version, versions,
+};
+use crate::memory::helpers::together;
+use crate::memory::row::{self, Row};
 
 /// What a table knows beside its keys.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -120,7 +125,7 @@ impl<'de, K: Key, V: State> Visitor<'de> for TableVisitor<K, V> {
         };
         match header.apart {
             Some(_) => Ok(Table::awaiting(header)),
-            None => Table::read(&header, &[chains]).map_err(A::Error::custom),
+            None => Table::read(&header, &[chains], versions()).map_err(A::Error::custom),
         }
     }
 }
@@ -132,19 +137,30 @@ impl<K: Key, V: State> Table<K, V> {
         Self { apart, ..Self::with_mixed_seed(header.seed) }
     }
 
-    /// The table of these chains, which come in any order.
-    pub(super) fn read(header: &Header, chains: &[&[u8]]) -> Result<Self, String> {
+    /// The table of the chains in these pieces, which come in any order; by several threads if
+    /// there are many.
+    pub(super) fn read(
+        header: &Header,
+        pieces: &[&[u8]],
+        versions: Versions,
+    ) -> Result<Self, String> {
         if header.slots != Sub::<K, V>::SLOTS {
-            return Self::read_anew(header, chains);
+            return reading(versions, || Self::read_anew(header, pieces));
         }
-        let mut reading = Reading::new(header)?;
-        for piece in chains {
-            let mut rest = *piece;
-            while !rest.is_empty() {
-                reading.chain(&mut rest)?;
+        let next = AtomicUsize::new(0);
+        let read = || {
+            let read = reading(versions, || Reading::of(header, pieces, &next));
+            (read, take_refused_version())
+        };
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let mut all = Reading::new(header)?;
+        for (read, refused) in together(bytes / ALONE, read) {
+            if let Some((held, known)) = refused {
+                refuse_version(held, known);
             }
+            all = read?.and(all)?;
         }
-        reading.table()
+        all.table()
     }
 
     /// The keys of a build with sub-tables of another size, one by one.
@@ -155,10 +171,11 @@ impl<K: Key, V: State> Table<K, V> {
             while !rest.is_empty() {
                 let (_, _, links) = decode::<(u64, u32, u32)>(&mut rest)?;
                 for _ in 0..links {
-                    for _ in 0..decode::<u32>(&mut rest)? {
-                        let (_, key, value) = decode::<(u8, K, V)>(&mut rest)?;
+                    let slots = decode::<u32>(&mut rest)? as usize;
+                    row::read(&mut rest, slots, |(_, key, value): (u8, K, V)| {
                         *table.entry(key) = value;
-                    }
+                        Ok(())
+                    })?;
                 }
             }
         }
@@ -166,7 +183,10 @@ impl<K: Key, V: State> Table<K, V> {
     }
 }
 
-/// A table that is being read, chain by chain.
+/// Bytes that one thread reads before it is worth while to start another.
+const ALONE: usize = 1 << 20;
+
+/// A table that is being read, chain by chain, or the part of it that one of several threads reads.
 struct Reading<K, V> {
     header: Header,
     directory: Vec<Option<Sub<K, V>>>,
@@ -176,7 +196,36 @@ struct Reading<K, V> {
     len: usize,
 }
 
+// SAFETY: as of a table, whose parts it has: the raw pointers lead only into memory of its arena.
+unsafe impl<K: Send, V: Send> Send for Reading<K, V> {}
+
 impl<K: Key, V: State> Reading<K, V> {
+    /// Reads pieces, each time the next that nobody has taken.
+    fn of(header: &Header, pieces: &[&[u8]], next: &AtomicUsize) -> Result<Self, String> {
+        let mut reading = Self::new(header)?;
+        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut rest = *piece;
+            while !rest.is_empty() {
+                reading.chain(&mut rest)?;
+            }
+        }
+        Ok(reading)
+    }
+
+    /// What both have read.
+    fn and(mut self, other: Self) -> Result<Self, String> {
+        for (here, there) in self.directory.iter_mut().zip(other.directory) {
+            if here.is_some() && there.is_some() {
+                return Err("a chain in the place of another".to_owned());
+            }
+            *here = here.or(there);
+        }
+        self.arena.join(other.arena);
+        self.links += other.links;
+        self.len += other.len;
+        Ok(self)
+    }
+
     fn new(header: &Header) -> Result<Self, String> {
         // A directory is never longer than this, so that a damaged header does not ask for all the
         // memory there is.
@@ -226,7 +275,7 @@ impl<K: Key, V: State> Reading<K, V> {
     ) -> Result<(), String> {
         let Header { depth, seed, .. } = self.header;
         let slots = decode::<u32>(bytes)?;
-        decode_all(bytes, slots as usize, |(at, key, value): (u8, K, V)| {
+        row::read(bytes, slots as usize, |(at, key, value): (u8, K, V)| {
             let hash = hash(key, seed);
             if !entries.contains(&((hash >> (64 - depth)) as usize)) {
                 return Err("a key whose hash leads elsewhere".to_owned());
@@ -384,7 +433,7 @@ mod tests {
         (0..2_000).for_each(|key| *table.entry(key) = key.into());
         let header = Header { slots: 7, ..table.header(None) };
         let mut other: Table<u32, u64> =
-            Table::read(&header, &[&table.write_chains().unwrap()]).unwrap();
+            Table::read(&header, &[&table.write_chains().unwrap()], Versions::Noted).unwrap();
         assert!((0..2_000).all(|key| other.remove(key) == Some(key.into())));
         assert!(other.is_empty());
     }
