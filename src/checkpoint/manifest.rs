@@ -7,7 +7,7 @@ use crate::io::journal::crc::crc;
 use crate::time::Timestamp;
 
 /// The version of all files of a checkpoint. Another one is refused.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The page that makes a checkpoint: JSON, with a check sum of its own in the last line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -21,7 +21,7 @@
 //!
 //! | field | what it says |
 //! |---|---|
-//! | `format` | the version of all files, 3; another one is refused |
+//! | `format` | the version of all files, 5; another one is refused |
 //! | `epoch` | the number of the checkpoint, one more each time |
 //! | `name` | that of a savepoint, else null |
 //! | `complete_at` | nanoseconds since the Unix epoch, by the clock of the host |

@@ -1,10 +1,12 @@
 //! Two keyed streams meet in windows: what belongs together is what falls into the same one.
 //!
 //! Made of what joins say of their inputs and of how windows cut time, and so above both rooms. A
-//! record is kept once for each window that holds it, in an arena of all windows; a window that
-//! has fired is dropped key by key. Start with `operator.rs`, then `input.rs` (how the records of
-//! one input get into their windows) and `turn.rs` (what a window emits of one key).
+//! record is kept once for each window that holds it, in an arena of all windows; what a window
+//! that fires has of a key is dropped at once when that key has had its turn. Start with
+//! `operator.rs`, then `input.rs` (how the records of one input get into their windows),
+//! `firing.rs` (whose turn it is) and `turn.rs` (what a window emits of one key).
 
+mod firing;
 mod input;
 mod operator;
 mod turn;
