@@ -160,13 +160,15 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> WindowJoin<'p, K, L, R> {
         self.join("full", kind, move |left, right| Some(f(left, right)))
     }
 
-    /// Semi join: the left records that have a partner in the window, once each.
+    /// Semi join: the left records that have a partner in the window, once each. Right records are
+    /// counted, and not kept.
     pub fn semi(self) -> Stream<'p, impl Stage<Out = L>> {
         let kind = Kind { matched: true, ..NOTHING };
         self.join("semi", kind, |left, _: Option<&R>| left.copied())
     }
 
-    /// Anti join: the left records that have no partner in the window.
+    /// Anti join: the left records that have no partner in the window. Right records are counted,
+    /// and not kept.
     pub fn anti(self) -> Stream<'p, impl Stage<Out = L>> {
         let kind = Kind { left: true, ..NOTHING };
         self.join("anti", kind, |left, _: Option<&R>| left.copied())
