@@ -53,6 +53,8 @@ impl Watchdog {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
 
     /// How often this thread has gone to sleep so far.
@@ -67,17 +69,18 @@ mod tests {
     #[test]
     fn whoever_waits_sleeps_until_the_end() {
         let monitor = Monitor::new(2);
-        let ends = monitor.clone();
-        let waits = std::thread::spawn(move || {
+        let (ends, (waited, waits)) = (monitor.clone(), channel());
+        std::thread::spawn(move || {
             let before = sleeps();
             let stuck = Watchdog::new(monitor.clone(), None).wait();
-            (stuck, monitor.has_ended(0) && monitor.has_ended(1), sleeps() - before)
+            let ended = monitor.has_ended(0) && monitor.has_ended(1);
+            waited.send((stuck, ended, sleeps() - before)).unwrap();
         });
         std::thread::sleep(Duration::from_millis(150));
         ends.end(1);
         std::thread::sleep(Duration::from_millis(150));
         ends.end(0);
-        let (stuck, ended, slept) = waits.join().unwrap();
+        let (stuck, ended, slept) = waits.recv_timeout(Duration::from_secs(20)).unwrap();
         assert_eq!((stuck, ended), (None, true));
         assert!(slept < 30, "{slept} times within 300 ms");
     }
