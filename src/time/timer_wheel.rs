@@ -1,5 +1,6 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
+mod looks;
 mod moved;
 mod runs;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
-use crate::memory::{Blocks, EachBulk, prefetch};
+use crate::memory::{Blocks, EachBulk};
 use runs::{RUNS, Run, turn};
 
 /// No node.
@@ -216,12 +217,6 @@ impl<T> TimerWheel<T> {
         Ok(TimerId { place: NonZeroU32::MIN.saturating_add(index), generation: number as u32 })
     }
 
-    /// Shows all timers, in no order. O(the most there ever were).
-    pub fn visit(&self, mut each: impl FnMut(Timestamp, &T)) {
-        let timers = self.nodes.iter().filter_map(|node| Some((node.at, node.value.as_ref()?)));
-        timers.for_each(|(at, value)| each(at, value));
-    }
-
     /// Takes a timer back; `None` if it has fired or was cancelled before.
     pub fn cancel(&mut self, id: TimerId) -> Option<T> {
         let index = id.place.get() - 1;
@@ -262,25 +257,6 @@ impl<T> TimerWheel<T> {
         // Nothing to remove: the wheel is empty, and `now` is the end of time.
         let value = self.remove(self.first)?;
         Some((at, value))
-    }
-
-    /// The value of a timer that may well be the next but two: worth loading what it leads to. Only
-    /// a guess, right for timers that were set in the order of their times.
-    #[inline]
-    pub fn ahead(&self) -> Option<&T> {
-        let mut index = self.first;
-        for _ in 0..3 {
-            index = self.nodes.get(index as usize)?.left;
-        }
-        self.nodes.get(index as usize)?.value.as_ref()
-    }
-
-    /// Starts loading what it takes to cancel this timer. Changes nothing but the caches.
-    #[inline]
-    pub fn warm(&self, id: TimerId) {
-        if let Some(node) = self.nodes.get(id.place.get() as usize - 1) {
-            prefetch(node);
-        }
     }
 
     /// A node of no timer, a new one if need be; `None` if there may be no more.
