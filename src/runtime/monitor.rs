@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::checkpoint::{self, Notice};
 use crate::error::{CheckpointError, Error};
@@ -20,8 +21,9 @@ struct Shared {
     asked: AtomicBool,
     /// Shards that have built their pipelines, or failed to.
     built: AtomicUsize,
-    /// Shards whose threads have come to their end.
-    ended: Vec<AtomicBool>,
+    /// Shards whose threads have come to their end, and who waits for that.
+    ended: Mutex<Vec<bool>>,
+    ends: Condvar,
     failure: Mutex<Option<Error>>,
     /// Names of savepoints that were asked for.
     savepoints: Mutex<VecDeque<String>>,
@@ -39,7 +41,8 @@ impl Monitor {
             stop: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             built: AtomicUsize::new(0),
-            ended: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+            ended: Mutex::new(vec![false; shards]),
+            ends: Condvar::new(),
             failure: Mutex::new(None),
             savepoints: Mutex::default(),
             notices: Mutex::default(),
@@ -60,12 +63,32 @@ impl Monitor {
 
     /// The thread of a shard has come to its end.
     pub(super) fn end(&self, shard: usize) {
-        self.0.ended[shard].store(true, Ordering::Release);
+        self.ended()[shard] = true;
+        self.0.ends.notify_all();
     }
 
     /// Whether it has.
     pub(super) fn has_ended(&self, shard: usize) -> bool {
-        self.0.ended[shard].load(Ordering::Acquire)
+        self.ended()[shard]
+    }
+
+    /// Sleeps until all have, or for so long at most; returns whether they have. Whoever waits may
+    /// share a core with a shard, and must not wake for nothing.
+    pub(super) fn wait_for_ends(&self, at_most: Option<Duration>) -> bool {
+        let is_left = |ended: &mut Vec<bool>| ended.contains(&false);
+        let ended = self.ended();
+        let ended = match at_most {
+            None => self.0.ends.wait_while(ended, is_left).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => {
+                let waited = self.0.ends.wait_timeout_while(ended, time, is_left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        !ended.contains(&false)
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No shard runs any more.
@@ -76,7 +99,7 @@ impl Monitor {
     /// Forgets that shards have failed, before they are built anew.
     pub(super) fn begin_again(&self) {
         self.0.built.store(0, Ordering::Release);
-        self.0.ended.iter().for_each(|ended| ended.store(false, Ordering::Release));
+        self.ended().fill(false);
         self.0.stop.store(false, Ordering::Release);
         if self.was_asked_to_stop() {
             self.0.stop.store(true, Ordering::Release);

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use crate::metrics::Counter;
 use crate::runtime::monitor::Monitor;
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_millis(1);
+/// It looks so often while its patience lasts, and no more often than each millisecond: a shard on
+/// the same core would lose that for some microseconds each time.
+const LOOKS: u32 = 8;
+const LOOK_MIN: Duration = Duration::from_millis(1);
 
 /// Watches the shards of one run: each of them steps at least once a millisecond, also when there
 /// is nothing to do.
@@ -25,14 +27,14 @@ impl Watchdog {
         Self { monitor, patience, seen }
     }
 
-    /// Waits until all shards have ended, or one is stuck: which, then.
+    /// Waits until all shards have ended, or one is stuck: which, then. Sleeps meanwhile, all the
+    /// time if it finds no shard stuck anyway.
     pub fn wait(&mut self) -> Option<usize> {
-        let shards = 0..self.seen.len();
-        while shards.clone().any(|shard| !self.monitor.has_ended(shard)) {
-            if let Some(stuck) = shards.clone().find(|&shard| self.is_stuck(shard)) {
+        let look = self.patience.map(|patience| (patience / LOOKS).max(LOOK_MIN));
+        while !self.monitor.wait_for_ends(look) {
+            if let Some(stuck) = (0..self.seen.len()).find(|&shard| self.is_stuck(shard)) {
                 return Some(stuck);
             }
-            std::thread::sleep(LOOK);
         }
         None
     }
@@ -46,5 +48,54 @@ impl Watchdog {
             (*before, *moved_at) = (steps, Instant::now()); // tidy: as above
         }
         moved_at.elapsed() >= patience
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// How often this thread has gone to sleep so far.
+    fn sleeps() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse().unwrap()
+    }
+
+    /// Who has nothing to look for wakes when the last shard ends, and not before: on one core each
+    /// wake-up takes that from a shard.
+    #[test]
+    fn whoever_waits_sleeps_until_the_end() {
+        let monitor = Monitor::new(2);
+        let (ends, (waited, waits)) = (monitor.clone(), channel());
+        std::thread::spawn(move || {
+            let before = sleeps();
+            let stuck = Watchdog::new(monitor.clone(), None).wait();
+            let ended = monitor.has_ended(0) && monitor.has_ended(1);
+            waited.send((stuck, ended, sleeps() - before)).unwrap();
+        });
+        std::thread::sleep(Duration::from_millis(150));
+        ends.end(1);
+        std::thread::sleep(Duration::from_millis(150));
+        ends.end(0);
+        let (stuck, ended, slept) = waits.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!((stuck, ended), (None, true));
+        assert!(slept < 30, "{slept} times within 300 ms");
+    }
+
+    /// One that stands is found, also where the others end meanwhile; before its first step none
+    /// is missed.
+    #[test]
+    fn a_shard_that_stands_is_found() {
+        let monitor = Monitor::new(3);
+        monitor.shard(2).add(Counter::Steps, 5);
+        monitor.end(0);
+        let mut watchdog = Watchdog::new(monitor.clone(), Some(Duration::from_millis(20)));
+        assert_eq!(watchdog.wait(), Some(2));
+        monitor.end(2);
+        monitor.end(1);
+        assert_eq!(watchdog.wait(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Timers by the million: a hierarchical timing wheel that fires in exact order.
 
+mod looks;
 mod moved;
 mod runs;
 
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, nanos};
 use crate::error::Full;
-use crate::memory::{Blocks, EachBulk, prefetch};
-use runs::RUNS;
+use crate::memory::{Blocks, EachBulk};
+use runs::{RUNS, Run, turn};
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -60,10 +61,14 @@ pub struct TimerWheel<T> {
     nodes: Blocks<Node<T>>,
     /// How many nodes there may be.
     capacity: usize,
-    /// The slots, level by level, and then the lists of `runs.rs`.
+    /// The slots, level by level.
     slots: Box<[Slot]>,
+    /// The lists beside them.
+    runs: [Run; RUNS],
     /// For each level, which of its slots hold timers.
     occupied: [u64; LEVELS_MAX],
+    /// Which levels do.
+    levels: u16,
     /// Nodes of no timer, linked by `left`.
     free: u32,
     /// The earliest timer, and its time; `NONE` and the end of time if there is none.
@@ -147,9 +152,10 @@ impl<T> TimerWheel<T> {
         Self {
             nodes: Blocks::new(),
             capacity,
-            slots: vec![Slot { root: NONE, tail: NONE }; (levels << SLOT_BITS) as usize + RUNS]
-                .into(),
+            slots: vec![Slot { root: NONE, tail: NONE }; (levels << SLOT_BITS) as usize].into(),
+            runs: [Run::EMPTY; RUNS],
             occupied: [0; LEVELS_MAX],
+            levels: 0,
             free: NONE,
             first: NONE,
             next: Timestamp::MAX,
@@ -190,24 +196,25 @@ impl<T> TimerWheel<T> {
     /// its place by time. Gives the value back if the wheel is full.
     pub fn set(&mut self, at: Timestamp, value: T) -> Result<TimerId, Full<T>> {
         let Some(index) = self.take_free() else { return Err(Full(value)) };
-        let (number, slot) = (self.set, self.slot(at));
-        self.nodes[index as usize] =
-            Node { at, number, slot, value: Some(value), ..Node::free(NONE) };
+        let (number, value) = (self.set, Some(value));
         self.set += 1;
         self.len += 1;
-        if !self.append(at, index) {
+        self.step();
+        if let Some(run) = self.run_for(at) {
+            let (slot, parent) = self.runs[run].place(run);
+            self.nodes[index as usize] =
+                Node { at, number, slot, parent, value, ..Node::free(NONE) };
+            self.append(run, index, at, number);
+        } else {
+            let slot = self.slot(at);
+            self.nodes[index as usize] = Node { at, number, slot, value, ..Node::free(NONE) };
             self.insert(slot, index);
         }
-        if self.first == NONE || self.before(index, self.first) {
+        // Of those of its time it is the last.
+        if self.first == NONE || at < self.next {
             (self.first, self.next) = (index, at);
         }
         Ok(TimerId { place: NonZeroU32::MIN.saturating_add(index), generation: number as u32 })
-    }
-
-    /// Shows all timers, in no order. O(the most there ever were).
-    pub fn visit(&self, mut each: impl FnMut(Timestamp, &T)) {
-        let timers = self.nodes.iter().filter_map(|node| Some((node.at, node.value.as_ref()?)));
-        timers.for_each(|(at, value)| each(at, value));
     }
 
     /// Takes a timer back; `None` if it has fired or was cancelled before.
@@ -250,25 +257,6 @@ impl<T> TimerWheel<T> {
         // Nothing to remove: the wheel is empty, and `now` is the end of time.
         let value = self.remove(self.first)?;
         Some((at, value))
-    }
-
-    /// The value of a timer that may well be the next but two: worth loading what it leads to. Only
-    /// a guess, right for timers that were set in the order of their times.
-    #[inline]
-    pub fn ahead(&self) -> Option<&T> {
-        let mut index = self.first;
-        for _ in 0..3 {
-            index = self.nodes.get(index as usize)?.left;
-        }
-        self.nodes.get(index as usize)?.value.as_ref()
-    }
-
-    /// Starts loading what it takes to cancel this timer. Changes nothing but the caches.
-    #[inline]
-    pub fn warm(&self, id: TimerId) {
-        if let Some(node) = self.nodes.get(id.place.get() as usize - 1) {
-            prefetch(node);
-        }
     }
 
     /// A node of no timer, a new one if need be; `None` if there may be no more.
@@ -348,6 +336,7 @@ impl<T> TimerWheel<T> {
             }
             None => self.occupied[level] &= !bit,
         }
+        self.levels = self.levels & !(1 << level) | u16::from(self.occupied[level] != 0) << level;
     }
 
     /// Puts `new`, which may be `NONE`, in the place of the child `old`, and mends the ranks above.
@@ -436,22 +425,22 @@ impl<T> TimerWheel<T> {
     /// Finds the earliest timer: the least of what lists begin with and of the roots that are first
     /// on their levels. All count, as a slot that `position` has entered may hold earlier ones.
     fn find_first(&mut self) {
-        (self.first, self.next) = (NONE, Timestamp::MAX);
-        for level in 0..LEVELS_MAX {
-            let digit = self.occupied[level].trailing_zeros();
-            if digit == u64::BITS {
-                continue;
-            }
+        let (mut first, mut earliest) = self.earliest_of_runs();
+        let mut levels = self.levels;
+        while levels != 0 {
             self.step();
-            let root = self.slots[level << SLOT_BITS | digit as usize].root;
-            if self.first == NONE || self.before(root, self.first) {
-                self.first = root;
+            let level = levels.trailing_zeros() as usize;
+            levels &= levels - 1;
+            let digit = self.occupied[level].trailing_zeros() as usize;
+            let root = self.slots[level << SLOT_BITS | digit].root;
+            let node = &self.nodes[root as usize];
+            let turn = turn(node.at, node.number);
+            if turn < earliest {
+                (first, earliest) = (root, turn);
             }
         }
-        self.first = self.earliest_of_runs(self.first);
-        if let Some(node) = self.nodes.get(self.first as usize) {
-            self.next = node.at;
-        }
+        self.first = first;
+        self.next = self.nodes.get(first as usize).map_or(Timestamp::MAX, |node| node.at);
     }
 
     /// Counts one node or slot looked at.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::dataflow::{Batch, Context, KeyColumn, Record};
 use crate::exchange::{LateRecords, Side};
-use crate::state::{Chunks, Key, Pane, Panes, Queue, Stored};
+use crate::state::{Key, List, Lists, Pane, Panes, Stored};
 use crate::time::Timestamp;
 use crate::window::{Cuts, Span, Stretch};
 use crate::window_join::turn::Pair;
@@ -17,9 +17,11 @@ pub struct Input<K, T: Copy> {
     column: Vec<K>,
     pub late: LateRecords<T>,
     /// The records of all windows.
-    pub kept: Chunks<T>,
-    /// Which queue of a key and window they are in.
-    queue: fn(&mut Pair) -> &mut Queue,
+    pub kept: Lists<T>,
+    /// Nobody asks what they are, but only whether there are any.
+    counts: bool,
+    /// Which list of a key and window they are in.
+    list: fn(&mut Pair) -> &mut List,
     /// Windows that end up to here take no record of this input any more.
     pub closed: Timestamp,
     /// The slice of the last record, and when the first and the last window that holds it end.
@@ -40,19 +42,22 @@ struct Open<K, T> {
 }
 
 impl<K: Key, T: Copy + Stored> Input<K, T> {
-    /// Nothing has arrived; `queue` is the place of its records.
+    /// Nothing has arrived; `list` is the place of its records, which are only counted if it
+    /// `counts`.
     pub fn new(
         keys: Rc<dyn KeyColumn<K, T>>,
         late: Option<Side<T>>,
         batch_max: usize,
-        queue: fn(&mut Pair) -> &mut Queue,
+        counts: bool,
+        list: fn(&mut Pair) -> &mut List,
     ) -> Self {
         Self {
             keys,
             column: Vec::with_capacity(batch_max),
             late: LateRecords::new(late, batch_max),
-            kept: Chunks::new(),
-            queue,
+            kept: Lists::new(),
+            counts,
+            list,
             closed: Timestamp::MIN,
             slice: (Span { start: Timestamp::MIN, end: Timestamp::MIN }, 0, 0),
             open: None,
@@ -77,15 +82,46 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
     ) {
         let mut column = std::mem::take(&mut self.column);
         self.keys.extract(batch.as_slice(), &mut column);
-        for (&key, record) in column.iter().zip(batch) {
-            if self.holds() {
+        let (mut records, mut keys) = (batch.as_slice(), &column[..]);
+        while let (&[record, ..], &[key, ..]) = (records, keys) {
+            let together = self.together(records, *units);
+            if together > 0 {
+                self.put_together(&records[..together], &keys[..together], panes);
+                *units -= together;
+            } else if self.holds() {
                 self.waiting.push_back((key, record));
             } else {
                 self.open(key, record, cuts, cx);
                 self.put(cuts, panes, units);
             }
+            let done = together.max(1);
+            (records, keys) = (&records[done..], &keys[done..]);
         }
         self.column = column;
+    }
+
+    /// How many of these records, from the first on, go into the one window of the slice in hand.
+    #[inline]
+    fn together(&self, records: &[Record<T>], units: usize) -> usize {
+        let (span, first, last) = self.slice;
+        if first != last || last <= self.closed.as_nanos() || self.holds() {
+            return 0;
+        }
+        let is_here = |record: &&Record<T>| span.start <= record.at && record.at < span.end;
+        records.iter().take(units).take_while(is_here).count()
+    }
+
+    /// Puts records into that window, with the cache misses of different keys overlapped.
+    #[inline]
+    fn put_together(&mut self, records: &[Record<T>], keys: &[K], panes: &mut Panes<K, Pair>) {
+        let Self { kept, counts, list, slice: (_, end, _), .. } = self;
+        let table = &mut window(panes, *end).table;
+        match counts {
+            true => table.update_batch(records, keys, |pair, _| kept.count(list(pair))),
+            false => table.update_batch(records, keys, |pair, record| {
+                kept.push(list(pair), record.value);
+            }),
+        }
     }
 
     /// Goes on with what was cut short.
@@ -131,7 +167,10 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
             }
             *units -= 1;
             let pair = window(panes, open.next).table.entry(open.key);
-            self.kept.push((self.queue)(pair), open.value);
+            match self.counts {
+                true => self.kept.count((self.list)(pair)),
+                false => self.kept.push((self.list)(pair), open.value),
+            }
             if open.next >= open.last {
                 break;
             }

@@ -1,10 +1,12 @@
 //! Two keyed streams meet in windows: what belongs together is what falls into the same one.
 //!
 //! Made of what joins say of their inputs and of how windows cut time, and so above both rooms. A
-//! record is kept once for each window that holds it, in an arena of all windows; a window that
-//! has fired is dropped key by key. Start with `operator.rs`, then `input.rs` (how the records of
-//! one input get into their windows) and `turn.rs` (what a window emits of one key).
+//! record is kept once for each window that holds it, in an arena of all windows; what a window
+//! that fires has of a key is dropped at once when that key has had its turn. Start with
+//! `operator.rs`, then `input.rs` (how the records of one input get into their windows),
+//! `firing.rs` (whose turn it is) and `turn.rs` (what a window emits of one key).
 
+mod firing;
 mod input;
 mod operator;
 mod turn;
@@ -158,13 +160,15 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> WindowJoin<'p, K, L, R> {
         self.join("full", kind, move |left, right| Some(f(left, right)))
     }
 
-    /// Semi join: the left records that have a partner in the window, once each.
+    /// Semi join: the left records that have a partner in the window, once each. Right records are
+    /// counted, and not kept.
     pub fn semi(self) -> Stream<'p, impl Stage<Out = L>> {
         let kind = Kind { matched: true, ..NOTHING };
         self.join("semi", kind, |left, _: Option<&R>| left.copied())
     }
 
-    /// Anti join: the left records that have no partner in the window.
+    /// Anti join: the left records that have no partner in the window. Right records are counted,
+    /// and not kept.
     pub fn anti(self) -> Stream<'p, impl Stage<Out = L>> {
         let kind = Kind { left: true, ..NOTHING };
         self.join("anti", kind, |left, _: Option<&R>| left.copied())

@@ -9,12 +9,13 @@ use crate::dataflow::{
 use crate::error::Error;
 use crate::join::{FanOut, Inputs};
 use crate::metrics::Counter;
-use crate::state::{Chunks, Cursor, EachBulk, Key, Panes, Rescale, Rescaled, Stored};
+use crate::state::{Cursor, EachBulk, Key, Lists, Panes, Rescale, Rescaled, Stored};
 use crate::time::{Timestamp, Watermark};
 use crate::window::Cuts;
 use crate::window_join::Kind;
+use crate::window_join::firing::Firing;
 use crate::window_join::input::Input;
-use crate::window_join::turn::{Next, Pair, Turn};
+use crate::window_join::turn::Pair;
 
 /// What the operator is told.
 pub struct Settings {
@@ -45,9 +46,7 @@ pub struct WindowJoinOperator<K: Key, L: Copy, R: Copy, F, N> {
     reached: Timestamp,
     /// What was told of event time behind records that wait.
     told: Option<Reached>,
-    /// Where the window that fires is being walked, and the key whose turn it is.
-    cursor: Cursor,
-    turn: Option<Turn>,
+    firing: Firing,
     pace: Pace,
     next: N,
 }
@@ -56,18 +55,18 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored, F, N> WindowJoinOperator<K, L, 
     /// An operator that keeps nothing yet.
     pub fn new(settings: Settings, inputs: Inputs<K, L, R>, select: F, next: N) -> Self {
         let Inputs { keys, late, lateness_ns } = inputs;
-        let Settings { batch_max, hash_seed, .. } = settings;
+        let Settings { batch_max, hash_seed, kind, .. } = settings;
+        let asks_right = kind.pairs || kind.right;
         Self {
             lateness_ns,
             panes: Panes::new(hash_seed),
-            left: Input::new(keys.0, late.0, batch_max, |pair| &mut pair.left),
-            right: Input::new(keys.1, late.1, batch_max, |pair| &mut pair.right),
+            left: Input::new(keys.0, late.0, batch_max, false, |pair| &mut pair.left),
+            right: Input::new(keys.1, late.1, batch_max, !asks_right, |pair| &mut pair.right),
             settings,
             select,
             reached: Timestamp::MIN,
             told: None,
-            cursor: Cursor::default(),
-            turn: None,
+            firing: Firing::new(),
             pace: Pace::new(),
             next,
         }
@@ -76,13 +75,13 @@ impl<K: Key, L: Copy + Stored, R: Copy + Stored, F, N> WindowJoinOperator<K, L, 
     /// Takes over the windows of the keys that are this shard's now.
     fn take_share(&mut self, to: &Rescale, from: &mut Saved) {
         let all: Vec<(usize, Panes<K, Pair>)> = from.take_shares("window join");
-        let lefts = from.take_shares_of("window join", Chunks::<L>::bulk);
-        let rights = from.take_shares_of("window join", Chunks::<R>::bulk);
+        let lefts = from.take_shares_of("window join", Lists::<L>::bulk);
+        let rights = from.take_shares_of("window join", Lists::<R>::bulk);
         let Self { panes, left, right, .. } = self;
         for (((_, other), (_, lefts)), (_, rights)) in all.iter().zip(&lefts).zip(&rights) {
             let mut take_over = |_, pair: &mut Pair| {
-                pair.left = left.kept.take_over(lefts, &pair.left, |_, _| ());
-                pair.right = right.kept.take_over(rights, &pair.right, |_, _| ());
+                pair.left = left.kept.take_over(lefts, &pair.left);
+                pair.right = right.kept.take_over(rights, &pair.right);
             };
             panes.take_over(other, |table, other| {
                 table.take_over(other, |key| to.owns(key), &mut take_over);
@@ -162,36 +161,26 @@ where
 {
     /// Fires windows that are due, a slice of them, while there is room.
     fn fire(&mut self, cx: &mut Context) -> Work {
-        let Self { settings, panes, left, right, select, cursor, turn, pace, next, .. } = self;
+        let Self { settings, panes, left, right, select, firing, pace, next, .. } = self;
+        let (lefts, rights) = (&mut left.kept, &mut right.kept);
         let reached = self.reached.as_nanos();
         let slice = [settings.fire_max, settings.batch_max];
         pace.fire(slice, next, cx, |next, cx| {
-            let Some(end) = panes.iter().next().map(|pane| pane.end).filter(|end| *end <= reached)
-            else {
-                return panes.clean_slice(1);
+            let Some(turn) = &mut firing.turn else {
+                return firing.find_turn(settings.kind, panes, reached, lefts, rights);
             };
-            let Some(now) = turn else {
-                let is_over = panes.get(0).table.visit(cursor, 1, |_, pair| {
-                    *turn = Some(Turn::of(*pair));
-                });
-                if is_over && turn.is_none() {
-                    panes.retire_oldest();
-                    *cursor = Cursor::default();
+            let (left, right, number) = turn.now(lefts, rights);
+            let is_over = if settings.fan_out.allows("window join", number, cx) {
+                if let Some(value) = select(left, right) {
+                    next.on_record(Record::new(Timestamp(firing.end - 1), value), cx);
                 }
-                return true;
+                turn.pass(lefts, rights)
+            } else {
+                cx.count(Counter::PairsDropped, turn.partners_left().into());
+                turn.pass_left(lefts)
             };
-            match now.next(settings.kind, &mut left.kept, &mut right.kept) {
-                Next::Out(l, r, number) if settings.fan_out.allows("window join", number, cx) => {
-                    if let Some(value) = select(l.as_ref(), r.as_ref()) {
-                        next.on_record(Record::new(Timestamp(end - 1), value), cx);
-                    }
-                }
-                Next::Out(..) => {
-                    let others = now.skip_partners(&left.kept);
-                    cx.count(Counter::PairsDropped, 1 + u64::from(others));
-                }
-                Next::Dropped => {}
-                Next::Over => *turn = None,
+            if is_over {
+                firing.end_turn(lefts, rights);
             }
             true
         })
