@@ -248,7 +248,7 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
                 let (start, offset) = (start + place.header, offset + place.header as u64);
                 let token = Token { line, buffer, start, end: bytes, at, offset };
                 self.arbiter.offer(line, place, token, at, now);
-                self.arbitrate(now);
+                self.arbitrate();
             }
             Err((count, reason)) => {
                 it.wire.give_back(buffer);
@@ -258,8 +258,8 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
     }
 
     /// Does what the arbiter says.
-    fn arbitrate(&mut self, now: Timestamp) {
-        while let Some(next) = self.arbiter.next(now) {
+    fn arbitrate(&mut self) {
+        while let Some(next) = self.arbiter.next() {
             match next {
                 Next::Take { datagram, skip, count } => {
                     let Token { buffer, start, end, at, .. } = datagram;
@@ -366,7 +366,7 @@ impl<S: Sequence, F: Framing, C: Codec> Source for UdpLines<S, F, C> {
         }
         if self.ready.is_empty() && self.lines.iter().all(|line| line.datagrams.is_stopped()) {
             self.arbiter.end();
-            self.arbitrate(now);
+            self.arbitrate();
             polled.ended = self.ready.is_empty();
         }
         Ok(polled)
@@ -376,11 +376,14 @@ impl<S: Sequence, F: Framing, C: Codec> Source for UdpLines<S, F, C> {
         if !std::mem::replace(&mut self.begun, true) {
             self.begin();
         }
+        self.arbiter.pass(now);
+        let mut is_quiet = true;
         for line in 0..self.lines.len() {
             self.lines[line].wire.drive(now);
             for _ in 0..EVENTS_MAX {
                 match self.lines[line].wire.next() {
                     Some(Event::Received { buffer, bytes, .. }) => {
+                        is_quiet = false;
                         self.on_received(line, buffer, bytes, now);
                     }
                     // An empty one, or an error that says something about one that was sent.
@@ -391,7 +394,10 @@ impl<S: Sequence, F: Framing, C: Codec> Source for UdpLines<S, F, C> {
             }
             self.counts.add(Count::Calls, self.lines[line].wire.take_calls());
         }
-        self.arbitrate(now);
+        if is_quiet {
+            self.arbiter.on_quiet();
+        }
+        self.arbitrate();
         while let Some(notice) = self.arbiter.watch(now) {
             self.notice(notice);
         }
