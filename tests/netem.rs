@@ -19,7 +19,7 @@ use millstream::net::{
 };
 use millstream::{Config, Record, Shard, Timestamp};
 
-/// How long any of it may take.
+/// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A word of what the script wants of this test; none where there is no script.
@@ -43,9 +43,9 @@ fn numbers() -> impl Codec<Value = u64> {
     )
 }
 
-/// Steps a shard once, and sleeps if there was nothing to do.
-fn step(shard: &mut Shard, since: Instant) {
-    assert!(since.elapsed() < PATIENCE, "it does not come");
+/// Steps a shard once, and sleeps if there was nothing to do. Something has happened `lately`.
+fn step(shard: &mut Shard, since: Instant, lately: Instant) {
+    assert!(lately.elapsed() < PATIENCE, "it does not come");
     if shard.step(Timestamp(since.elapsed().as_nanos() as i64)).is_none() {
         std::thread::sleep(Duration::from_micros(20));
     }
@@ -99,9 +99,12 @@ fn lines_send() {
         (first..first + count).for_each(|n| bytes.extend(n.to_le_bytes()));
         to.iter().for_each(|line| _ = socket.send_to(&bytes, line).unwrap());
     };
-    let (come, since) = (come(), Instant::now());
+    let (come, mut had, mut since) = (come(), 0, Instant::now());
     for first in (0..count).step_by(EACH as usize) {
         while first > has_come(&come) + AHEAD_MAX {
+            if has_come(&come) > had {
+                (had, since) = (has_come(&come), Instant::now());
+            }
             assert!(since.elapsed() < PATIENCE, "{first} does not come");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -156,10 +159,11 @@ fn lines_receive() {
     let come = std::fs::File::create(come()).unwrap();
     println!("ready");
     let (since, mut written) = (Instant::now(), 0);
+    let mut lately = since;
     while came.get() + of_lines.lost() < count {
-        step(&mut shard, since);
+        step(&mut shard, since, lately);
         if next.get() >= written + AHEAD_MAX / 8 {
-            written = next.get();
+            (written, lately) = (next.get(), Instant::now());
             come.write_all_at(&written.to_le_bytes(), 0).unwrap();
         }
     }
@@ -199,8 +203,12 @@ fn sink_sends() {
     })
     .unwrap();
     let since = Instant::now();
+    let (mut lately, mut sent) = (since, 0);
     while !shard.is_done() {
-        step(&mut shard, since);
+        step(&mut shard, since, lately);
+        if counts.get(Count::BytesOut) > sent {
+            (lately, sent) = (Instant::now(), counts.get(Count::BytesOut));
+        }
     }
     println!(
         "{count} records sent and acknowledged in {:.1} s: {} attempts to connect failed, {} \
