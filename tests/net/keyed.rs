@@ -252,7 +252,7 @@ fn the_end_of_the_stream_waits_for_keys_that_are_being_given() {
 
 #[test]
 fn who_is_overtaken_while_he_is_given_keys_has_the_latest_of_each_in_the_end() {
-    const KEYS: u32 = 8_000;
+    const KEYS: u32 = 20_000;
     for slow in [Slow::Conflate, Slow::DropOldest] {
         let mut world = padded(Rung::Ring, KEYS as usize, slow, DIGITS);
         world.send((0..KEYS).map(|n| (key(n), n)));
@@ -262,7 +262,7 @@ fn who_is_overtaken_while_he_is_given_keys_has_the_latest_of_each_in_the_end() {
         let sips = sips(stream, pushed.clone());
         world.until(|counts| counts.get(Count::BytesOut) > 0);
         // Half of the keys change all the time, on both sides of where he is.
-        let (from, until) = (KEYS, 6 * KEYS);
+        let (from, until) = (KEYS, 4 * KEYS);
         for n in from..until {
             while world.input.push(Timestamp(1), (key(2 * n % KEYS), n)).is_err() {
                 step(&mut world.shard, world.since);
