@@ -190,6 +190,8 @@ struct Stepped {
     apart: Duration,
     begun: Instant,
     steps: u64,
+    /// Steps in which there was nothing to do.
+    idle: u64,
     calls: u64,
 }
 
@@ -203,6 +205,7 @@ impl Stepped {
         self.calls += calls(|| is_idle = self.shard.step(now).is_none());
         self.worst = self.worst.max(begun.elapsed());
         self.steps += 1;
+        self.idle += u64::from(is_idle);
         if is_idle {
             std::thread::sleep(Duration::from_micros(20));
         }
@@ -219,7 +222,7 @@ impl Stepped {
 
     fn begin_again(&mut self) {
         (self.worst, self.apart) = (Duration::ZERO, Duration::ZERO);
-        (self.steps, self.calls) = (0, 0);
+        (self.steps, self.idle, self.calls) = (0, 0, 0);
     }
 }
 
@@ -262,9 +265,11 @@ fn settle(it: &mut Stepped, said: &Said, time: Duration) -> u64 {
 /// What was seen in the measured time.
 #[derive(Default)]
 struct Measured {
-    /// Tenths of it in which no more came at once than before, and calls of the allocator in them
-    /// and in the others.
+    /// Tenths of it in which no more came at once than before and there was time for all of it, and
+    /// calls of the allocator in them and in the others.
     tenths: u64,
+    /// Tenths in which there was no time: at half load there is nothing to do now and then.
+    busy: u64,
     calls: u64,
     excused: u64,
     steps: u64,
@@ -279,7 +284,9 @@ fn measure(it: &mut Stepped, said: &Said, time: Duration) -> Measured {
     for _ in 0..10 {
         it.begin_again();
         it.step_for(time * 8 / 100);
-        if peak.has_seen(Peak::of(it, said)) {
+        let is_busy = it.idle * 50 < it.steps;
+        seen.busy += u64::from(is_busy);
+        if peak.has_seen(Peak::of(it, said)) && !is_busy {
             seen.tenths += 1;
             seen.calls += it.calls;
         } else {
@@ -296,8 +303,12 @@ fn measure(it: &mut Stepped, said: &Said, time: Duration) -> Measured {
 /// kept a step from running for too long.
 fn judge(seen: &Measured, more: u64) {
     assert_eq!(seen.calls, 0, "a step called the allocator");
-    if seen.worst > HELD_UP_MAX {
-        println!("soak: skipped: memory, on a host that held a step up for {:?}", seen.worst);
+    if seen.worst > HELD_UP_MAX || seen.busy > 0 {
+        println!(
+            "soak: skipped: memory, on a host that held a step up for {:?}, and had no time for \
+             half of what it took before in {} of ten parts",
+            seen.worst, seen.busy
+        );
         return;
     }
     assert!(more <= GROWTH_MAX, "memory grew by {more} bytes");
@@ -329,7 +340,7 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     .unwrap();
     let since = Instant::now();
     let (worst, apart) = (Duration::ZERO, Duration::ZERO);
-    let mut it = Stepped { shard, since, worst, apart, begun: since, steps: 0, calls: 0 };
+    let mut it = Stepped { shard, since, worst, apart, begun: since, steps: 0, idle: 0, calls: 0 };
     let subscribers = [(); SUBSCRIBERS].map(|()| subscribe(outlet.address()));
     while out.get(Count::Accepted) < SUBSCRIBERS as u64 {
         it.step();
@@ -355,8 +366,8 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     println!(
         "soak: {:.1} s, {pace} orders a second, half of what it takes; {} sent, {lost} of them \
          lost by the kernel (UDP); memory {} KiB behind the warm-up, {} KiB more at most; {calls} \
-         calls of the allocator, and {excused} when more came at once than before, which it did in \
-         {} of ten parts; {steps} steps, the worst {worst:?}",
+         calls of the allocator, and {excused} when more came at once than before or there was no \
+         time, which was so in {} of ten parts; {steps} steps, the worst {worst:?}",
         since.elapsed().as_secs_f64(),
         total.count,
         before >> 10,

@@ -192,8 +192,8 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
     }
 
     /// Tells of everything that is left out, with its place in all bytes that came by its line. It
-    /// is called on the shard's thread, and what it does is part of the step: a hundred times a second
-    /// at most, the rest is only counted.
+    /// is called on the shard's thread, and what it does is part of the step: a hundred times a
+    /// second at most, the rest is only counted.
     pub fn on_problem(self, f: impl FnMut(&Problem) + 'static) -> Self {
         Self { telling: Telling::by(f), ..self }
     }

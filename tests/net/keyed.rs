@@ -283,7 +283,7 @@ fn who_is_overtaken_while_he_is_given_keys_has_the_latest_of_each_in_the_end() {
         assert_eq!(left_out[usize::from(slow == Slow::Conflate)], 0, "{slow:?} {left_out:?}");
         let is_latest = |(of, n): (&char, &u32)| {
             let place = *of as u32 - 0x4e00;
-            *n == if place % 2 == 0 { until - KEYS / 2 + place / 2 } else { place }
+            *n == if place.is_multiple_of(2) { until - KEYS / 2 + place / 2 } else { place }
         };
         // Who loses the oldest may not hear again of a key.
         assert!(slow == Slow::DropOldest || latest.iter().all(is_latest), "{slow:?}");
@@ -323,6 +323,12 @@ fn parsed(line: &str) -> (char, u32) {
     (key.parse().unwrap(), number.parse().unwrap())
 }
 
+/// The kernel holds no more than this for him.
+fn held_short(stream: TcpStream) -> TcpStream {
+    setsockopt(&stream, sockopt::RcvBuf, &(128 << 10)).unwrap();
+    stream
+}
+
 /// Reads a quarter of what was pushed at most, so that it is always behind, until it may have all.
 fn sips(mut stream: TcpStream, pushed: Arc<AtomicU64>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
@@ -354,9 +360,7 @@ fn a_slow_subscriber_gets_the_latest_of_each_key_and_another_everything() {
     for rung in RUNGS {
         let mut world = padded(rung, KEYS as usize + 1, Slow::Conflate, DIGITS);
         let pushed = Arc::new(AtomicU64::new(0));
-        let slow = world.subscriber("SUBSCRIBE\n");
-        setsockopt(&slow, sockopt::RcvBuf, &(128 << 10)).unwrap();
-        let slow = sips(slow, pushed.clone());
+        let slow = sips(held_short(world.subscriber("SUBSCRIBE\n")), pushed.clone());
         let asleep = world.subscriber(&format!("SUBSCRIBE {hot},{seven}\n"));
         let fast = world.subscriber("");
         let read = Arc::new(AtomicU64::new(0));
