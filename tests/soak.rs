@@ -44,6 +44,9 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// What memory may be more at the end than behind the warm-up.
 const GROWTH_MAX: u64 = 4 << 20;
 
+/// How much longer than it is meant to all of it may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// A host that keeps a step from running for longer lets more come at once than there is room for
 /// elsewhere: it says nothing of memory then.
 const HELD_UP_MAX: Duration = Duration::from_millis(100);
@@ -97,6 +100,7 @@ struct Total {
 /// Reads results until they end.
 fn subscribe(address: SocketAddr) -> JoinHandle<Total> {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(time() + PATIENCE)).unwrap();
     std::thread::spawn(move || {
         let (mut total, mut piece, mut kept) = (Total::default(), vec![0; 64 << 10], 0);
         loop {
@@ -185,6 +189,8 @@ fn time() -> Duration {
 struct Stepped {
     shard: Shard,
     since: Instant,
+    /// How long it may take.
+    most: Duration,
     worst: Duration,
     /// The longest from one step to the next, and when the last one began.
     apart: Duration,
@@ -197,6 +203,7 @@ struct Stepped {
 
 impl Stepped {
     fn step(&mut self) {
+        assert!(self.since.elapsed() < self.most, "it does not end");
         let begun = Instant::now();
         self.apart = self.apart.max(begun - self.begun);
         self.begun = begun;
@@ -314,6 +321,19 @@ fn judge(seen: &Measured, more: u64) {
     assert!(more <= GROWTH_MAX, "memory grew by {more} bytes");
 }
 
+/// Ends the sender, and takes all that it has sent.
+fn end(it: &mut Stepped, said: &Said, sender: JoinHandle<Total>) -> Total {
+    said.over.store(true, Ordering::Relaxed);
+    // What it is about to send has room only if it is taken.
+    while !sender.is_finished() {
+        it.step();
+    }
+    let total = sender.join().unwrap();
+    // What has come by UDP is taken; nothing says that more is on its way.
+    it.step_for(Duration::from_millis(200));
+    total
+}
+
 #[test]
 fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     let time = time();
@@ -340,7 +360,9 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     .unwrap();
     let since = Instant::now();
     let (worst, apart) = (Duration::ZERO, Duration::ZERO);
-    let mut it = Stepped { shard, since, worst, apart, begun: since, steps: 0, idle: 0, calls: 0 };
+    let most = time + PATIENCE;
+    let mut it =
+        Stepped { shard, since, most, worst, apart, begun: since, steps: 0, idle: 0, calls: 0 };
     let subscribers = [(); SUBSCRIBERS].map(|()| subscribe(outlet.address()));
     while out.get(Count::Accepted) < SUBSCRIBERS as u64 {
         it.step();
@@ -352,10 +374,7 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     let before = resident();
     let seen = measure(&mut it, &said, time);
 
-    said.over.store(true, Ordering::Relaxed);
-    let total = sender.join().unwrap();
-    // What has come by UDP is taken; nothing says that more is on its way.
-    it.step_for(Duration::from_millis(200));
+    let total = end(&mut it, &said, sender);
     inlet.stop();
     datagrams.stop();
     while !it.shard.is_done() {
