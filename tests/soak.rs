@@ -44,8 +44,11 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// What memory may be more at the end than behind the warm-up.
 const GROWTH_MAX: u64 = 4 << 20;
 
-/// A host that keeps a step from running for longer lets more come at once than the warm-up has
-/// seen: it says nothing of memory then.
+/// How much longer than it is meant to all of it may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A host that keeps a step from running for longer lets more come at once than there is room for
+/// elsewhere: it says nothing of memory then.
 const HELD_UP_MAX: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -97,6 +100,7 @@ struct Total {
 /// Reads results until they end.
 fn subscribe(address: SocketAddr) -> JoinHandle<Total> {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(time() + PATIENCE)).unwrap();
     std::thread::spawn(move || {
         let (mut total, mut piece, mut kept) = (Total::default(), vec![0; 64 << 10], 0);
         loop {
@@ -124,6 +128,8 @@ struct Said {
     pace: AtomicU64,
     over: AtomicBool,
     sent: AtomicU64,
+    /// The most that were sent at once since this was last asked.
+    at_once: AtomicU64,
 }
 
 /// Sends orders by TCP and UDP: flat out by TCP, or at a pace by both, whatever that takes.
@@ -145,6 +151,7 @@ fn send(to: SocketAddr, udp: SocketAddr, said: Arc<Said>) -> JoinHandle<Total> {
                     more
                 }
             };
+            said.at_once.fetch_max(more, Ordering::Relaxed);
             let by_udp = if pace == 0 { 0 } else { more * BY_UDP / 100 / BUNCH };
             for _ in 0..by_udp {
                 bytes.clear();
@@ -182,19 +189,30 @@ fn time() -> Duration {
 struct Stepped {
     shard: Shard,
     since: Instant,
+    /// How long it may take.
+    most: Duration,
     worst: Duration,
+    /// The longest from one step to the next, and when the last one began.
+    apart: Duration,
+    begun: Instant,
     steps: u64,
+    /// Steps in which there was nothing to do.
+    idle: u64,
     calls: u64,
 }
 
 impl Stepped {
     fn step(&mut self) {
+        assert!(self.since.elapsed() < self.most, "it does not end");
         let begun = Instant::now();
+        self.apart = self.apart.max(begun - self.begun);
+        self.begun = begun;
         let now = Timestamp(self.since.elapsed().as_nanos() as i64);
         let mut is_idle = false;
         self.calls += calls(|| is_idle = self.shard.step(now).is_none());
         self.worst = self.worst.max(begun.elapsed());
         self.steps += 1;
+        self.idle += u64::from(is_idle);
         if is_idle {
             std::thread::sleep(Duration::from_micros(20));
         }
@@ -210,7 +228,31 @@ impl Stepped {
     }
 
     fn begin_again(&mut self) {
-        (self.worst, self.steps, self.calls) = (Duration::ZERO, 0, 0);
+        (self.worst, self.apart) = (Duration::ZERO, Duration::ZERO);
+        (self.steps, self.idle, self.calls) = (0, 0, 0);
+    }
+}
+
+/// The most that has come at once so far, as far as that can be known: how long no step ran, and
+/// how much was sent in one go.
+#[derive(Debug)]
+struct Peak {
+    apart: Duration,
+    at_once: u64,
+}
+
+impl Peak {
+    /// Of what was before.
+    fn of(it: &Stepped, said: &Said) -> Self {
+        Self { apart: it.apart, at_once: said.at_once.swap(0, Ordering::Relaxed) }
+    }
+
+    /// Whether what came now had come before.
+    fn has_seen(&mut self, now: Self) -> bool {
+        let has_seen = now.apart <= self.apart && now.at_once <= self.at_once;
+        self.apart = self.apart.max(now.apart);
+        self.at_once = self.at_once.max(now.at_once);
+        has_seen
     }
 }
 
@@ -227,14 +269,69 @@ fn settle(it: &mut Stepped, said: &Said, time: Duration) -> u64 {
     pace
 }
 
-/// Memory is flat, unless the host has kept a step from running for too long.
-fn judge(calls: u64, more: u64, worst: Duration) {
-    if worst > HELD_UP_MAX {
-        println!("soak: skipped: memory, on a host that held a step up for {worst:?}");
+/// What was seen in the measured time.
+#[derive(Default)]
+struct Measured {
+    /// Tenths of it in which no more came at once than before and there was time for all of it, and
+    /// calls of the allocator in them and in the others.
+    tenths: u64,
+    /// Tenths in which there was no time: at half load there is nothing to do now and then.
+    busy: u64,
+    calls: u64,
+    excused: u64,
+    steps: u64,
+    worst: Duration,
+    /// The most memory.
+    most: u64,
+}
+
+/// Measures ten times a twelfth of the time.
+fn measure(it: &mut Stepped, said: &Said, time: Duration) -> Measured {
+    let (mut peak, mut seen) = (Peak::of(it, said), Measured::default());
+    for _ in 0..10 {
+        it.begin_again();
+        it.step_for(time * 8 / 100);
+        let is_busy = it.idle * 50 < it.steps;
+        seen.busy += u64::from(is_busy);
+        if peak.has_seen(Peak::of(it, said)) && !is_busy {
+            seen.tenths += 1;
+            seen.calls += it.calls;
+        } else {
+            seen.excused += it.calls;
+        }
+        seen.steps += it.steps;
+        seen.worst = seen.worst.max(it.worst);
+        seen.most = seen.most.max(resident());
+    }
+    seen
+}
+
+/// Nothing is allocated for what has come at once before, and memory is flat, unless the host has
+/// kept a step from running for too long.
+fn judge(seen: &Measured, more: u64) {
+    assert_eq!(seen.calls, 0, "a step called the allocator");
+    if seen.worst > HELD_UP_MAX || seen.busy > 0 {
+        println!(
+            "soak: skipped: memory, on a host that held a step up for {:?}, and had no time for \
+             half of what it took before in {} of ten parts",
+            seen.worst, seen.busy
+        );
         return;
     }
-    assert_eq!(calls, 0, "a step called the allocator");
     assert!(more <= GROWTH_MAX, "memory grew by {more} bytes");
+}
+
+/// Ends the sender, and takes all that it has sent.
+fn end(it: &mut Stepped, said: &Said, sender: JoinHandle<Total>) -> Total {
+    said.over.store(true, Ordering::Relaxed);
+    // What it is about to send has room only if it is taken.
+    while !sender.is_finished() {
+        it.step();
+    }
+    let total = sender.join().unwrap();
+    // What has come by UDP is taken; nothing says that more is on its way.
+    it.step_for(Duration::from_millis(200));
+    total
 }
 
 #[test]
@@ -262,7 +359,10 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     })
     .unwrap();
     let since = Instant::now();
-    let mut it = Stepped { shard, since, worst: Duration::ZERO, steps: 0, calls: 0 };
+    let (worst, apart) = (Duration::ZERO, Duration::ZERO);
+    let most = time + PATIENCE;
+    let mut it =
+        Stepped { shard, since, most, worst, apart, begun: since, steps: 0, idle: 0, calls: 0 };
     let subscribers = [(); SUBSCRIBERS].map(|()| subscribe(outlet.address()));
     while out.get(Count::Accepted) < SUBSCRIBERS as u64 {
         it.step();
@@ -271,34 +371,29 @@ fn memory_is_flat_nothing_is_allocated_and_nothing_is_lost() {
     let sender = send(inlet.address(), datagrams.address(), said.clone());
 
     let pace = settle(&mut it, &said, time);
-    it.begin_again();
-    let (before, mut most) = (resident(), 0);
-    for _ in 0..10 {
-        it.step_for(time * 8 / 100);
-        most = most.max(resident());
-    }
-    let (worst, steps, calls) = (it.worst, it.steps, it.calls);
+    let before = resident();
+    let seen = measure(&mut it, &said, time);
 
-    said.over.store(true, Ordering::Relaxed);
-    let total = sender.join().unwrap();
-    // What has come by UDP is taken; nothing says that more is on its way.
-    it.step_for(Duration::from_millis(200));
+    let total = end(&mut it, &said, sender);
     inlet.stop();
     datagrams.stop();
     while !it.shard.is_done() {
         it.step();
     }
-    let (lost, more) = (udp.get(Count::Lost) * BUNCH, most.saturating_sub(before));
+    let (lost, more) = (udp.get(Count::Lost) * BUNCH, seen.most.saturating_sub(before));
+    let Measured { tenths, calls, excused, steps, worst, .. } = seen;
     println!(
         "soak: {:.1} s, {pace} orders a second, half of what it takes; {} sent, {lost} of them \
          lost by the kernel (UDP); memory {} KiB behind the warm-up, {} KiB more at most; {calls} \
-         calls of the allocator in {steps} steps; worst step {worst:?}",
+         calls of the allocator, and {excused} when more came at once than before or there was no \
+         time, which was so in {} of ten parts; {steps} steps, the worst {worst:?}",
         since.elapsed().as_secs_f64(),
         total.count,
         before >> 10,
         more >> 10,
+        10 - tenths,
     );
-    judge(calls, more, worst);
+    judge(&seen, more);
     drop(it); // Which closes the connections.
     for subscriber in subscribers {
         let got = subscriber.join().unwrap();

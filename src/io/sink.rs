@@ -80,4 +80,10 @@ pub trait Driven: 'static {
     /// Whether the sink has been told of the end of the stream, and all of it is where it belongs.
     /// The shard is not done before.
     fn is_done(&self) -> bool;
+
+    /// The memory that it may take, which is counted with the queues of the pipeline. Asked once,
+    /// when the pipeline is built.
+    fn bytes(&self) -> usize {
+        0
+    }
 }

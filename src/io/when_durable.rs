@@ -307,6 +307,10 @@ impl<T: 'static, K: Sink<T>> Driven for Opens<T, K> {
         let gate = self.0.borrow();
         gate.told && gate.beside.as_ref().is_none_or(|beside| beside.is_done())
     }
+
+    fn bytes(&self) -> usize {
+        self.0.borrow().beside.as_ref().map_or(0, |beside| beside.bytes())
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ use crate::time::Timestamp;
 /// Ranges that were given up, by which what comes late is told from what comes twice.
 const LOST_MAX: usize = 64;
 
+/// How often the lines are looked at before a number is given up, at least, while they bring
+/// something.
+const LOOKS: u64 = 16;
+
 /// Of so many numbers it is remembered when they came first, and by which lines.
 const ARRIVALS: usize = 1 << 12;
 
@@ -65,7 +69,9 @@ impl<F: FnMut(&[u8]) -> Result<Place, String> + 'static> Sequence for F {
 /// The rules by which lines are made one.
 #[derive(Clone, Copy, Debug)]
 pub struct Arbitration {
-    /// How long a number may be missing when a later one is there; then it is lost.
+    /// How long a number may be missing when a later one is there; then it is lost. Of the time
+    /// between two steps a sixteenth of it counts at most if datagrams had come meanwhile: what is
+    /// missing may wait among them, where a shard was kept from its work.
     pub gap_max: Duration,
     /// How far numbers may be ahead of the one that is missing: what is further makes it lost at
     /// once. A datagram that is ahead so far, or of another session, is not believed before a
@@ -163,7 +169,8 @@ pub enum Next<B> {
 struct Held<B> {
     first: u64,
     end: u64,
-    /// Since when it is known that there are numbers beyond the ones before it.
+    /// Since when it is known that there are numbers beyond the ones before it, on the clock of
+    /// gaps.
     known: Timestamp,
     datagram: Option<B>,
 }
@@ -203,7 +210,30 @@ pub struct Arbiter<B> {
     unwanted: VecDeque<(B, Why)>,
     told: Option<Notice>,
     is_over: bool,
+    clock: Clock,
     counts: LineCounts,
+}
+
+/// The clock by which gaps are given up. It stands still while nobody looks at what comes.
+#[derive(Default)]
+struct Clock {
+    now: Timestamp,
+    /// When it was looked at last.
+    looked: Option<Timestamp>,
+    /// What has passed since the time before that and does not count yet, in nanoseconds.
+    rest: u64,
+}
+
+impl Clock {
+    fn pass(&mut self, now: Timestamp, most: u64) {
+        let passed = self.looked.replace(now).map_or(0, |before| now.since(before));
+        self.rest = passed.saturating_sub(most);
+        self.add(passed - self.rest);
+    }
+
+    fn add(&mut self, ns: u64) {
+        self.now = self.now.offset(i64::try_from(ns).unwrap_or(i64::MAX));
+    }
 }
 
 impl<B> Arbiter<B> {
@@ -225,12 +255,24 @@ impl<B> Arbiter<B> {
             unwanted: VecDeque::with_capacity(4),
             told: None,
             is_over: false,
+            clock: Clock::default(),
             counts: counts.clone(),
         }
     }
 
-    /// A datagram came by a line: when, by the clock by which lines are compared, and by the one
-    /// by which gaps are. Afterwards [`next`](Self::next) must be asked until it has nothing more.
+    /// Time has passed, and the lines are about to be looked at.
+    pub fn pass(&mut self, now: Timestamp) {
+        self.clock.pass(now, self.rules.gap_max.as_nanos() as u64 / LOOKS);
+    }
+
+    /// Nothing had come by any of them: all of that time counts.
+    pub fn on_quiet(&mut self) {
+        let rest = std::mem::take(&mut self.clock.rest);
+        self.clock.add(rest);
+    }
+
+    /// A datagram came by a line: when, by the clock by which lines are compared, and by the
+    /// shard's. Afterwards [`next`](Self::next) must be asked until it has nothing more.
     pub fn offer(
         &mut self,
         line: usize,
@@ -245,7 +287,7 @@ impl<B> Arbiter<B> {
         let Some(end) = first.checked_add(count) else {
             return self.refuse(Some(datagram), Why::Impossible);
         };
-        let mut held = Held { first, end, known: now, datagram: Some(datagram) };
+        let mut held = Held { first, end, known: self.clock.now, datagram: Some(datagram) };
         if count == 0 {
             self.refuse(held.datagram.take(), Why::Empty);
         }
@@ -365,7 +407,7 @@ impl<B> Arbiter<B> {
     }
 
     /// What is to be done next; nothing if it must wait for what comes, or for time to pass.
-    pub fn next(&mut self, now: Timestamp) -> Option<Next<B>> {
+    pub fn next(&mut self) -> Option<Next<B>> {
         if let Some((datagram, why)) = self.unwanted.pop_front() {
             return Some(Next::Drop(datagram, why));
         }
@@ -374,7 +416,7 @@ impl<B> Arbiter<B> {
         }
         while let Some(front) = self.held.front() {
             if front.first > self.expected {
-                return self.give_up(now);
+                return self.give_up();
             }
             let Some(Held { first, end, datagram, .. }) = self.held.pop_front() else { break };
             let Some(datagram) = datagram else { continue };
@@ -396,9 +438,9 @@ impl<B> Arbiter<B> {
     }
 
     /// Tells what is missing as lost, if it is time, or there is no more room to wait.
-    fn give_up(&mut self, now: Timestamp) -> Option<Next<B>> {
+    fn give_up(&mut self) -> Option<Next<B>> {
         let (front, back) = (self.held.front()?, self.held.back()?);
-        let is_time = now.since(front.known) >= self.rules.gap_max.as_nanos() as u64;
+        let is_time = self.clock.now.since(front.known) >= self.rules.gap_max.as_nanos() as u64;
         let is_full = self.held.len() > self.held_max || self.is_beyond(back.end);
         if !is_time && !is_full && self.successor.is_none() && !self.is_over {
             return None;

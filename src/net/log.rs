@@ -227,14 +227,7 @@ impl Log {
         cursor.at += bytes;
     }
 
-    /// Goes to the block behind the oldest; returns what is left of a frame that was sent in part,
-    /// and how many frames were left out.
-    pub fn overtake(&self, cursor: &mut Cursor) -> (&[u8], u64) {
-        let passed = self.pass(cursor);
-        (passed.left, passed.frames)
-    }
-
-    /// The same; returns all that is known of what was left out.
+    /// Goes to the block behind the oldest; returns what is known of what was left out.
     pub fn pass(&self, cursor: &mut Cursor) -> Passed<'_> {
         let block = self.block(cursor.block);
         let next = block.starts.partition_point(|start| (*start as usize) < cursor.at);
@@ -341,8 +334,8 @@ mod tests {
         assert_eq!(log.rest(&mut cursor).len(), 30 << 10);
         Log::advance(&mut cursor, 11 << 10);
         let mut again = cursor;
-        let (left, dropped) = log.overtake(&mut cursor);
-        assert_eq!((left.len(), left[0], dropped), (9 << 10, 1, 1));
+        let Passed { left, frames, .. } = log.pass(&mut cursor);
+        assert_eq!((left.len(), left[0], frames), (9 << 10, 1, 1));
         log.rewind(&mut again);
         assert_eq!(log.rest(&mut again).len(), 20 << 10);
     }

@@ -61,6 +61,7 @@ pub mod network;
 mod outlet;
 mod peer;
 mod pool;
+mod rate;
 mod ring;
 mod shared;
 mod sink;

@@ -1,6 +1,7 @@
 //! The peers of a sink, and how far each has been sent what is in the log.
 
 mod behind;
+mod given;
 mod kept;
 mod keyed;
 mod overtaken;
@@ -140,9 +141,9 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         &self.wire
     }
 
-    /// The memory that waits to be sent.
+    /// The memory that waits to be sent, and that of keys.
     pub fn bytes(&self) -> usize {
-        self.log.bytes()
+        self.log.bytes().saturating_add(self.bytes_of_keys())
     }
 
     pub fn set_slow(&mut self, slow: Slow) {
@@ -287,11 +288,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         spill.clear();
         behind.clear();
         match (self.settings.slow, &self.keyed) {
-            (Slow::Conflate, Some(keyed)) => {
+            (slow, Some(keyed)) => {
                 spill.reserve(GATHERED + 2 * self.log.frame_max());
-                behind.reserve(keyed.keys_max());
+                behind.reserve(if slow == Slow::Conflate { keyed.keys_max() } else { 0 });
             }
-            (Slow::Conflate | Slow::DropOldest, _) => spill.reserve(self.log.frame_max()),
+            (Slow::Conflate | Slow::DropOldest, None) => spill.reserve(self.log.frame_max()),
             _ => {}
         }
         self.peers[slot] = Peer { stage, cursor, spill, behind, took: self.now, ..Peer::default() };
@@ -425,6 +426,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     /// # Errors
     /// The system takes no sends.
     pub fn drive(&mut self, now: Timestamp) -> Result<u64, IoError> {
+        if self.now == Timestamp::MIN
+            && let Some(keyed) = &mut self.keyed
+        {
+            keyed.prepare();
+        }
         self.now = now;
         if self.ended && self.ends_by.is_none() {
             self.ends_by = Some(now.offset(self.settings.linger.as_nanos() as i64));
@@ -461,7 +467,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         let end = self.log.end();
         let has_all = |peer: &Peer| {
             let is_sent = peer.cursor == end && peer.spilled == peer.spill.len();
-            peer.stage == Stage::Up && is_sent && !peer.behind.is_on()
+            peer.stage == Stage::Up && is_sent && !peer.behind.is_on() && peer.wish.given.is_all()
         };
         let is_sent = self.live.iter().all(|slot| has_all(&self.peers[*slot]));
         let is_kept = self.kept.is_back() && self.kept.is_at(end, &self.log);

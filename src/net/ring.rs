@@ -97,6 +97,8 @@ impl Ring {
             .setup_taskrun_flag()
             .setup_cqsize(completions.clamp(2 * ENTRIES, 1 << 16))
             .build(ENTRIES)?;
+        // A host may allow to make one and not to enter it.
+        ring.submit()?;
         // SAFETY: they live until the ring has nothing under way: see `drop`.
         let lent = unsafe { Lent::to(&ring, buffers, shape.buffer_bytes)? };
         Ok(Self {

@@ -321,7 +321,11 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
     /// disconnected, and counted as [`Count::Garbage`](crate::net::Count::Garbage).
     ///
     /// A copy of the latest record of up to `keys_max` keys is kept on each shard; records of other
-    /// keys are in no snapshot. Of no consequence for a sink that connects.
+    /// keys, and of those longer than 64 bytes, are in no snapshot. Many keys are sent some at a
+    /// time, whatever comes in between: of each key first the latest, and then every record. All
+    /// that takes memory, for as many keys and subscribers as there may be, is counted with the
+    /// queues of the pipeline; [`Slow::Conflate`] takes 16 bytes for each of both. Of no
+    /// consequence for a sink that connects.
     ///
     /// ```sh
     /// (echo 'SUBSCRIBE MSFT,AAPL'; sleep 1000) | nc 127.0.0.1 7002
@@ -372,7 +376,6 @@ impl<F: Framing, C: Codec> TcpSink<F, C> {
             return Err(ConfigError::setting("bytes of a frame", frame_max, reason).into());
         }
         let outlet = Outlet::new(wire, target, framing, codec, sending, p.config().batch_max);
-        p.reserve_bytes(outlet.bytes());
         Ok(Self { outlet: Rc::new(RefCell::new(outlet)) })
     }
 }
@@ -422,5 +425,9 @@ impl<F: Framing, C: Codec> Driven for Shared<F, C> {
 
     fn is_done(&self) -> bool {
         self.0.borrow().is_done()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.borrow().bytes()
     }
 }

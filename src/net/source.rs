@@ -12,6 +12,7 @@ use crate::net::counts::{Count, Counts, Problem};
 use crate::net::listener::{Listens, State, Way};
 use crate::net::local::Remote;
 use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
+use crate::net::rate::Telling;
 use crate::net::wire::{Connection, Event, Rung, Shape, Wire};
 use crate::time::Timestamp;
 
@@ -139,7 +140,7 @@ pub struct TcpSource<F, C> {
     look: usize,
     stopping: bool,
     counts: Counts,
-    on_problem: Option<Box<dyn FnMut(&Problem)>>,
+    telling: Telling,
 }
 
 impl<F: Framing, C: Codec> TcpSource<F, C> {
@@ -173,7 +174,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
             look: 0,
             stopping: false,
             counts: Counts::default(),
-            on_problem: None,
+            telling: Telling::nobody(),
         })
     }
 
@@ -183,9 +184,10 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
     }
 
     /// Tells of every record that is left out and every connection that does not end well. It is
-    /// called on the shard's thread, and what it does is part of the step.
+    /// called on the shard's thread, and what it does is part of the step: a hundred times a second
+    /// at most, the rest is only counted.
     pub fn on_problem(self, f: impl FnMut(&Problem) + 'static) -> Self {
-        Self { on_problem: Some(Box::new(f)), ..self }
+        Self { telling: Telling::by(f), ..self }
     }
 
     /// How sockets are served.
@@ -248,10 +250,8 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         let peer = &mut self.peers[slot];
         if let Some(count) = why {
             self.counts.add(count, 1);
-            if let Some(tell) = &mut self.on_problem {
-                let (peer, offset) = (peer.address, peer.offset);
-                tell(&Problem { peer, offset, count, reason });
-            }
+            let (peer, offset) = (peer.address, peer.offset);
+            self.telling.tell(|| Problem { peer, offset, count, reason });
         }
         peer.clear(&mut self.wire, &self.chunks);
         self.wire.close(slot);
@@ -301,17 +301,17 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
 
     /// Decodes at most `turn` records of one connection; returns how many were given and left out.
     fn take(&mut self, slot: usize, turn: usize, emit: &mut impl FnMut(C::Value)) -> (usize, u32) {
-        let Self { wire, framing, codec, peers, chunks, counts, on_problem, .. } = self;
+        let Self { wire, framing, codec, peers, chunks, counts, telling, .. } = self;
         let (peer, mut left, mut rejected) = (&mut peers[slot], turn, 0);
         let address = peer.address;
         let mut reject = |malformed: Malformed, offset| {
             rejected += 1;
             let count = Count::Malformed;
             counts.add(count, 1);
-            if let Some(tell) = on_problem {
+            telling.tell(|| {
                 let reason = malformed.to_string();
-                tell(&Problem { peer: address, offset, count, reason });
-            }
+                Problem { peer: address, offset, count, reason }
+            });
         };
         let mut desk = Desk { wire, chunks, framing, codec, skipped: 0 };
         let decoded = peer.decode(&mut desk, &mut left, emit, &mut reject);
@@ -364,6 +364,7 @@ impl<F: Framing, C: Codec> Source for TcpSource<F, C> {
     }
 
     fn drive(&mut self, now: Timestamp) -> Result<(), IoError> {
+        self.telling.at(now);
         self.wire.drive(now);
         let mut accepts = 0;
         for _ in 0..EVENTS_MAX {

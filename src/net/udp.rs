@@ -9,6 +9,7 @@ use crate::net::came::Came;
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::datagrams::Datagrams;
 use crate::net::local::Remote;
+use crate::net::rate::Telling;
 use crate::net::stamp::{self, Stamps};
 use crate::net::udp_sink::LONGEST;
 use crate::net::wire::{Event, Rung, Shape, Wire};
@@ -87,7 +88,7 @@ pub struct UdpSource<F, C> {
     stamps: Option<Stamps>,
     begun: bool,
     counts: Counts,
-    on_problem: Option<Box<dyn FnMut(&Problem)>>,
+    telling: Telling,
 }
 
 impl<F: Framing, C: Codec> UdpSource<F, C> {
@@ -131,7 +132,7 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
             stamps: None,
             begun: false,
             counts: Counts::default(),
-            on_problem: None,
+            telling: Telling::nobody(),
         })
     }
 
@@ -143,7 +144,7 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
     /// Tells of everything that is left out, with its place in all bytes that came. It is called on
     /// the shard's thread, and what it does is part of the step.
     pub fn on_problem(self, f: impl FnMut(&Problem) + 'static) -> Self {
-        Self { on_problem: Some(Box::new(f)), ..self }
+        Self { telling: Telling::by(f), ..self }
     }
 
     /// Takes for the timestamp of a record, and for when it came in, when the kernel or the network
@@ -165,11 +166,12 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
 
     fn tell(&mut self, at: usize, count: Count, malformed: Malformed) {
         self.counts.add(count, 1);
-        if let Some(tell) = &mut self.on_problem {
+        let Self { telling, datagrams, offset, .. } = self;
+        telling.tell(|| {
             let reason = malformed.to_string();
-            let peer = Remote::Anybody(self.datagrams.address());
-            tell(&Problem { peer, offset: self.offset + at as u64, count, reason });
-        }
+            let peer = Remote::Anybody(datagrams.address());
+            Problem { peer, offset: *offset + at as u64, count, reason }
+        });
     }
 
     /// Decodes at most `left` records of a datagram; returns whether it is over.
@@ -180,20 +182,16 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
         rejected: &mut u32,
         emit: &mut impl FnMut(C::Value),
     ) -> bool {
-        let Self { wire, framing, codec, counts, on_problem, datagrams, offset, stamps, .. } = self;
+        let Self { wire, framing, codec, counts, telling, datagrams, offset, stamps, .. } = self;
         let begins = if stamps.is_some() { stamp::START } else { 0 };
         let mut reject = |at: usize, count, malformed: Malformed| {
             *rejected += 1;
             counts.add(count, 1);
-            if let Some(tell) = on_problem {
+            telling.tell(|| {
                 let peer = Remote::Anybody(datagrams.address());
-                tell(&Problem {
-                    peer,
-                    offset: *offset + (at - begins) as u64,
-                    count,
-                    reason: malformed.to_string(),
-                });
-            }
+                let offset = *offset + (at - begins) as u64;
+                Problem { peer, offset, count, reason: malformed.to_string() }
+            });
         };
         let bytes = wire.received(came.buffer, came.end);
         let mut each = |value: Option<C::Value>| match value {
@@ -290,6 +288,7 @@ impl<F: Framing, C: Codec> Source for UdpSource<F, C> {
     }
 
     fn drive(&mut self, now: Timestamp) -> std::result::Result<(), IoError> {
+        self.telling.at(now);
         if let (Some(slot), false) = (self.slot, std::mem::replace(&mut self.begun, true)) {
             match self.stamps {
                 Some(_) => self.wire.receive_stamped(slot),

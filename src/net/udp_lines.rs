@@ -11,6 +11,7 @@ use crate::net::counts::{Count, Counts, Problem};
 use crate::net::datagrams::Datagrams;
 use crate::net::line_counts::LineCounts;
 use crate::net::local::Remote;
+use crate::net::rate::Telling;
 use crate::net::stamp::{self, Stamps};
 use crate::net::udp::Datagram;
 use crate::net::udp_sink::LONGEST;
@@ -90,7 +91,7 @@ pub struct UdpLines<S, F, C> {
     stamps: Option<Stamps>,
     begun: bool,
     counts: Counts,
-    on_problem: Option<Box<dyn FnMut(&Problem)>>,
+    telling: Telling,
     on_notice: Option<Box<dyn FnMut(&Notice)>>,
 }
 
@@ -170,7 +171,7 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
             stamps: None,
             begun: false,
             counts: Counts::default(),
-            on_problem: None,
+            telling: Telling::nobody(),
             on_notice: None,
         })
     }
@@ -191,9 +192,10 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
     }
 
     /// Tells of everything that is left out, with its place in all bytes that came by its line. It
-    /// is called on the shard's thread, and what it does is part of the step.
+    /// is called on the shard's thread, and what it does is part of the step: a hundred times a
+    /// second at most, the rest is only counted.
     pub fn on_problem(self, f: impl FnMut(&Problem) + 'static) -> Self {
-        Self { on_problem: Some(Box::new(f)), ..self }
+        Self { telling: Telling::by(f), ..self }
     }
 
     /// Tells of numbers that are lost or late, sessions, and lines that fall silent. It is called
@@ -217,10 +219,11 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
 
     fn tell(&mut self, (line, offset): (usize, u64), count: Count, reason: String) {
         self.counts.add(count, 1);
-        if let Some(tell) = &mut self.on_problem {
-            let peer = Remote::Anybody(self.lines[line].datagrams.address());
-            tell(&Problem { peer, offset, count, reason });
-        }
+        let Self { telling, lines, .. } = self;
+        telling.tell(|| {
+            let peer = Remote::Anybody(lines[line].datagrams.address());
+            Problem { peer, offset, count, reason }
+        });
     }
 
     fn on_received(&mut self, line: usize, buffer: u16, bytes: usize, now: Timestamp) {
@@ -248,7 +251,7 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
                 let (start, offset) = (start + place.header, offset + place.header as u64);
                 let token = Token { line, buffer, start, end: bytes, at, offset };
                 self.arbiter.offer(line, place, token, at, now);
-                self.arbitrate(now);
+                self.arbitrate();
             }
             Err((count, reason)) => {
                 it.wire.give_back(buffer);
@@ -258,8 +261,8 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
     }
 
     /// Does what the arbiter says.
-    fn arbitrate(&mut self, now: Timestamp) {
-        while let Some(next) = self.arbiter.next(now) {
+    fn arbitrate(&mut self) {
+        while let Some(next) = self.arbiter.next() {
             match next {
                 Next::Take { datagram, skip, count } => {
                     let Token { buffer, start, end, at, .. } = datagram;
@@ -293,16 +296,16 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
         rejected: &mut u32,
         emit: &mut impl FnMut(C::Value),
     ) -> bool {
-        let Self { lines, framing, codec, counts, on_problem, .. } = self;
+        let Self { lines, framing, codec, counts, telling, .. } = self;
         let line = &lines[token.line];
         let mut reject = |at: usize, count, malformed: Malformed| {
             *rejected += 1;
             counts.add(count, 1);
-            if let Some(tell) = on_problem {
+            telling.tell(|| {
                 let peer = Remote::Anybody(line.datagrams.address());
                 let offset = token.offset + at.saturating_sub(token.start) as u64;
-                tell(&Problem { peer, offset, count, reason: malformed.to_string() });
-            }
+                Problem { peer, offset, count, reason: malformed.to_string() }
+            });
         };
         let bytes = line.wire.received(came.buffer, came.end);
         let mut each = |value: Option<C::Value>| match value {
@@ -366,21 +369,25 @@ impl<S: Sequence, F: Framing, C: Codec> Source for UdpLines<S, F, C> {
         }
         if self.ready.is_empty() && self.lines.iter().all(|line| line.datagrams.is_stopped()) {
             self.arbiter.end();
-            self.arbitrate(now);
+            self.arbitrate();
             polled.ended = self.ready.is_empty();
         }
         Ok(polled)
     }
 
     fn drive(&mut self, now: Timestamp) -> std::result::Result<(), IoError> {
+        self.telling.at(now);
         if !std::mem::replace(&mut self.begun, true) {
             self.begin();
         }
+        self.arbiter.pass(now);
+        let mut is_quiet = true;
         for line in 0..self.lines.len() {
             self.lines[line].wire.drive(now);
             for _ in 0..EVENTS_MAX {
                 match self.lines[line].wire.next() {
                     Some(Event::Received { buffer, bytes, .. }) => {
+                        is_quiet = false;
                         self.on_received(line, buffer, bytes, now);
                     }
                     // An empty one, or an error that says something about one that was sent.
@@ -391,7 +398,10 @@ impl<S: Sequence, F: Framing, C: Codec> Source for UdpLines<S, F, C> {
             }
             self.counts.add(Count::Calls, self.lines[line].wire.take_calls());
         }
-        self.arbitrate(now);
+        if is_quiet {
+            self.arbiter.on_quiet();
+        }
+        self.arbitrate();
         while let Some(notice) = self.arbiter.watch(now) {
             self.notice(notice);
         }

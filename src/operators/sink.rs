@@ -49,6 +49,7 @@ impl<S: Stage> Stream<'_, S> {
     fn last<K: Sink<S::Out>>(&self, label: &str, mut sink: K) -> SinkOperator<K> {
         let node = self.pipeline.node(label, &[self.node]);
         if let Some(driven) = sink.driven() {
+            self.pipeline.reserve_bytes(driven.bytes());
             self.pipeline.add_stage(node, Box::new(Beside(driven)));
         }
         SinkOperator { sink, taken: 0, commits: false, pressure: Pressure::Clear }

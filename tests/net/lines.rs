@@ -13,7 +13,7 @@ use millstream::net::{
 };
 use millstream::{Config, Pipeline, Shard, Timestamp};
 
-use super::world::{Pair, RUNGS, framed, pairs, step};
+use super::world::{PATIENCE, Pair, RUNGS, framed, pairs, step};
 
 const LO: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -179,6 +179,53 @@ fn what_one_line_loses_the_other_brings() {
         assert!(heard.lines.refused_as(Why::Duplicate) > 2_000);
         assert!(heard.problems.borrow().is_empty());
         assert!(heard.lines.missed(0) > 20 && heard.lines.missed(1) > 20);
+    }
+}
+
+/// By a clock of the test's own: a shard that is kept from its work for long.
+#[test]
+fn what_waits_while_nobody_looks_is_not_lost() {
+    const GAP: i64 = 1_000_000;
+    let rules = Arbitration { gap_max: Duration::from_nanos(GAP as u64), ..patient() };
+    for rung in RUNGS {
+        let here = || Datagrams::at((LO, 0).into()).unwrap();
+        let lines = [here(), here()];
+        let mut heard = hear(&lines, rung, rules, None);
+        let peer = UdpSocket::bind((LO, 0)).unwrap();
+        let send = |line: usize, n: u64| {
+            peer.send_to(&datagram(7, n, 1), lines[line].address()).unwrap();
+        };
+        let at = |heard: &mut Heard, at: i64| _ = heard.shard.step(Timestamp(at));
+        let until_came = |heard: &mut Heard, now: i64, count: u64| {
+            while heard.lines.datagrams(0) + heard.lines.datagrams(1) < count {
+                assert!(heard.since.elapsed() < PATIENCE, "{count} do not come, {rung}");
+                at(heard, now);
+            }
+        };
+        send(0, 0);
+        send(0, 2);
+        until_came(&mut heard, 0, 2);
+        // More than come at once stand before the one that is missing.
+        (0..100).for_each(|_| send(1, 0));
+        send(1, 1);
+        until_came(&mut heard, 100 * GAP, 103);
+        at(&mut heard, 100 * GAP);
+        assert_eq!((heard.lines.lost(), heard.records.borrow().len()), (0, 3), "{rung}");
+        // Nothing waits: it is lost when its time is over, and not before.
+        send(0, 4);
+        until_came(&mut heard, 101 * GAP, 104);
+        at(&mut heard, 102 * GAP - 1);
+        assert_eq!(heard.lines.lost(), 0, "{rung}");
+        at(&mut heard, 102 * GAP);
+        assert_eq!(heard.lines.lost(), 1, "{rung}");
+        // Lines that are never quiet put it off a little, not for ever.
+        send(0, 6);
+        until_came(&mut heard, 103 * GAP, 105);
+        for n in 1..=16 {
+            send(1, 0);
+            until_came(&mut heard, (103 + n) * GAP, 105 + n as u64);
+        }
+        assert_eq!(heard.lines.lost(), 2, "{rung}");
     }
 }
 

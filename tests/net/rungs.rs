@@ -14,6 +14,7 @@ use super::world::{connected, framed, hear, here, send, unfilled};
 /// What `io_uring_register` is asked for.
 const REGISTER_PROBE: u32 = 8;
 const REGISTER_FILES2: u32 = 13;
+const REGISTER_PBUF_RING: u32 = 22;
 
 /// Refuses this thread, and those it starts, a call to the system, and one that asks for this only.
 fn refuse(call: libc::c_long, asking: Option<u32>) {
@@ -81,7 +82,13 @@ fn where_nothing_is_refused_sockets_are_registered_and_nothing_is_copied_first()
 
 #[test]
 fn where_io_uring_is_refused_epoll_serves_and_says_so() {
-    where_is_refused(libc::SYS_io_uring_setup, None, || {
+    for call in [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter] {
+        where_is_refused(call, None, || {
+            assert!(!serves_by(Rung::Epoll, Some("Operation not permitted (os error 1)")));
+        });
+    }
+    // No buffers that receives choose from.
+    where_is_refused(libc::SYS_io_uring_register, Some(REGISTER_PBUF_RING), || {
         assert!(!serves_by(Rung::Epoll, Some("Operation not permitted (os error 1)")));
     });
 }

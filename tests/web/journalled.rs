@@ -16,7 +16,7 @@ use millstream::web::{Count, Intake, WebServer};
 use millstream::{Config, Pipeline, Result, Shard, Timestamp, disk};
 
 use super::world::{Ended, Running, Tick};
-use super::world::{curl, here, lines, post, run, status, tick, ticks_in};
+use super::world::{curl, here, lines, post, posted, run, status, tick, ticks_in};
 
 /// Tells the process that is killed where its journal is.
 const FOLDER: &str = "MILLSTREAM_WEB_JOURNAL";
@@ -95,14 +95,14 @@ fn an_answer_waits_for_the_journal_and_says_so_when_it_does_not_know() {
     let intake = Intake { patience: Duration::from_secs(3), ..Intake::default() };
     let running = kept(&server, &place, intake);
     let address = server.address();
-    assert_eq!(post(address, "in", &lines([tick("A", 1)])).0, 200);
+    posted(address, "in", &lines([tick("A", 1)]));
     running.pause(true);
     let (status, said) = post(address, "in", &lines([tick("A", 2), tick("A", 3)]));
     assert_eq!(status, 504, "{said}");
     assert!(said.contains("\"taken\":2") && said.contains("not known to be durable"), "{said}");
     assert_eq!(server.counts().get(Count::Unsure), 1);
     running.pause(false);
-    assert_eq!(post(address, "in", &lines([tick("A", 4)])).0, 200, "it goes on");
+    posted(address, "in", &lines([tick("A", 4)]));
     running.kill();
     let kept = again(&place);
     assert!(kept.iter().map(|tick| tick.n).eq(1..=4), "{kept:?}");

@@ -3,7 +3,7 @@
 use millstream::web::{Count, HttpSource, Intake, Publishing, Slow, WebSink, Writing};
 
 use super::world::{
-    Events, PATIENCE, here, lines, post, run, say, status, through, tick, until_count,
+    Events, PATIENCE, here, lines, post, posted, run, say, status, through, tick, until_count,
 };
 
 #[test]
@@ -14,7 +14,7 @@ fn the_latest_of_each_key_comes_first_and_then_what_is_new() {
     let running = through(&server, publishing);
     let first = ["C", "A", "B", "A", "D", "C"];
     let ticks = (0..).zip(first).map(|(n, symbol)| tick(symbol, n));
-    assert_eq!(post(address, "in", &lines(ticks)).0, 200);
+    posted(address, "in", &lines(ticks));
     until_count(&counts, Count::Published, 6);
     // `D` came when three keys were kept.
     assert_eq!(counts.get(Count::NotKept), 1);
@@ -25,7 +25,7 @@ fn the_latest_of_each_key_comes_first_and_then_what_is_new() {
     assert_eq!(all.next_tick(), tick("C", 5));
     assert_eq!([some.next_tick(), some.next_tick()], [tick("A", 3), tick("B", 2)]);
     let next = [tick("D", 6), tick("B", 7), tick("A", 8), tick("D", 9)];
-    assert_eq!(post(address, "in", &lines(next)).0, 200);
+    posted(address, "in", &lines(next));
     for want in next {
         assert_eq!(all.next_tick(), want);
     }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use millstream::web::{Count, Publishing, Slow, Web, WebServer};
 
-use super::world::{Events, Running, Tick, lines, post, serving, through, tick, until_count};
+use super::world::{
+    Events, Running, Tick, lines, post, posted, serving, through, tick, until_count,
+};
 
 /// What one record has beside its number: none of it fits into the kernel's buffers for long.
 const RECORDS: u64 = 200_000;
@@ -88,7 +90,7 @@ fn who_does_not_read_gets_the_latest_of_each_key_and_another_does_not_notice() {
     // One reads all the time, and is conflated now and then where the server is ahead of him.
     let fast = std::thread::spawn(move || fast.rest());
     for from in (0..RECORDS).step_by(500) {
-        assert_eq!(post(address, "in", &lines((from..from + 500).map(record))).0, 200);
+        posted(address, "in", &lines((from..from + 500).map(record)));
     }
     let slow = std::thread::spawn(move || slow.rest());
     end(world);
@@ -121,7 +123,7 @@ fn who_takes_nothing_for_too_long_is_cut_off_whatever_the_policy() {
     let stalled = Events::of(address, "/out/events");
     let idle = Events::of(address, "/out/events?keys=ZZZZZZZZ");
     for from in (0..RECORDS).step_by(500) {
-        assert_eq!(post(address, "in", &lines((from..from + 500).map(record))).0, 200);
+        posted(address, "in", &lines((from..from + 500).map(record)));
     }
     until_count(&counts, Count::Unsubscribed, 1);
     assert_eq!(counts.get(Count::TooSlow), 1, "one for whom nothing comes is not slow");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use millstream::web::{Count, Publishing, Slow, Web};
 
 use super::world::{
-    begin, connected, here, lines, post, serving, status, through, tick, ticks_out, until_count,
+    begin, connected, here, lines, posted, serving, status, through, tick, ticks_out, until_count,
 };
 
 /// A WebSocket, frame by frame.
@@ -85,7 +85,7 @@ fn what_is_said_changes_the_keys_or_closes_the_socket() {
     let server = here();
     let (address, counts) = (server.address(), server.counts());
     let running = through(&server, Publishing { slow: Slow::DropOldest, ..Publishing::default() });
-    assert_eq!(post(address, "in", &lines([tick("A", 1), tick("B", 2), tick("C", 3)])).0, 200);
+    posted(address, "in", &lines([tick("A", 1), tick("B", 2), tick("C", 3)]));
     until_count(&counts, Count::Published, 3);
     let mut socket = Socket::to(address, "/out/ws?keys=B");
     assert_eq!(socket.next_text(), tick("B", 2).json());
@@ -134,7 +134,7 @@ fn one_who_does_not_read_is_cut_off_and_told_why_if_he_still_listens() {
     let mut slow = Socket::to(address, "/out/ws");
     for from in (0..200_000).step_by(1_000) {
         let body = lines((from..from + 1_000).map(|n| tick("MSFT", n)));
-        assert_eq!(post(address, "in", &body).0, 200);
+        posted(address, "in", &body);
     }
     until_count(&counts, Count::Unsubscribed, 1);
     assert_eq!(counts.get(Count::TooSlow), 1);

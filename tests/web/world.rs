@@ -171,6 +171,17 @@ pub fn post(address: SocketAddr, name: &str, body: &str) -> (u16, String) {
     (status(&heard), heard.split_once("\r\n\r\n").unwrap_or_default().1.to_owned())
 }
 
+/// Posts records until they are taken: it is to come again that there is no room, or no pipeline.
+pub fn posted(address: SocketAddr, name: &str, body: &str) {
+    until("records are taken", || match post(address, name, body) {
+        (503, _) => false,
+        (status, said) => {
+            assert_eq!(status, 200, "{said}");
+            true
+        }
+    });
+}
+
 /// The status of an answer; 0 if there was none.
 pub fn status(heard: &str) -> u16 {
     heard.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)

@@ -104,13 +104,21 @@ impl Arbitrated {
     fn offer(&mut self, session: u128, came: Came) {
         let Came { at, line, first, count } = came;
         let (place, now) = (place(session, first, count), Timestamp(at));
+        self.pass(at);
         self.arbiter.offer(line, place, (first, count), now, now);
         self.kept += 1;
         self.drain(at);
     }
 
+    /// All of the time counts.
+    fn pass(&mut self, at: i64) {
+        self.arbiter.pass(Timestamp(at));
+        self.arbiter.on_quiet();
+    }
+
     fn drain(&mut self, at: i64) {
-        while let Some(next) = self.arbiter.next(Timestamp(at)) {
+        self.pass(at);
+        while let Some(next) = self.arbiter.next() {
             match next {
                 Next::Take { datagram: (first, its), skip, count } => {
                     assert_eq!(its, count);

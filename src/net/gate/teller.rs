@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::gate::session::Failure;
 use crate::net::local::Remote;
+use crate::net::rate::Rate;
 use crate::time::Timestamp;
 
 /// Problems that are told in one second; more are only counted.
 const TELLS: u32 = 10;
-
-const SECOND_NS: u64 = 1_000_000_000;
 
 /// What is told, and to whom.
 type Tell = Box<dyn FnMut(&Problem) + Send>;
@@ -25,13 +24,12 @@ pub struct Teller {
 
 struct Told {
     tell: Option<Tell>,
-    second: Timestamp,
-    tells: u32,
+    rate: Rate,
 }
 
 impl Teller {
     pub fn new(counts: Counts, tell: Option<Tell>) -> Self {
-        let told = Told { tell, second: Timestamp::MIN, tells: 0 };
+        let told = Told { tell, rate: Rate::of(TELLS) };
         Self { counts, told: Arc::new(Mutex::new(told)) }
     }
 
@@ -47,22 +45,11 @@ impl Teller {
             self.count(count);
         }
         let Ok(mut told) = self.told.lock() else { return };
-        if told.is_due(now)
+        if told.rate.is_due(now)
             && let Some(tell) = &mut told.tell
         {
             tell(&Problem { peer: Remote::Address(peer), offset: 0, count, reason });
         }
-    }
-}
-
-impl Told {
-    /// Whether one more may be told.
-    fn is_due(&mut self, now: Timestamp) -> bool {
-        if self.tells == 0 || now.since(self.second) >= SECOND_NS {
-            (self.second, self.tells) = (now, 0);
-        }
-        self.tells += 1;
-        self.tells <= TELLS
     }
 }
 

@@ -9,19 +9,18 @@
 use crate::io::{Codec, Framing};
 use crate::net::counts::Count;
 use crate::net::log::{Cursor, Log, Passed};
-use crate::net::outlet::keyed::{GATHERED, Keyed, NO_PLACE, Wish};
+use crate::net::outlet::given::Given;
+use crate::net::outlet::keyed::{GATHERED, Keyed, LOOKS_MAX, NO_PLACE, Wish};
 use crate::net::outlet::{Outlet, Peer};
-
-/// Keys and frames that are looked at in one go, at most.
-const LOOKS_MAX: usize = 1024;
 
 /// What one has been sent who is too far behind.
 #[derive(Default)]
 pub struct Behind {
     is_on: bool,
-    /// Everything before that he was sent.
+    /// Everything before that he was sent, of the keys that he had been given by then.
     from: Cursor,
-    /// The same for each key that has had its turn.
+    given: Given,
+    /// The same for each key that has had its turn; the beginning of all if he has had nothing.
     seen: Vec<Cursor>,
     /// The key whose turn is next, and how many there are to go.
     next: usize,
@@ -31,6 +30,11 @@ pub struct Behind {
 }
 
 impl Behind {
+    /// The memory that so many keys take.
+    pub fn bytes(keys: usize) -> usize {
+        keys.saturating_mul(size_of::<Cursor>())
+    }
+
     /// With room for so many keys.
     pub fn reserve(&mut self, keys: usize) {
         self.seen.reserve(keys);
@@ -49,23 +53,40 @@ impl Behind {
 
     /// He will not be sent what he was overtaken by; returns how many of those have no place among
     /// the keys, and are lost.
-    fn on_passed(&mut self, passed: &Passed<'_>, wish: &Wish, keys: usize) -> u64 {
+    fn on_passed<T: 'static>(
+        &mut self,
+        passed: &Passed<'_>,
+        wish: &mut Wish,
+        keyed: &Keyed<T>,
+    ) -> u64 {
         if !self.is_on {
             self.clear();
             (self.is_on, self.from) = (true, passed.from);
+            self.given = std::mem::take(&mut wish.given);
         }
-        self.left = keys;
-        let wanted = passed.marks.iter().filter(|mark| wish.wants(mark.key));
+        self.left = keyed.latest.len();
         let (mut kept, mut lost) = (0, 0);
-        wanted.for_each(|mark| if mark.place == NO_PLACE { lost += 1 } else { kept += 1 });
+        for mark in passed.marks.iter().filter(|mark| wish.wants(mark.key)) {
+            if mark.place == NO_PLACE {
+                lost += 1;
+            } else if keyed.is_given(*mark, &self.given) || self.has_had(mark.place as usize) {
+                kept += 1;
+            }
+        }
         self.owed += kept;
         lost
     }
 
+    /// Whether a key has had its turn, and he has been sent it.
+    fn has_had(&self, place: usize) -> bool {
+        self.seen.get(place).is_some_and(|seen| *seen > Cursor::default())
+    }
+
     /// Up to where he has been sent what has this key.
-    fn seen(&mut self, place: usize) -> &mut Cursor {
-        if place >= self.seen.len() {
-            self.seen.resize(place + 1, self.from);
+    fn seen<T: 'static>(&mut self, place: usize, keyed: &Keyed<T>) -> &mut Cursor {
+        while self.seen.len() <= place {
+            let is_given = self.given.has(&keyed.latest[self.seen.len()].name);
+            self.seen.push(if is_given { self.from } else { Cursor::default() });
         }
         &mut self.seen[place]
     }
@@ -85,17 +106,20 @@ impl Behind {
     }
 
     /// Goes round the keys.
-    fn go_round<T>(&mut self, keyed: &Keyed<T>, wish: &Wish, into: &mut Vec<u8>) {
+    fn go_round<T: 'static>(&mut self, keyed: &Keyed<T>, wish: &Wish, into: &mut Vec<u8>) {
         let mut looks = LOOKS_MAX;
         while self.left > 0 && looks > 0 && into.len() < GATHERED {
             let place = if self.next < keyed.latest.len() { self.next } else { 0 };
             let latest = &keyed.latest[place];
-            let seen = self.seen(place);
+            // What is given is not in the place of another.
+            let is_all = self.given.is_all();
+            let seen = self.seen(place, keyed);
+            let is_another = is_all || *seen > Cursor::default();
             if latest.at >= *seen {
                 *seen = latest.at.behind();
                 if wish.wants(latest.key) {
                     into.extend_from_slice(&latest.frame);
-                    self.owed -= 1;
+                    self.owed -= i64::from(is_another);
                 }
             }
             self.next = place + 1;
@@ -106,7 +130,7 @@ impl Behind {
 
     /// Goes on in the log, where only what is new to him and the latest of its key is for him; true
     /// at its end.
-    fn go_on<T>(
+    fn go_on<T: 'static>(
         &mut self,
         keyed: &Keyed<T>,
         wish: &Wish,
@@ -123,7 +147,7 @@ impl Behind {
             }
             if mark.place != NO_PLACE {
                 let place = mark.place as usize;
-                let seen = self.seen(place);
+                let seen = self.seen(place, keyed);
                 if at < *seen || at < keyed.latest[place].at {
                     self.owed += 1;
                     continue;
@@ -140,12 +164,11 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
     /// He gets the latest of each key when he can take something. Of a sink without keys, what is
     /// the latest nobody knows.
     pub(super) fn leave_behind(&mut self, slot: usize) {
-        let keys = self.keyed.as_ref().map_or(0, |keyed| keyed.latest.len());
         let Peer { cursor, spill, spilled, wish, behind, .. } = &mut self.peers[slot];
         let passed = self.log.pass(cursor);
-        let lost = match self.keyed.is_some() {
-            true => behind.on_passed(&passed, wish, keys),
-            false => passed.frames,
+        let lost = match &self.keyed {
+            Some(keyed) => behind.on_passed(&passed, wish, keyed),
+            None => passed.frames,
         };
         if *spilled == spill.len() {
             spill.clear();

@@ -166,7 +166,7 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             if self.settings.slow == Slow::Block {
                 return Err(longer_than_said());
             }
-            let (_, dropped) = self.log.overtake(resume);
+            let dropped = self.log.pass(resume).frames;
             self.counts.add(Count::Dropped, dropped);
         }
         Ok(())

@@ -3,16 +3,36 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
+use std::rc::Rc;
 
 use crate::io::{Codec, Framing};
 use crate::net::log::{Cursor, Log, Mark};
-use crate::net::outlet::Outlet;
+use crate::net::outlet::behind::Behind;
+use crate::net::outlet::given::Given;
+use crate::net::outlet::{Outlet, Peer};
+use crate::net::sink::Slow;
 
 /// The longest that a subscriber may say.
 const SAID_MAX: usize = 4096;
 
+/// What a subscriber has said, and the numbers of keys of two lines of it, each of a letter and a
+/// comma, in bytes.
+const SAID_BYTES: usize = SAID_MAX + 2 * (SAID_MAX / 2) * size_of::<u64>();
+
+/// The longest that a key may be of which the latest frame is kept.
+const KEY_MAX: usize = 64;
+
+/// What a key takes beside its frame, in bytes: its name, once, with its counts; and its share of
+/// the tree, whose nodes may be half empty.
+const KEY_BYTES: usize =
+    size_of::<Latest>() + KEY_MAX + 2 * size_of::<usize>() + 3 * size_of::<(Rc<str>, u32)>();
+
 /// What is gathered for one who wants some keys at a time, in bytes.
 pub const GATHERED: usize = 16 << 10;
+
+/// Keys and frames that are looked at in one go, at most.
+pub const LOOKS_MAX: usize = 1024;
 
 /// What there is instead of a place where there are as many keys as there may be.
 pub const NO_PLACE: u32 = u32::MAX;
@@ -22,7 +42,7 @@ pub struct Keyed<T> {
     write_key: Box<dyn FnMut(&T, &mut String)>,
     key: String,
     /// The places of keys, in their order.
-    places: BTreeMap<Box<str>, u32>,
+    places: BTreeMap<Rc<str>, u32>,
     pub latest: Vec<Latest>,
     keys_max: usize,
 }
@@ -30,6 +50,7 @@ pub struct Keyed<T> {
 /// The latest frame of a key.
 pub struct Latest {
     pub frame: Vec<u8>,
+    pub name: Rc<str>,
     /// What stands for the key.
     pub key: u64,
     /// Where in the log it is, or was.
@@ -52,6 +73,16 @@ impl<T> Keyed<T> {
         self.keys_max
     }
 
+    /// The memory that they take at most, if frames are no longer than this.
+    pub fn bytes(&self, frame_max: usize) -> usize {
+        self.keys_max.saturating_mul(frame_max.saturating_add(KEY_BYTES))
+    }
+
+    /// Takes the room for all of them, so that none is moved when there are more.
+    pub fn prepare(&mut self) {
+        self.latest.reserve_exact(self.keys_max - self.latest.len());
+    }
+
     /// A record has just been put into the log.
     pub fn on_frame(&mut self, value: &T, log: &mut Log) {
         self.key.clear();
@@ -62,14 +93,15 @@ impl<T> Keyed<T> {
             Some(place) => {
                 let latest = &mut self.latest[*place as usize];
                 latest.frame.clear();
+                latest.frame.reserve_exact(frame.len());
                 latest.frame.extend_from_slice(frame);
                 latest.at = at;
                 *place
             }
-            None if self.latest.len() < self.keys_max => {
-                let place = self.latest.len() as u32;
-                self.latest.push(Latest { frame: frame.to_vec(), key, at });
-                self.places.insert(self.key.as_str().into(), place);
+            None if self.latest.len() < self.keys_max && self.key.len() <= KEY_MAX => {
+                let (place, name) = (self.latest.len() as u32, Rc::<str>::from(&*self.key));
+                self.latest.push(Latest { frame: frame.to_vec(), name: name.clone(), key, at });
+                self.places.insert(name, place);
                 place
             }
             None => NO_PLACE,
@@ -77,9 +109,16 @@ impl<T> Keyed<T> {
         log.mark(Mark { key, place });
     }
 
-    /// The latest frames, in the order of their keys.
-    fn in_order(&self) -> impl Iterator<Item = &Latest> {
-        self.places.values().map(|place| &self.latest[*place as usize])
+    /// The latest frames of some keys, in their order, from behind one on.
+    pub fn behind(&self, name: Option<&str>) -> impl Iterator<Item = &Latest> + use<'_, T> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = self.places.range::<str, _>((from, Bound::Unbounded));
+        keys.map(|(_, place)| &self.latest[*place as usize])
+    }
+
+    /// Whether one has been given the key of a frame, or will not be.
+    pub fn is_given(&self, mark: Mark, given: &Given) -> bool {
+        mark.place == NO_PLACE || given.has(&self.latest[mark.place as usize].name)
     }
 }
 
@@ -101,6 +140,8 @@ pub struct Wish {
     /// What he has asked for and has not been given.
     asked: Option<Wanted>,
     wanted: Wanted,
+    /// Which keys he has been given the latest frame of.
+    pub given: Given,
 }
 
 impl Wish {
@@ -147,30 +188,39 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         self.keyed = Some(keyed);
     }
 
-    /// Gives one what he has asked for, when all that was begun for him is sent: the latest frames,
-    /// and from now on what he wants.
+    /// What subscribers and their keys take at most, in bytes.
+    pub(super) fn bytes_of_keys(&self) -> usize {
+        let Some(keyed) = &self.keyed else { return 0 };
+        let frame_max = self.log.frame_max();
+        let behind = match self.settings.slow {
+            Slow::Conflate => Behind::bytes(keyed.keys_max()),
+            _ => 0,
+        };
+        let each = (SAID_BYTES + GATHERED).saturating_add(2 * frame_max).saturating_add(behind);
+        keyed.bytes(frame_max).saturating_add(self.peers.len().saturating_mul(each))
+    }
+
+    /// Begins to give one what he has asked for, when all that was begun for him is sent.
     pub(super) fn heed(&mut self, slot: usize) {
-        let (Some(keyed), peer) = (&self.keyed, &mut self.peers[slot]) else { return };
-        if peer.spilled < peer.spill.len() {
+        let peer = &mut self.peers[slot];
+        if self.keyed.is_none() || peer.spilled < peer.spill.len() {
             return;
         }
         let Some(wanted) = peer.wish.asked.take() else { return };
         peer.spill.clear();
         peer.spilled = 0;
         peer.spill.extend_from_slice(self.log.finish(peer.cursor));
-        peer.wish.wanted = wanted;
-        for latest in keyed.in_order().filter(|latest| peer.wish.wants(latest.key)) {
-            peer.spill.extend_from_slice(&latest.frame);
-        }
+        (peer.wish.wanted, peer.wish.given) = (wanted, Given::nothing());
         peer.cursor = self.log.end();
         self.stop_catching_up(slot);
     }
 
-    /// Gathers what comes next for one who wants some keys, or is behind; false for others.
+    /// Gathers what comes next for one who wants some keys, or has not been given them, or is
+    /// behind; false for others.
     pub(super) fn gather(&mut self, slot: usize) -> bool {
         let peer = &mut self.peers[slot];
-        let is_behind = peer.behind.is_on();
-        if !is_behind && peer.wish.wanted.is_none() {
+        let (is_behind, is_given) = (peer.behind.is_on(), peer.wish.given.is_all());
+        if !is_behind && is_given && peer.wish.wanted.is_none() {
             return false;
         }
         if peer.spilled < peer.spill.len() {
@@ -181,22 +231,29 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
         if is_behind {
             self.catch_up(slot);
         } else {
-            self.log.gather(&mut peer.cursor, GATHERED, &mut peer.spill, &peer.wish);
+            self.give(slot);
         }
         true
     }
-}
 
-impl Log {
-    /// Copies the frames of keys that are wanted, from one that begins there on, until that are so
-    /// many bytes.
-    fn gather(&self, cursor: &mut Cursor, most: usize, into: &mut Vec<u8>, wish: &Wish) {
-        while into.len() < most
-            && let Some((frame, mark, _)) = self.next_frame(cursor)
-        {
-            if wish.wants(mark.key) {
-                into.extend_from_slice(frame);
+    /// Gathers the frames of keys that are wanted and have been given, and at the end of the log
+    /// gives some more keys.
+    fn give(&mut self, slot: usize) {
+        let Some(keyed) = &self.keyed else { return };
+        let Peer { cursor, spill, wish, .. } = &mut self.peers[slot];
+        let (mut looks, mut is_over) = (LOOKS_MAX, false);
+        while !is_over && looks > 0 && spill.len() < GATHERED {
+            match self.log.next_frame(cursor) {
+                Some((frame, mark, _)) => {
+                    if wish.wants(mark.key) && keyed.is_given(mark, &wish.given) {
+                        spill.extend_from_slice(frame);
+                    }
+                    looks -= 1;
+                }
+                None if wish.given.is_all() => is_over = true,
+                None => wish.give(keyed, &mut looks, spill),
             }
         }
+        self.searches |= !is_over && spill.is_empty();
     }
 }

@@ -39,13 +39,21 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
                 Ok(())
             }
             Slow::DropOldest => {
-                let Peer { cursor, spill, spilled, .. } = &mut self.peers[slot];
-                let (left, dropped) = self.log.overtake(cursor);
+                let Peer { cursor, spill, spilled, wish, .. } = &mut self.peers[slot];
+                let passed = self.log.pass(cursor);
+                let dropped = match &self.keyed {
+                    // He gets no others, and of keys that he is still to be given the latest.
+                    Some(keyed) => {
+                        let his = passed.marks.iter().filter(|mark| wish.wants(mark.key));
+                        his.filter(|mark| keyed.is_given(**mark, &wish.given)).count() as u64
+                    }
+                    None => passed.frames,
+                };
                 if *spilled == spill.len() {
                     spill.clear();
                     *spilled = 0;
                 }
-                spill.extend_from_slice(left);
+                spill.extend_from_slice(passed.left);
                 self.counts.add(Count::Dropped, dropped);
                 Ok(())
             }
