@@ -158,6 +158,8 @@ impl<Q> Asked<Q> {
 ///     Ok(())
 /// })?;
 ///
+/// // From the first step on there is somebody to ask.
+/// shard.step(Timestamp(0));
 /// let address = server.address();
 /// let asking = std::thread::spawn(move || {
 ///     ["49", "50", "fifty"].map(|body| {
@@ -169,7 +171,7 @@ impl<Q> Asked<Q> {
 ///         answer
 ///     })
 /// });
-/// for now in 0.. {
+/// for now in 1.. {
 ///     shard.step(Timestamp(now));
 ///     if asking.is_finished() {
 ///         break;
