@@ -146,7 +146,7 @@ impl Crashing for Pairs {
         });
         ups.key_by(|row| row.key)
             .interval_join(downs.key_by(|row| row.key))
-            .between(before(ns(10)), after(ns(10)))
+            .between(before(ns(30)), after(ns(30)))
             .select(|up, down| (up.value, down.value))
     }
 }

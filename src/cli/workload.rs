@@ -58,15 +58,15 @@ pub struct Delayed {
     pub at: i64,
 }
 
-/// The `index`-th reading to come, of one of `keys` meters. One in ten has been under way for some
-/// time, less than `delay_ns`; none was taken before time 0.
+/// The `index`-th reading to come, of one of `keys` meters, at this time in nanoseconds. One in ten
+/// has been under way for some time, less than `delay_ns`; none was taken before time 0.
 #[inline(always)]
-pub const fn delayed(index: u64, keys: u64, delay_ns: i64) -> Delayed {
+pub const fn delayed(index: u64, at: i64, keys: u64, delay_ns: i64) -> Delayed {
     let bits = mix(index ^ 0x9e37_79b9_7f4a_7c15);
     let behind = match ((bits & 0xffff) * 10) >> 16 {
         0 => (((bits >> 32) * delay_ns as u64) >> 32) as i64,
         _ => 0,
     };
-    let at = index as i64 * PERIOD_NS - behind;
+    let at = at - behind;
     Delayed { reading: reading(index, keys), at: if at < 0 { 0 } else { at } }
 }

@@ -78,6 +78,15 @@ pub struct Context {
 impl Context {
     /// A context whose latencies are measured by `clock`.
     pub fn new(clock: Rc<dyn Clock>, counters: Arc<ShardCounters>) -> Self {
+        Self::measuring(clock, counters, Latency::new)
+    }
+
+    /// A context whose latencies are measured by `clock`, and kept in what `latency` makes.
+    pub(crate) fn measuring(
+        clock: Rc<dyn Clock>,
+        counters: Arc<ShardCounters>,
+        latency: fn() -> Latency,
+    ) -> Self {
         Self {
             now: Timestamp::MIN,
             ingress: Timestamp::MIN,
@@ -90,8 +99,8 @@ impl Context {
             reads_event_time: false,
             is_muted: false,
             counters,
-            to_sink: Latency::new(),
-            to_state: Latency::new(),
+            to_sink: latency(),
+            to_state: latency(),
             breakdown: None,
             emitted: Timestamp::MIN,
             clock,

@@ -53,6 +53,15 @@ impl Shard {
         Ok((Self::timed_by_steps(built), handles))
     }
 
+    /// Like [`embed`](Self::embed), for a test that makes many and does not ask for latencies.
+    pub(crate) fn embed_simulated<H>(
+        config: Config,
+        build_pipeline: impl for<'p> FnOnce(Pipeline<'p>) -> Result<H>,
+    ) -> Result<(Self, H)> {
+        let (built, handles) = build_alone(config, build_pipeline)?;
+        Ok((Self::simulated_by_steps(built), handles))
+    }
+
     /// Like [`embed`](Self::embed), with a clock that measures latency within a step too.
     pub fn embed_with_clock<H>(
         config: Config,

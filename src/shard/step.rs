@@ -82,6 +82,11 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// None yet, of shards of a simulation.
+    pub(crate) fn coarse() -> Self {
+        Self { to_sink: Latency::coarse(), to_state: Latency::coarse(), breakdown: None }
+    }
+
     /// Adds another shard's.
     pub fn merge(&mut self, other: &Self) {
         self.to_sink.merge(&other.to_sink);
@@ -102,12 +107,20 @@ impl Shard {
 
     /// Like [`new`](Self::new), with counters that somebody else reads.
     pub fn counting_into(built: Built, clock: Rc<dyn Clock>, counters: Arc<ShardCounters>) -> Self {
+        Self::of(built, Context::new(clock, counters))
+    }
+
+    /// A shard of a simulation, which makes many: of its latencies it knows little.
+    pub(crate) fn simulated(built: Built, clock: Rc<dyn Clock>) -> Self {
+        Self::of(built, Context::measuring(clock, Arc::default(), Latency::coarse))
+    }
+
+    fn of(built: Built, mut cx: Context) -> Self {
         let stage = |(index, (name, runnable)): (usize, (String, Box<dyn Runnable>))| {
             let is_source = runnable.is_source();
             Stage { runnable, is_source, index, name, most: Work::NONE }
         };
         let stages = built.stages.into_iter().enumerate().map(stage).collect();
-        let mut cx = Context::new(clock, counters);
         cx.breakdown = built.breakdown.then(Box::default);
         let (last, worst) = Default::default();
         let Built { plan, fire_max, .. } = built;
@@ -132,6 +145,12 @@ impl Shard {
     pub fn timed_by_steps(built: Built) -> Self {
         let clock = ManualClock::default();
         Self { step_clock: Some(clock.clone()), ..Self::new(built, Rc::new(clock)) }
+    }
+
+    /// A shard of a test, whose only clock is what `step` is given.
+    pub(crate) fn simulated_by_steps(built: Built) -> Self {
+        let clock = ManualClock::default();
+        Self { step_clock: Some(clock.clone()), ..Self::simulated(built, Rc::new(clock)) }
     }
 
     /// One turn: bounded, never blocks, does not allocate once warm. Returns what it did.

@@ -106,7 +106,7 @@ impl Care for WithCare<'_, '_> {
 
     fn build(&mut self, index: usize) -> Result<Shard> {
         let (built, ()) = build(index, &self.config, &self.fabric, self.scene.build)?;
-        let mut shard = Shard::new(built, Rc::new(self.scene.clock.clone()));
+        let mut shard = Shard::simulated(built, Rc::new(self.scene.clock.clone()));
         if let Some((epoch, snapshots)) = &self.scene.kept {
             shard.restore(&snapshots[index])?;
             shard.complete_checkpoint(*epoch);

@@ -76,7 +76,7 @@ impl TestDriver {
         config: Config,
         build: impl for<'p> FnOnce(Pipeline<'p>) -> Result<H>,
     ) -> Result<(Self, H)> {
-        let (shard, handles) = Shard::embed(config, build)?;
+        let (shard, handles) = Shard::embed_simulated(config, build)?;
         Ok((Self { shard, now: Timestamp(0), steps_max: STEPS_MAX }, handles))
     }
 

@@ -226,6 +226,42 @@ fn ads_have_a_load_too() {
     }
 }
 
+/// What is flat out by itself has rates, too, with spans so short that they end while one is tried.
+#[test]
+fn what_is_flat_out_has_a_load_too() {
+    let folder = folder("flat_out_load");
+    let each = [
+        ("window", "10 keys, windows of 10 ms"),
+        ("sliding", "10 keys, 100ms every 10ms"),
+        ("sessions", "10 keys, sessions of 7 readings"),
+        ("join", "10 keys, a partner each"),
+        ("asof", "quotes and trades of 10 symbols"),
+        ("tablejoin", "two tables of 10 rows"),
+        ("process", "10 keys, rows of 20 readings"),
+        ("hotkey", "10 keys and a hot one, 100ms every 10ms"),
+        ("checkpoint", "10 accounts, a checkpoint every"),
+    ];
+    for (scenario, words) in each {
+        let small = "--shards 1 --idle adaptive --seconds 0.5 --json --quiet --keys 10";
+        let loaded = format!("bench {scenario} {small} --sweep 2k..6k/2 --arrival poisson");
+        let json = run(&folder, &loaded).json();
+        assert_eq!(json["pace"], "open loop, poisson, seed 1", "{scenario}");
+        let setup = json["setup"].as_str().unwrap();
+        assert!(setup.starts_with(words), "{scenario}: {setup}");
+        for probe in json["sweep"].as_array().unwrap() {
+            // Nothing is made up: each of them has results.
+            whole(&probe["latency_ns"]);
+            assert!(probe["latency_ns"]["samples"].as_u64().unwrap() > 10, "{scenario}: {probe}");
+        }
+        let refused = format!("bench {scenario} {small} --arrival poisson");
+        run(&folder, &refused).failed(2, &[scenario, "--slo or --sweep"]);
+    }
+    let small = "--shards 1 --idle adaptive --seconds 0.5 --json --quiet --keys 10";
+    let json = run(&folder, &format!("bench join {small} --rate 2k --slo p50<1ns")).json();
+    consistent(&json["slo"]);
+    assert!(json["slo"]["highest"].is_null());
+}
+
 #[test]
 fn a_hop_has_a_load_too() {
     if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {

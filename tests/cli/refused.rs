@@ -30,7 +30,7 @@ fn impossible_command_lines() {
         ("bench --arrival replay", &["--arrival replay", "needs --input"]),
         ("bench window --arrival poisson", &["window", "takes no --arrival", "bars"]),
         ("bench hop --arrival poisson", &["hop", "with --slo or --sweep only", "--arrival"]),
-        ("bench window --slo p99<1ms", &["window", "takes no --slo"]),
+        ("bench growth --slo p99<1ms", &["growth", "takes no --slo", "window, sliding"]),
         ("bench --closed-loop --shards 2 --idle park", &["--shards 2", "on one shard"]),
         ("bench --closed-loop --flat-out", &["--closed-loop", "--flat-out"]),
         ("bench --closed-loop --arrival poisson", &["--closed-loop", "--arrival"]),

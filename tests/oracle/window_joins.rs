@@ -8,9 +8,7 @@ use millstream::sim::Outcome;
 use millstream::{Keyed, Pipeline, Sliding, Stream, Window, ns};
 use proptest::prelude::*;
 
-use super::support::joins::{
-    KINDS, Kind, Pair, Within, is_left, joined_in_shape, joined_in_windows,
-};
+use super::support::joins::{KINDS, Kind, Pair, Within, is_left, joined_in_windows};
 use super::support::model::{disorder_of, watermarks};
 use super::support::world::values;
 use super::support::{Row, Seen, World, watch};
@@ -191,7 +189,8 @@ proptest! {
     ) {
         let (disorder, lateness) = (disorder * unit, lateness * unit);
         let ends = |at| shape.windows_of(at).into_iter().map(|(end, _)| end as i64).collect();
-        let want = joined_in_shape(&rows, &watermarks(&rows, disorder), (kind, lateness), ends);
+        let given = watermarks(&rows, disorder);
+        let want = super::support::joins::joined_in_shape(&rows, &given, (kind, lateness), ends);
         let (pairs, late, outcome) =
             engine(&world, &rows, (shape, kind, lateness), disorder, false);
         prop_assert_eq!(sorted(pairs), want.pairs);

@@ -157,7 +157,9 @@ pub fn windows_of_shape(
     let mut revisions: BTreeMap<(i128, u64), u32> = BTreeMap::new();
     let mut passed = i128::MIN;
     let advance = |held: &BTreeMap<((i128, i128), u64), Vec<Row>>, from: i128, to: i128| {
-        let due = held.iter().filter(|(((end, _), _), _)| from < *end && *end <= to);
+        // They are in the order of their ends.
+        let behind = held.range(((from.saturating_add(1), i128::MIN), 0)..);
+        let due = behind.take_while(|(((end, _), _), _)| *end <= to);
         due.map(|((window, key), rows)| result(*window, *key, rows, Timing::OnTime))
             .collect::<Vec<_>>()
     };

@@ -37,7 +37,7 @@ struct Sessions {
 pub fn count_and_sum(records: u64, keys: u64, gap: i64, delay: i64) -> Checksum {
     let mut sessions = Sessions::new(gap);
     for index in 0..records {
-        sessions.add(delayed(index, keys, delay));
+        sessions.add(delayed(index, index as i64 * PERIOD_NS, keys, delay));
         // Nothing before this will come.
         sessions.close((index as i64 + 1) * PERIOD_NS - delay);
     }
@@ -131,7 +131,8 @@ mod tests {
 
     /// Sorts all records of each key and cuts them where they are apart.
     fn naive(records: u64, keys: u64, gap: i64, delay: i64) -> Checksum {
-        let mut all: Vec<Delayed> = (0..records).map(|n| delayed(n, keys, delay)).collect();
+        let mut all: Vec<Delayed> =
+            (0..records).map(|n| delayed(n, n as i64 * PERIOD_NS, keys, delay)).collect();
         all.sort_by_key(|record| (record.reading.key, record.at));
         let mut checksum = Checksum::default();
         let apart = |a: &Delayed, b: &Delayed| a.reading.key == b.reading.key && b.at - a.at <= gap;

@@ -65,7 +65,11 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&cpus, times.noise, progress));
     let rounds = ROUNDS as u32 * 2;
-    let part = Times { warm_up: times.warm_up / rounds, measured: times.measured / rounds };
+    let part = Times {
+        lead: Duration::ZERO,
+        warm_up: times.warm_up / rounds,
+        measured: times.measured / rounds,
+    };
     let rate = args.rate.unwrap_or(RATE);
     let mut all = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {

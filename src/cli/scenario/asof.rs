@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -16,7 +18,6 @@ use crate::cli::table;
 use crate::cli::workload::Reading;
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
 use crate::runtime::Engine;
 use crate::time::{Timestamp, Watermarks};
 
@@ -27,6 +28,15 @@ pub const SCENARIO: Scenario = Scenario {
     takes_trades: false,
     plan,
     run,
+};
+
+/// Quotes and trades at any rate, which is that of both together.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| open_loop::made(args, span, |index, _| quote(index, SYMBOLS.into())),
+    sample,
 };
 
 /// So many symbols.
@@ -40,7 +50,8 @@ const BATCH_MAX: usize = 1024;
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| build(p, 1, SYMBOLS.into(), &into))?)
+    Ok(Engine::new(args.config()?)?
+        .plan(|p| build(p, [Feed::flat_out(1); 2], SYMBOLS.into(), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -64,7 +75,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     progress.phase("hand loop", None);
     let by_hand = move || baseline::asof::asof_join(quotes, symbols);
     let hand = pinned(cpu, by_hand, records)?;
-    let build = move |p: Pipeline<'_>, into: &Found| build(p, quotes, symbols, into);
+    let feeds = [trades(quotes), quotes].map(Feed::flat_out);
+    let build = move |p: Pipeline<'_>, into: &Found| build(p, feeds, symbols, into);
     let trials = Trials { config, records };
     let (ours, ran) = trials.engine("asof", &[cpu], progress, build)?;
     agree("pass over two sorted arrays", hand.1, ours.1)?;
@@ -81,11 +93,30 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
-fn build(p: Pipeline<'_>, quotes: u64, symbols: u64, into: &Found) -> crate::error::Result<()> {
-    let stream = |make: fn(u64, u64) -> Tick, period: i64, count: u64| {
-        let make = move |index, _at| make(index, symbols);
-        let ticks = Generator::flat_out(1e9 / period as f64, make)?;
-        let ticks = ticks.count(count).share(p.shard(), p.shards());
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let symbols = u64::from(args.keys.unwrap_or(SYMBOLS));
+    let words = format!("quotes and trades of {} symbols", table::count(symbols));
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        let [of_quotes, of_trades] = [QUOTE_NS, TRADE_NS].map(|period| 1.0 / period as f64);
+        let feeds = [of_trades, of_quotes].map(|own| feed.part(own / (of_trades + of_quotes)));
+        build(p, feeds, symbols, &Found::default())
+    })
+}
+
+/// Trades, and what quotes there are for them.
+fn build(
+    p: Pipeline<'_>,
+    [trades, quotes]: [Feed; 2],
+    symbols: u64,
+    into: &Found,
+) -> crate::error::Result<()> {
+    let stream = |make: fn(u64, u64) -> Tick, feed: Feed| {
+        let make = move |index, at: Timestamp| {
+            let tick = make(index, symbols);
+            Tick { at: if feed.is_due() { at.as_nanos() } else { tick.at }, ..tick }
+        };
+        let ticks = feed.share((p.shard(), p.shards()), make)?;
         let ticks = p.source(ticks).event_time(|r| Timestamp(r.at), Watermarks::monotonic());
         Ok::<_, crate::error::Error>(ticks.key_by(|r| r.reading.key))
     };
@@ -93,8 +124,8 @@ fn build(p: Pipeline<'_>, quotes: u64, symbols: u64, into: &Found) -> crate::err
         let Reading { key, value } = trade.reading;
         found.add_pair(key, trade.at, value, quote.reading.value);
     };
-    stream(trade, TRADE_NS, trades(quotes))?
-        .asof_join(stream(quote, QUOTE_NS, quotes)?)
+    stream(trade, trades)?
+        .asof_join(stream(quote, quotes)?)
         .select(|trade, quote| (*trade, *quote))
         .sink(Tally::new(into, add));
     Ok(())

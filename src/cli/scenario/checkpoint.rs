@@ -21,6 +21,7 @@ use crate::dataflow::{Pipeline, Plan, Stage, Stream};
 use crate::metrics::Latency;
 use crate::runtime::Engine;
 
+use super::open_loop::{self, OpenLoop};
 use super::trial::{interrupted, on_core};
 use super::{Measured, Scenario};
 use pause::Pauses;
@@ -32,6 +33,15 @@ pub const SCENARIO: Scenario = Scenario {
     takes_trades: false,
     plan,
     run,
+};
+
+/// Amounts at any rate while checkpoints are taken.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: live::alone,
+    sample: live::sample,
 };
 
 /// Accounts whose sums take over a gigabyte of memory, and 700 MB of a disk.

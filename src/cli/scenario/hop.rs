@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::open_loop::{self, FASTEST, LEAD, OpenLoop, Sample, Times};
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::ping_pong;
@@ -16,7 +17,7 @@ use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan, Record};
 use crate::error::{ConfigError, IoError};
 use crate::exchange::{To, exchange};
-use crate::io::{Arrival, Generator, Polled, Source};
+use crate::io::{Polled, Source};
 use crate::runtime::Engine;
 use crate::time::{Clock, SystemClock, Timestamp};
 
@@ -127,24 +128,20 @@ fn build(p: Pipeline<'_>, rounds: u64) -> crate::error::Result<()> {
     Ok(())
 }
 
-/// Balls as they are due, from a moment on.
-fn paced(
-    per_s: f64,
-    arrival: Arrival,
-    start: Timestamp,
-) -> std::result::Result<Generator<impl FnMut(u64, Timestamp) -> Ball + Clone>, ConfigError> {
-    Ok(Generator::at_rate(per_s, |place, _| [place; 2])?.arrival(arrival)?.start_at(start))
+/// The ball that is served at this place.
+fn ball(place: u64, _due: Timestamp) -> Ball {
+    [place; 2]
 }
 
 /// One rate, for so long.
 fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
     let engine = Engine::new(config(args)?)?;
     let setup = format!("two shards on CPUs {:?}, there and back", engine.cpus());
-    let (arrival, start) = (args.load.arrival(), SystemClock::new().now() + LEAD);
+    let feed = Feed::due(args, rate, span);
     open_loop::sample(engine, setup, span, progress, move |p| {
-        let count = if p.shard() == 0 { u64::MAX } else { 0 };
-        let balls = paced(rate, arrival, start)?.duration(span.whole()).count(count);
-        let there = exchange(p.source(balls), "to shard 1", To(1));
+        let balls = feed.share((0, 1), ball)?;
+        let served = if p.shard() == 0 { balls } else { balls.count(0) };
+        let there = exchange(p.source(served), "to shard 1", To(1));
         exchange(there, "to shard 0", To(0)).for_each(|_| ());
         Ok(())
     })
@@ -152,7 +149,7 @@ fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> 
 
 /// Balls a second that shard 0 serves where nobody takes them.
 fn alone(args: &BenchArgs, span: Times) -> Result<f64> {
-    let (engine, arrival) = (Engine::new(config(args)?)?, args.load.arrival());
-    let cpu = engine.cpus().first().copied().unwrap_or(0);
-    open_loop::alone(cpu, span.measured, move || Ok(paced(FASTEST, arrival, Timestamp(0))?))
+    let cpu = Engine::new(config(args)?)?.cpus().first().copied().unwrap_or(0);
+    let feed = Feed::fastest(args);
+    open_loop::alone(cpu, span.measured, move || Ok(feed.share((0, 1), ball)?))
 }

@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trial, Trials, agree, count_and_sum};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -11,10 +13,9 @@ use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run;
 use crate::cli::table;
-use crate::cli::workload::{PERIOD_NS, Reading, reading, skewed_reading};
+use crate::cli::workload::{Reading, reading, skewed_reading};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
 use crate::metrics::Counter;
 use crate::runtime::Engine;
 use crate::time::ns;
@@ -30,6 +31,17 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// Readings at any rate, half of them of one meter, in shorter windows.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| {
+        open_loop::made(args, span, |index, _| skewed_reading(index, KEYS.into()))
+    },
+    sample,
+};
+
 /// Readings of so many meters.
 const KEYS: u32 = 100_000;
 
@@ -41,6 +53,8 @@ const BATCH_MAX: usize = 1024;
 
 const SIZE_NS: u64 = 10_000_000_000;
 const SLIDE_NS: u64 = 1_000_000_000;
+/// Where readings come at a rate, windows are so many times as short.
+const SHORTER: u64 = 100;
 
 /// What is read, and how it is aggregated.
 #[derive(Clone, Copy)]
@@ -53,7 +67,8 @@ struct Way {
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let (into, way) = (Found::default(), Way { is_skewed: true, splits: true });
-    Ok(Engine::new(args.config()?)?.plan(|p| sums(p, way, 1, KEYS.into(), &into))?)
+    Ok(Engine::new(args.config()?)?
+        .plan(|p| sums(p, way, Feed::flat_out(1), KEYS.into(), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -92,9 +107,10 @@ fn compare(
     progress: &mut Progress,
 ) -> Result<()> {
     let (records, keys) = (trials.records, keys_of(args));
+    let feed = Feed::flat_out(records);
     let mut trial = |phase, is_skewed, splits| {
         let way = Way { is_skewed, splits };
-        let build = move |p: Pipeline<'_>, into: &Found| sums(p, way, records, keys, into);
+        let build = move |p: Pipeline<'_>, into: &Found| sums(p, way, feed, keys, into);
         trials.engine(phase, &cpus, progress, build)
     };
     let (uniform, _): (Trial, _) = trial("uniform keys", false, false)?;
@@ -124,10 +140,21 @@ fn compare(
     Ok(())
 }
 
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let keys = u64::from(args.keys.unwrap_or(open_loop::KEYS));
+    let [size, slide] = [SIZE_NS, SLIDE_NS].map(|span| ns(span / SHORTER));
+    let words = format!("{} keys and a hot one, {size:?} every {slide:?}", table::count(keys));
+    let way = Way { is_skewed: true, splits: true };
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        sums(p, way, feed, keys, &Found::default())
+    })
+}
+
 fn sums(
     p: Pipeline<'_>,
     way: Way,
-    records: u64,
+    feed: Feed,
     keys: u64,
     into: &Found,
 ) -> crate::error::Result<()> {
@@ -135,11 +162,10 @@ fn sums(
         true => skewed_reading(index, keys),
         false => reading(index, keys),
     };
-    let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?
-        .count(records)
-        .share(p.shard(), p.shards());
-    let windows =
-        p.source(readings).key_by(|r| r.key).window(Sliding::of(ns(SIZE_NS)).every(ns(SLIDE_NS)));
+    let readings = p.source(feed.share((p.shard(), p.shards()), make)?);
+    let shorter = if feed.is_due() { SHORTER } else { 1 };
+    let [size, slide] = [SIZE_NS, SLIDE_NS].map(|span| ns(span / shorter));
+    let windows = readings.key_by(|r| r.key).window(Sliding::of(size).every(slide));
     let what = (count(), sum(|r: &Reading| r.value));
     let results = Tally::new(into, count_and_sum);
     match way.splits {

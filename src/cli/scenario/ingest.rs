@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use super::client::{CONGESTION, KEYS, ROW, flood, readings};
 use super::open_loop::Times;
@@ -56,6 +57,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&cpus, times.noise, progress));
     let part = Times {
+        lead: Duration::ZERO,
         warm_up: times.warm_up / ROUNDS as u32 / 2,
         measured: times.measured / ROUNDS as u32 / 2,
     };

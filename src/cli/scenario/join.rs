@@ -1,10 +1,12 @@
 //! `join`: two streams joined by key and interval of time, beside a hand-written map of small
 //! sorted vectors.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -14,13 +16,12 @@ use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run;
 use crate::cli::table;
-use crate::cli::workload::{PERIOD_NS, Reading, reading};
+use crate::cli::workload::{Reading, reading};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
 use crate::join::{after, before};
 use crate::runtime::Engine;
-use crate::time::{Timestamp, Watermarks, ns};
+use crate::time::{Timestamp, Watermarks};
 
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
@@ -29,6 +30,15 @@ pub const SCENARIO: Scenario = Scenario {
     takes_trades: false,
     plan,
     run,
+};
+
+/// Readings at any rate, on both streams together.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS.into())),
+    sample,
 };
 
 /// Readings of so many meters, on each stream.
@@ -41,14 +51,14 @@ const RECORDS_PER_SECOND: f64 = 2e6;
 const BATCH_MAX: usize = 1024;
 
 /// How far apart two readings may be, so that each has one partner on average: a key has one
-/// reading in `2 * keys` periods on each stream.
-const fn reach(keys: u64) -> i64 {
-    keys as i64 * PERIOD_NS
+/// reading among `2 * keys` on each stream.
+fn reach(feed: Feed, keys: u64) -> Duration {
+    feed.time_of(keys as f64)
 }
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| build(p, 1, KEYS.into(), &into))?)
+    Ok(Engine::new(args.config()?)?.plan(|p| build(p, Feed::flat_out(1), KEYS.into(), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -68,9 +78,11 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.report.pace = "flat out".to_owned();
     let started = Instant::now();
     progress.phase("hand loop", None);
-    let by_hand = move || baseline::joins::interval_join(records, keys, reach(keys));
+    let feed = Feed::flat_out(records);
+    let reach_ns = reach(feed, keys).as_nanos() as i64;
+    let by_hand = move || baseline::joins::interval_join(records, keys, reach_ns);
     let hand = pinned(cpu, by_hand, records)?;
-    let build = move |p: Pipeline<'_>, into: &Found| build(p, records, keys, into);
+    let build = move |p: Pipeline<'_>, into: &Found| build(p, feed, keys, into);
     let trials = Trials { config, records };
     let (ours, ran) = trials.engine("join", &[cpu], progress, build)?;
     agree("hand-written map of sorted vectors", hand.1, ours.1)?;
@@ -95,12 +107,20 @@ struct Taken {
     at: i64,
 }
 
-fn build(p: Pipeline<'_>, records: u64, keys: u64, into: &Found) -> crate::error::Result<()> {
-    let reach = ns(reach(keys) as u64);
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let keys = u64::from(args.keys.unwrap_or(open_loop::KEYS));
+    let words = format!("{} keys, a partner each on average", table::count(keys));
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        build(p, feed, keys, &Found::default())
+    })
+}
+
+fn build(p: Pipeline<'_>, feed: Feed, keys: u64, into: &Found) -> crate::error::Result<()> {
+    let reach = reach(feed, keys);
     let stream = |which: usize| {
         let make = move |index, at: Timestamp| Taken { reading: reading(index, keys), at: at.0 };
-        let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?;
-        let readings = readings.count(records).share(2 * p.shard() + which, 2 * p.shards());
+        let readings = feed.share((2 * p.shard() + which, 2 * p.shards()), make)?;
         let readings = p.source(readings).event_time(|r| Timestamp(r.at), Watermarks::monotonic());
         Ok::<_, crate::error::Error>(readings.key_by(|r| r.reading.key))
     };

@@ -42,6 +42,7 @@ mod checkpoint;
 mod client;
 mod closing;
 mod codecs;
+mod feed;
 mod fifo;
 mod gate;
 mod growth;

@@ -10,7 +10,7 @@ mod load;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::open_loop::OpenLoop;
+use super::open_loop::{self, OpenLoop};
 use super::trial::{Found, Trials, agree};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -40,7 +40,7 @@ pub const SCENARIO: Scenario = Scenario {
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
     is_run: true,
-    rate: load::RATE,
+    rate: open_loop::RATE,
     generator: load::alone,
     sample: load::sample,
 };
@@ -99,7 +99,7 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     }
     measured.report.records_per_s = queries.len() as f64 / total;
     if let [query] = queries[..] {
-        let per_s = args.rate.unwrap_or(load::RATE);
+        let per_s = args.rate.unwrap_or(open_loop::RATE);
         let arrival = args.load.arrival();
         bench.open_loop(query, (per_s, arrival), share, progress, &mut measured)?;
     }

@@ -3,8 +3,12 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use super::feed::Feed;
 use super::trial::on_core;
-use super::{Measured, bars, hop, nexmark, yahoo};
+use super::{
+    Measured, asof, bars, checkpoint, hop, hotkey, join, nexmark, process, sessions, sliding,
+    tablejoin, window, yahoo,
+};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::interrupt;
@@ -22,6 +26,15 @@ use crate::time::{Clock, SystemClock, Timestamp};
 pub const OPEN_LOOPS: &[OpenLoop] = &[
     bars::OPEN_LOOP,
     hop::OPEN_LOOP,
+    window::OPEN_LOOP,
+    sliding::OPEN_LOOP,
+    sessions::OPEN_LOOP,
+    join::OPEN_LOOP,
+    asof::OPEN_LOOP,
+    tablejoin::OPEN_LOOP,
+    process::OPEN_LOOP,
+    hotkey::OPEN_LOOP,
+    checkpoint::OPEN_LOOP,
     nexmark::OPEN_LOOP,
     yahoo::OPEN_LOOP,
     #[cfg(feature = "net")]
@@ -50,6 +63,8 @@ pub struct OpenLoop {
 /// How long a rate is measured, and how long not before that.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
+    /// From now until the first record is due: shards must have been built by then.
+    pub lead: Duration,
     /// Not measured.
     pub warm_up: Duration,
     /// Measured.
@@ -68,10 +83,14 @@ pub struct Sample {
     pub latency: Latency,
 }
 
-/// From now until the first record is due: shards must have been built by then.
+/// From now until the first record is due, where shards need no more than to be built.
 pub const LEAD: Duration = Duration::from_millis(50);
 /// How much later than at the end of its time a run may end before it counts as behind.
 const GRACE: Duration = Duration::from_millis(20);
+/// Records a second where a search begins, unless a scenario or the command line says so.
+pub const RATE: f64 = 100_000.0;
+/// Keys where the flat out run of a scenario has so many that few had a second record in a probe.
+pub const KEYS: u32 = 1_000;
 /// A rate that nothing can keep up with.
 pub const FASTEST: f64 = 1e12;
 
@@ -84,7 +103,7 @@ impl Times {
     /// A fifth of it for the warm-up.
     fn of(whole: Duration) -> Self {
         let whole = whole.max(SPAN_MIN);
-        Self { warm_up: whole / 5, measured: whole - whole / 5 }
+        Self { lead: LEAD, warm_up: whole / 5, measured: whole - whole / 5 }
     }
 
     /// How long records come.
@@ -93,7 +112,7 @@ impl Times {
     }
 }
 
-/// Runs a pipeline whose records begin [`LEAD`] after it was made, and come for all of `span`.
+/// Runs a pipeline whose records begin [`Times::lead`] after it was made, and come for all of `span`.
 ///
 /// # Errors
 /// What kept it from running.
@@ -108,18 +127,53 @@ pub fn sample(
     // What is not through by then never will be: the rate is too high, and it is known by how much.
     let patience = span.measured / 4 + GRACE;
     let timing = Timing {
-        warm_up: span.warm_up + LEAD,
+        warm_up: span.lead + span.warm_up,
         measured: Some(span.measured + patience),
         stop: true,
     };
     let ran = run::engine(engine, timing, progress, build)?;
-    let most = LEAD + whole + (whole / 100).max(GRACE);
+    let most = span.lead + whole + (whole / 100).max(GRACE);
     Ok(Sample {
         setup,
         achieved_per_s: ran.records_per_s,
         kept_up: ran.summary.elapsed <= most,
         latency: ran.summary.latencies.to_sink,
     })
+}
+
+/// Measures one rate of a pipeline that is fed by a [`Feed`], with the shards asked for.
+///
+/// # Errors
+/// What kept it from running.
+pub fn fed(
+    args: &BenchArgs,
+    words: &str,
+    rate: f64,
+    span: Times,
+    progress: &mut Progress,
+    build: impl Fn(Pipeline<'_>, Feed) -> crate::error::Result<()> + Send + Sync + 'static,
+) -> Result<Sample> {
+    let engine = Engine::new(args.config()?)?;
+    let setup = format!("{words}, CPUs {:?}", engine.cpus());
+    let feed = Feed::due(args, rate, span);
+    sample(engine, setup, span, progress, move |p| build(p, feed))
+}
+
+/// Records a second that the shards make where nobody takes them: the generator alone, on the first
+/// of the cores, times the shards.
+///
+/// # Errors
+/// Shards or arrivals that cannot be.
+pub fn made<T: 'static>(
+    args: &BenchArgs,
+    span: Times,
+    make: impl FnMut(u64, Timestamp) -> T + Send + 'static,
+) -> Result<f64> {
+    let engine = Engine::new(args.config()?)?;
+    let (shards, cpu) = (engine.cpus().len(), engine.cpus().first().copied().unwrap_or(0));
+    let feed = Feed::fastest(args);
+    let source = move || Ok(feed.share((0, shards), make)?);
+    Ok(alone(cpu, span.measured, source)? * shards as f64)
 }
 
 /// Records a second that a source makes, on a core by itself, while it owes more than it can make.

@@ -1,10 +1,12 @@
 //! `process`: a process function with state and a timeout that every record puts off, beside a
 //! hand-written loop.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -14,13 +16,12 @@ use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run;
 use crate::cli::table;
-use crate::cli::workload::{PERIOD_NS, Reading, reading};
+use crate::cli::workload::{Reading, reading};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
 use crate::operators::{KeyContext, Process, Timer};
 use crate::runtime::Engine;
-use crate::time::{Timestamp, ns};
+use crate::time::Timestamp;
 
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
@@ -31,12 +32,21 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// Readings at any rate; the timeout lasts as long as three of a meter take to come.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS.into())),
+    sample,
+};
+
 /// Readings of so many meters.
 const KEYS: u32 = 100_000;
 
-/// The silence that ends a row of readings. Each of the meters is read every 100 ms on average, at
-/// any time, so one reading in twenty is the last of its row.
-const TIMEOUT_NS: u64 = 300_000_000;
+/// The silence that ends a row of readings, in the mean time between two readings of a meter, which
+/// come at any time: so one in twenty is the last of its row.
+const TIMEOUT: f64 = 3.0;
 
 /// Trials that share the time of a run; each of the two takes several seconds for so many.
 const RECORDS_PER_SECOND: f64 = 2e6;
@@ -46,7 +56,7 @@ const BATCH_MAX: usize = 1024;
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| build(p, 1, KEYS.into(), &into))?)
+    Ok(Engine::new(args.config()?)?.plan(|p| build(p, Feed::flat_out(1), KEYS.into(), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -66,9 +76,11 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.report.pace = "flat out".to_owned();
     let started = Instant::now();
     progress.phase("hand loop", None);
-    let by_hand = move || baseline::process::count_and_sum(records, keys, TIMEOUT_NS as i64);
+    let feed = Feed::flat_out(records);
+    let timeout_ns = timeout(feed, keys).as_nanos() as i64;
+    let by_hand = move || baseline::process::count_and_sum(records, keys, timeout_ns);
     let hand = pinned(cpu, by_hand, records)?;
-    let build = move |p: Pipeline<'_>, into: &Found| build(p, records, keys, into);
+    let build = move |p: Pipeline<'_>, into: &Found| build(p, feed, keys, into);
     let trials = Trials { config, records };
     let (ours, ran) = trials.engine("process", &[cpu], progress, build)?;
     agree("hand-written loop", hand.1, ours.1)?;
@@ -86,20 +98,35 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
-fn build(p: Pipeline<'_>, records: u64, keys: u64, into: &Found) -> crate::error::Result<()> {
-    let make = move |index, _at| reading(index, keys);
-    let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?
-        .count(records)
-        .share(p.shard(), p.shards());
+fn timeout(feed: Feed, keys: u64) -> Duration {
+    feed.time_of(TIMEOUT * keys as f64)
+}
+
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let keys = u64::from(args.keys.unwrap_or(open_loop::KEYS));
+    let words = format!("{} keys, rows of 20 readings on average", table::count(keys));
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        build(p, feed, keys, &Found::default())
+    })
+}
+
+fn build(p: Pipeline<'_>, feed: Feed, keys: u64, into: &Found) -> crate::error::Result<()> {
+    let readings = feed.share((p.shard(), p.shards()), move |index, _at| reading(index, keys))?;
     let add = |found: &mut Checksum, row: (u64, Row)| {
         found.add(row.0, row.1.deadline.as_nanos(), row.1.count, row.1.sum);
     };
-    p.source(readings).key_by(|r| r.key).process(Rows).sink(Tally::new(into, add));
+    p.source(readings)
+        .key_by(|r| r.key)
+        .process(Rows { timeout: timeout(feed, keys) })
+        .sink(Tally::new(into, add));
     Ok(())
 }
 
 /// Counts and sums what a meter reads until it falls silent.
-struct Rows;
+struct Rows {
+    timeout: Duration,
+}
 
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Row {
@@ -123,7 +150,7 @@ impl Process for Rows {
         if is_over {
             *row = Row::default();
         }
-        row.deadline = at + ns(TIMEOUT_NS);
+        row.deadline = at + self.timeout;
         row.count += 1;
         row.sum += u64::from(reading.value);
         let deadline = row.deadline;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{self, Found, Tally, Trials, agree, failed, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -12,10 +14,9 @@ use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run;
 use crate::cli::table;
-use crate::cli::workload::{PERIOD_NS, Reading, reading};
+use crate::cli::workload::{Reading, reading};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Keyed, Pipeline, Plan};
-use crate::io::Generator;
 use crate::runtime::Engine;
 use crate::time::ns;
 use crate::window::aggregates::{count, max, sum};
@@ -30,6 +31,15 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// Readings at any rate, in shorter windows.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS.into())),
+    sample,
+};
+
 /// Readings of so many meters.
 const KEYS: u32 = 100_000;
 
@@ -42,10 +52,16 @@ const BATCH_MAX: usize = 1024;
 const SIZE_NS: u64 = 10_000_000_000;
 const SLIDE_NS: u64 = 1_000_000_000;
 const FINE_NS: u64 = 100_000_000;
+/// Where readings come at a rate, windows are so many times as short.
+const SHORTER: u64 = 100;
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| totals(p, 1, KEYS.into(), SLIDE_NS, &into))?)
+    Ok(Engine::new(args.config()?)?.plan(|p| {
+        let readings = readings(p, Feed::flat_out(1), KEYS.into())?;
+        totals(readings, SIZE_NS, SLIDE_NS, &into);
+        Ok(())
+    })?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -74,7 +90,10 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         let hashed = pinned(cpu, hashed, records)?;
         let packed = move || count_and_sum::<Packed>(records, keys, slide as i64, overlap);
         let packed = pinned(cpu, packed, records)?;
-        let build = move |p: Pipeline<'_>, into: &Found| totals(p, records, keys, slide, into);
+        let build = move |p: Pipeline<'_>, into: &Found| {
+            totals(readings(p, Feed::flat_out(records), keys)?, SIZE_NS, slide, into);
+            Ok(())
+        };
         let (ours, ran) = trials.engine("count and sum", &[cpu], progress, build)?;
         agree("hand-written slice table", hashed.1, ours.1)?;
         agree("hand-written table of packed slices", packed.1, ours.1)?;
@@ -94,7 +113,10 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         (of_sum, results) = (ours.0, ours.1.results);
     }
     measured.report.records_per_s = of_sum;
-    let build = move |p: Pipeline<'_>, into: &Found| largest(p, records, keys, into);
+    let build = move |p: Pipeline<'_>, into: &Found| {
+        largest(readings(p, Feed::flat_out(records), keys)?, into);
+        Ok(())
+    };
     let (most, _) = trials.engine("max", &[cpu], progress, build)?;
     if most.1.results != results {
         return Err(failed("max and sum have different numbers of results"));
@@ -105,40 +127,40 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
-/// Readings by key, as fast as they are taken.
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let keys = u64::from(args.keys.unwrap_or(open_loop::KEYS));
+    let (size, slide) = (SIZE_NS / SHORTER, SLIDE_NS / SHORTER);
+    let words = format!("{} keys, {:?} every {:?}", table::count(keys), ns(size), ns(slide));
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        totals(readings(p, feed, keys)?, size, slide, &Found::default());
+        Ok(())
+    })
+}
+
+/// Readings by key.
 fn readings<'p>(
     p: Pipeline<'p>,
-    records: u64,
+    feed: Feed,
     keys: u64,
 ) -> crate::error::Result<Keyed<'p, u64, Reading>> {
-    let make = move |index, _at| reading(index, keys);
-    let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?
-        .count(records)
-        .share(p.shard(), p.shards());
+    let readings = feed.share((p.shard(), p.shards()), move |index, _at| reading(index, keys))?;
     Ok(p.source(readings).key_by(|r| r.key))
 }
 
-fn totals(
-    p: Pipeline<'_>,
-    records: u64,
-    keys: u64,
-    slide: u64,
-    into: &Found,
-) -> crate::error::Result<()> {
-    readings(p, records, keys)?
-        .window(Sliding::of(ns(SIZE_NS)).every(ns(slide)))
+fn totals(readings: Keyed<'_, u64, Reading>, size: u64, slide: u64, into: &Found) {
+    readings
+        .window(Sliding::of(ns(size)).every(ns(slide)))
         .aggregate((count(), sum(|r: &Reading| r.value)))
         .sink(Tally::new(into, trial::count_and_sum));
-    Ok(())
 }
 
-fn largest(p: Pipeline<'_>, records: u64, keys: u64, into: &Found) -> crate::error::Result<()> {
+fn largest(readings: Keyed<'_, u64, Reading>, into: &Found) {
     let add = |found: &mut Checksum, result: Windowed<u64, u32>| {
         found.add(result.key, result.span.end.as_nanos(), 0, result.value.into());
     };
-    readings(p, records, keys)?
+    readings
         .window(Sliding::of(ns(SIZE_NS)).every(ns(SLIDE_NS)))
         .aggregate(max(|r: &Reading| r.value))
         .sink(Tally::new(into, add));
-    Ok(())
 }

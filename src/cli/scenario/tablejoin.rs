@@ -3,6 +3,8 @@
 
 use std::time::Instant;
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -13,10 +15,8 @@ use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run;
 use crate::cli::table;
-use crate::cli::workload::PERIOD_NS;
 use crate::config::{Config, Idle};
 use crate::dataflow::{Change, Pipeline, Plan};
-use crate::io::Generator;
 use crate::runtime::Engine;
 
 /// See the module.
@@ -26,6 +26,15 @@ pub const SCENARIO: Scenario = Scenario {
     takes_trades: false,
     plan,
     run,
+};
+
+/// Upserts of both tables at any rate; behind the first of each row all are updates.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| open_loop::made(args, span, |index, _| upsert(index, ROWS.into())),
+    sample,
 };
 
 /// Rows of each table.
@@ -41,7 +50,7 @@ const BATCH_MAX: usize = 1024;
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| build(p, 1, ROWS.into(), &into))?)
+    Ok(Engine::new(args.config()?)?.plan(|p| build(p, Feed::flat_out(1), ROWS.into(), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -63,7 +72,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     progress.phase("hand loop", None);
     let by_hand = move || baseline::tables::join(records, rows);
     let hand = pinned(cpu, by_hand, records)?;
-    let build = move |p: Pipeline<'_>, into: &Found| build(p, records, rows, into);
+    let feed = Feed::flat_out(records);
+    let build = move |p: Pipeline<'_>, into: &Found| build(p, feed, rows, into);
     let trials = Trials { config, records };
     let (ours, ran) = trials.engine("tablejoin", &[cpu], progress, build)?;
     agree("two hand-written maps", hand.1, ours.1)?;
@@ -80,11 +90,19 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
-fn build(p: Pipeline<'_>, upserts: u64, rows: u64, into: &Found) -> crate::error::Result<()> {
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let rows = u64::from(args.keys.unwrap_or(open_loop::KEYS));
+    let words = format!("two tables of {} rows", table::count(rows));
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        build(p, feed, rows, &Found::default())
+    })
+}
+
+fn build(p: Pipeline<'_>, feed: Feed, rows: u64, into: &Found) -> crate::error::Result<()> {
     let table = |which: usize| {
         let make = move |index, _at| upsert(index, rows);
-        let changes = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?;
-        let changes = changes.count(upserts).share(2 * p.shard() + which, 2 * p.shards());
+        let changes = feed.share((2 * p.shard() + which, 2 * p.shards()), make)?;
         let keyed = p.source(changes).key_by(|row| row.key);
         Ok::<_, crate::error::Error>(keyed.table(|row| Some(row.value)))
     };

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Instant;
 
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trial, Trials, agree, count_and_sum, failed, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -11,13 +13,12 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run::{self, Ran};
-use crate::cli::workload::{PERIOD_NS, Reading, WINDOW_NS, reading, reading_of_part};
+use crate::cli::workload::{Reading, WINDOW_NS, reading, reading_of_part};
 use crate::cli::{pin, table};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan};
-use crate::io::Generator;
 use crate::runtime::Engine;
-use crate::time::{Timestamp, ns};
+use crate::time::{ms, ns};
 use crate::window::Tumbling;
 use crate::window::aggregates::{count, sum};
 
@@ -30,8 +31,20 @@ pub const SCENARIO: Scenario = Scenario {
     run,
 };
 
+/// Readings at any rate, in short windows.
+pub const OPEN_LOOP: OpenLoop = OpenLoop {
+    name: SCENARIO.name,
+    is_run: false,
+    rate: open_loop::RATE,
+    generator: |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS)),
+    sample,
+};
+
 /// Readings of so many meters.
 const KEYS: u64 = 100_000;
+
+/// The length of a window where readings come at a rate.
+const DUE_MS: u64 = 10;
 
 /// Trials that share the time of a run; each takes about a second for so many records.
 const RECORDS_PER_SECOND: f64 = 6e6;
@@ -53,7 +66,8 @@ enum Way {
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| build(p, Way::Exchange, 1, &into))?)
+    Ok(Engine::new(args.config()?)?
+        .plan(|p| build(p, (Way::Exchange, KEYS), Feed::flat_out(1), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -101,8 +115,8 @@ fn engine(
     way: Way,
     progress: &mut Progress,
 ) -> Result<(Trial, Ran)> {
-    let records = trials.records;
-    trials.engine(phase, cpus, progress, move |p, into| build(p, way, records, into))
+    let feed = Feed::flat_out(trials.records);
+    trials.engine(phase, cpus, progress, move |p, into| build(p, (way, KEYS), feed, into))
 }
 
 fn on_two(
@@ -137,22 +151,25 @@ fn on_two(
     Ok(())
 }
 
-fn build(p: Pipeline<'_>, way: Way, records: u64, into: &Found) -> crate::error::Result<()> {
+fn build(
+    p: Pipeline<'_>,
+    (way, keys): (Way, u64),
+    feed: Feed,
+    into: &Found,
+) -> crate::error::Result<()> {
     let (part, parts) = (p.shard() as u64, p.shards() as u64);
     let make = move |index, _at| match way {
-        Way::Partitioned => reading_of_part(index, KEYS, part, parts),
-        _ => reading(index, KEYS),
+        Way::Partitioned => reading_of_part(index, keys, part, parts),
+        _ => reading(index, keys),
     };
-    let readings = Generator::flat_out(1e9 / PERIOD_NS as f64, make)?
-        .start_at(Timestamp(0))
-        .count(records)
-        .share(p.shard(), p.shards());
-    let readings = p.source(readings);
+    let readings = p.source(feed.share((p.shard(), p.shards()), make)?);
     let keyed = match way {
         Way::Partitioned => readings.partitioned_by(|r| r.key),
         _ => readings.key_by(|r| r.key),
     };
-    let windows = keyed.window(Tumbling::of(ns(WINDOW_NS as u64)));
+    // One of a second would hardly end while a rate is tried.
+    let size = if feed.is_due() { ms(DUE_MS) } else { ns(WINDOW_NS as u64) };
+    let windows = keyed.window(Tumbling::of(size));
     let what = (count(), sum(|r: &Reading| r.value));
     let results = Tally::new(into, count_and_sum);
     match way {
@@ -160,6 +177,15 @@ fn build(p: Pipeline<'_>, way: Way, records: u64, into: &Found) -> crate::error:
         _ => windows.aggregate(what).sink(results),
     }
     Ok(())
+}
+
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let keys = u64::from(args.keys.unwrap_or(open_loop::KEYS));
+    let words = format!("{} keys, windows of {DUE_MS} ms", table::count(keys));
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        build(p, (Way::Exchange, keys), feed, &Found::default())
+    })
 }
 
 fn exchange_by_hand(cpus: [usize; 2], records: u64) -> Result<Trial> {

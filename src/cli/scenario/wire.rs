@@ -85,7 +85,11 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let mut measured = Measured::new(SCENARIO.name);
     measured.noise(run::noise_floor(&cpus, times.noise, progress));
     let rounds = ROUNDS as u32;
-    let part = Times { warm_up: times.warm_up / rounds / 9, measured: times.measured / rounds / 9 };
+    let part = Times {
+        lead: Duration::ZERO,
+        warm_up: times.warm_up / rounds / 9,
+        measured: times.measured / rounds / 9,
+    };
     let load = Load { rate: args.rate.unwrap_or(RATE), arrival: args.load.arrival() };
     let mut all = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {

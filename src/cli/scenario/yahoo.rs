@@ -4,13 +4,12 @@
 //!
 //! As in the later runs of others, what happens is made in memory and not read as JSON from a
 //! broker, so that it is the engine that is measured. With `--slo` and `--sweep` it comes at any
-//! rate (`yahoo/load.rs`).
+//! rate.
 
-mod load;
+use std::time::Instant;
 
-use std::time::{Duration, Instant};
-
-use super::open_loop::OpenLoop;
+use super::feed::Feed;
+use super::open_loop::{self, OpenLoop, Sample, Times};
 use super::trial::{Found, Tally, Trials, agree, pinned};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
@@ -20,13 +19,11 @@ use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
 use crate::cli::run;
 use crate::cli::table;
-use crate::cli::workload::PERIOD_NS;
 use crate::config::{Config, Idle};
-use crate::dataflow::{Pipeline, Plan, Stage, Stream};
-use crate::io::Generator;
+use crate::dataflow::{Pipeline, Plan};
 use crate::lookup::TableLookup;
 use crate::runtime::Engine;
-use crate::time::{Timestamp, ns};
+use crate::time::{ms, ns};
 use crate::window::aggregates::count;
 use crate::window::{Tumbling, Windowed};
 
@@ -43,9 +40,9 @@ pub const SCENARIO: Scenario = Scenario {
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
     is_run: false,
-    rate: load::RATE,
-    generator: load::alone,
-    sample: load::sample,
+    rate: 1e6,
+    generator: |args, span| open_loop::made(args, span, |index, _| shown(index, CAMPAIGNS.into())),
+    sample,
 };
 
 /// As many as the original has, each with ten ads.
@@ -54,12 +51,16 @@ const CAMPAIGNS: u32 = 100;
 /// Trials that share the time of a run; each takes about a third of a second for so many records.
 const RECORDS_PER_SECOND: f64 = 12e6;
 
+/// The length of a window where events come at a rate.
+const DUE_MS: u64 = 10;
+
 /// Records of a batch unless `--batch-max` says so: throughput is asked for here, not latency.
 const BATCH_MAX: usize = 1024;
 
 fn plan(args: &BenchArgs) -> Result<Plan> {
     let into = Found::default();
-    Ok(Engine::new(args.config()?)?.plan(|p| build(p, 1, CAMPAIGNS.into(), &into))?)
+    Ok(Engine::new(args.config()?)?
+        .plan(|p| build(p, Feed::flat_out(1), CAMPAIGNS.into(), &into))?)
 }
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
@@ -81,7 +82,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     progress.phase("hand loop", None);
     let hand = pinned(cpus[0], move || advertising::views(records, of), records)?;
     let trials = Trials { config, records };
-    let build = move |p: Pipeline<'_>, into: &Found| build(p, records, of, into);
+    let feed = Feed::flat_out(records);
+    let build = move |p: Pipeline<'_>, into: &Found| build(p, feed, of, into);
     let (alone, ran) = trials.engine("1 shard", &cpus[..1], progress, build)?;
     agree("hand-written loop", hand.1, alone.1)?;
     measured.steps(ran.summary.worst_step, &ran.summary.stage_work);
@@ -103,29 +105,30 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     Ok(measured)
 }
 
-fn build(p: Pipeline<'_>, records: u64, of: u64, into: &Found) -> crate::error::Result<()> {
-    let events = Generator::flat_out(1e9 / PERIOD_NS as f64, move |index, _| shown(index, of))?
-        .start_at(Timestamp(0))
-        .count(records)
-        .share(p.shard(), p.shards());
+/// One rate, for so long.
+fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let campaigns = u64::from(args.keys.unwrap_or(CAMPAIGNS));
+    let words = format!("{campaigns} campaigns, windows of {DUE_MS} ms");
+    open_loop::fed(args, &words, rate, span, progress, move |p, feed| {
+        build(p, feed, campaigns, &Found::default())
+    })
+}
+
+/// Views by campaign, in windows of ten seconds; at a rate in shorter ones, since one of ten seconds
+/// would not end while it is tried.
+fn build(p: Pipeline<'_>, feed: Feed, of: u64, into: &Found) -> crate::error::Result<()> {
+    let size = if feed.is_due() { ms(DUE_MS) } else { ns(WINDOW_NS as u64) };
+    let events = feed.share((p.shard(), p.shards()), move |index, _| shown(index, of))?;
     let add = |found: &mut Checksum, window: Windowed<u64, u64>| {
         found.add(window.key, window.span.end.as_nanos(), window.value, 0);
     };
-    views(p.source(events), of, ns(WINDOW_NS as u64)).sink(Tally::new(into, add));
-    Ok(())
-}
-
-/// Views by campaign, in windows of this length.
-fn views<'p>(
-    events: Stream<'p, impl Stage<Out = Shown>>,
-    of: u64,
-    window: Duration,
-) -> Stream<'p, impl Stage<Out = Windowed<u64, u64>>> {
-    events
+    p.source(events)
         .filter(|shown| shown.action == Action::View)
         .lookup(TableLookup::new(campaigns(of)), |shown: &Shown| shown.ad)
         .inner()
         .key_by(|(_, campaign)| *campaign)
-        .window(Tumbling::of(window))
+        .window(Tumbling::of(size))
         .aggregate(count())
+        .sink(Tally::new(into, add));
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Amount, sums};
+use super::{Amount, beside_a_core, sums};
 use crate::checkpoint;
 use crate::cli::args::{BenchArgs, Schedule};
 use crate::cli::failure::Result;
@@ -11,6 +11,9 @@ use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::run::{self, Ran, Timing};
 use crate::cli::scenario::Measured;
+use crate::cli::scenario::feed::Feed;
+use crate::cli::scenario::open_loop::{self, Sample, Times};
+use crate::cli::table;
 use crate::cli::workload::mix;
 use crate::config::Config;
 use crate::dataflow::{Pipeline, Record};
@@ -25,6 +28,10 @@ use crate::window::aggregates::sum;
 const RATE: f64 = 100_000.0;
 /// How often each of the two takes its turn.
 const ROUNDS: u32 = 2;
+/// Accounts where rates are tried, each of which begins by filling them.
+const KEYS: u32 = 1_000_000;
+/// More than it takes to fill one of them.
+const FILLING: Duration = Duration::from_nanos(250);
 /// Bars are of this many accounts each.
 const SYMBOLS: u64 = 1_000;
 
@@ -111,19 +118,57 @@ impl Live {
         let warm_up = self.filled * 2 + self.times.warm_up;
         let lasts = Some(self.times.measured / (4 * ROUNDS));
         let timing = Timing { warm_up, measured: lasts, stop: true };
-        run::engine(engine, timing, progress, move |p| build(p, keys / shards, rate))
+        run::engine(engine, timing, progress, move |p| {
+            let (own, amount) = (keys / shards, amount(keys / shards));
+            let then = match rate {
+                Some(rate) => Generator::at_rate(rate / shards as f64, amount),
+                None => Generator::flat_out(1e6, amount),
+            };
+            build(p, own, then?)
+        })
     }
 }
 
+/// One rate while a checkpoint is taken every second, or ten times in a probe that is shorter.
+pub fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> Result<Sample> {
+    let (config, keys) = (beside_a_core(args)?, u64::from(args.keys.unwrap_or(KEYS)));
+    let shards = config.shards.count() as u64;
+    let span = Times { lead: span.lead + FILLING * (keys / shards) as u32, ..span };
+    let (folder, every) = (Folder::create("checkpoint")?, Duration::from_secs(1));
+    let every = every.min(span.measured / 10);
+    let checkpoints = Checkpoints::in_directory(folder.path(), every)?;
+    let engine = Engine::new(config)?.checkpoints(checkpoints);
+    let setup = format!(
+        "{} accounts, a checkpoint every {every:?}, CPUs {:?}",
+        table::count(keys),
+        engine.cpus()
+    );
+    let feed = Feed::due(args, rate, span);
+    open_loop::sample(engine, setup, span, progress, move |p| {
+        let then = feed.share((p.shard(), p.shards()), amount(keys / shards))?;
+        build(p, keys / shards, then)
+    })
+}
+
+/// Amounts a second that the shards make where nobody takes them.
+pub fn alone(args: &BenchArgs, span: Times) -> Result<f64> {
+    let config = beside_a_core(args)?;
+    let args = BenchArgs { shards: Some(config.shards.count()), ..args.clone() };
+    open_loop::made(&args, span, amount(KEYS.into()))
+}
+
+/// An amount for one of so many accounts, at random.
+fn amount(keys: u64) -> impl FnMut(u64, Timestamp) -> (Timestamp, u64) + Clone + Send + 'static {
+    move |index, at| (at, ((u128::from(mix(index)) * u128::from(keys)) >> 64) as u64)
+}
+
 /// Each shard has accounts of its own. Their sums go into bars.
-fn build(p: Pipeline<'_>, keys: u64, rate: Option<f64>) -> crate::error::Result<()> {
-    let (shard, shards) = (p.shard() as u64, p.shards());
-    let amount = move |index, at| (at, ((u128::from(mix(index)) * u128::from(keys)) >> 64) as u64);
-    let then = match rate {
-        Some(rate) => Generator::at_rate(rate / shards as f64, amount),
-        None => Generator::flat_out(1e6, amount),
-    };
-    let source = Filled { left: keys, then: then?, shard };
+fn build(
+    p: Pipeline<'_>,
+    keys: u64,
+    then: impl Source<Out = (Timestamp, u64)> + 'static,
+) -> crate::error::Result<()> {
+    let source = Filled { left: keys, then, shard: p.shard() as u64 };
     sums(p.source(source))
         .key_by(|(account, _)| account % SYMBOLS)
         .window(Tumbling::of(Duration::from_millis(10)))
