@@ -1,0 +1,234 @@
+//! Records that wait for the watermark.
+
+use std::collections::VecDeque;
+
+use crate::dataflow::Batch;
+use crate::error::Full;
+use crate::state::Key;
+use crate::time::{TimerWheel, Timestamp, Watermark, us};
+
+/// How many runs of records in order there may be before all of them wait in the wheel: two inputs,
+/// and some more.
+const RUNS: usize = 4;
+
+/// Records that come out in the order of time once the watermark has passed them, those of one time
+/// as they arrived.
+///
+/// The watermark follows most records closely: it comes with their batch, or with that of the other
+/// input. Such records pass through queues, each of them in order, and are merged when the watermark
+/// is there. What it has not passed by then waits in a wheel, and so does whatever is here between
+/// two steps: the wheel is all there is to be saved.
+///
+/// So what is in the wheel came before all that is in queues, and what is in a queue before all
+/// that is in the next one. Of equal times the first of these is first.
+pub struct Early<K: Key, T> {
+    runs: [VecDeque<(Timestamp, K, T)>; RUNS],
+    /// How many of them are in use.
+    used: usize,
+    /// How many records are in them, and how many may be.
+    len: usize,
+    most: usize,
+    /// The watermark has passed all that is in them.
+    is_due: bool,
+    /// Of those that are due the first: its run and its time.
+    first: (usize, Timestamp),
+    /// Before this time come only those of its run.
+    until: Timestamp,
+    /// When what came last happened.
+    last: Timestamp,
+    /// Whether the next watermark is likely to pass what comes now, since the last one did.
+    is_near: bool,
+    wheel: TimerWheel<(K, T)>,
+}
+
+impl<K: Key, T> Early<K, T> {
+    /// Room for two batches in passing, and for so many records in all.
+    pub fn new(batch_max: usize, records_max: usize) -> Self {
+        Self {
+            runs: [const { VecDeque::new() }; RUNS],
+            used: 0,
+            len: 0,
+            most: 2 * batch_max,
+            is_due: false,
+            first: (0, Timestamp::MAX),
+            until: Timestamp::MIN,
+            last: Timestamp::MAX,
+            is_near: true,
+            wheel: TimerWheel::new(records_max, us(1)),
+        }
+    }
+
+    /// What a snapshot holds, once the queues are empty.
+    pub fn wheel(&self) -> &TimerWheel<(K, T)> {
+        &self.wheel
+    }
+
+    /// The same, to be restored.
+    pub fn wheel_mut(&mut self) -> &mut TimerWheel<(K, T)> {
+        &mut self.wheel
+    }
+
+    /// Whether nothing is in passing.
+    #[inline(always)]
+    pub fn is_settled(&self) -> bool {
+        self.len == 0
+    }
+
+    /// When the first is due of those that the watermark may have passed.
+    #[inline(always)]
+    pub fn next(&self) -> Option<Timestamp> {
+        if self.first.1 < self.until {
+            return Some(self.first.1);
+        }
+        let waiting = self.wheel.next();
+        match self.is_due {
+            true => Some(waiting.map_or(self.first.1, |at| at.min(self.first.1))),
+            false => waiting,
+        }
+    }
+
+    /// Records of a batch wait: those before the first that is behind `told`, as many as are likely
+    /// to pass soon. Says how many it took.
+    pub fn push_some(&mut self, told: Timestamp, keys: &[K], batch: &mut Batch<'_, T>) -> usize {
+        let room = self.wheel.capacity() - self.wheel.len();
+        let room = room.min(self.most).saturating_sub(self.len);
+        let ahead = batch.as_slice().iter().take(room).take_while(|record| record.at >= told);
+        let most = if self.is_near { ahead.count() } else { 0 };
+        let mut taken = 0;
+        while taken < most {
+            let rest = &batch.as_slice()[..most - taken];
+            let follows = rest[0].at >= self.last && self.used > 0;
+            if !follows && self.used == RUNS {
+                break;
+            }
+            self.used += usize::from(!follows);
+            let in_order = rest.windows(2).take_while(|two| two[0].at <= two[1].at);
+            let count = 1 + in_order.count();
+            self.last = rest[count - 1].at;
+            let keys = keys[taken..taken + count].iter();
+            let records =
+                batch.by_ref().zip(keys).map(|(record, key)| (record.at, *key, record.value));
+            self.runs[self.used - 1].extend(records.take(count));
+            taken += count;
+        }
+        self.len += taken;
+        taken
+    }
+
+    /// A record waits. Gives it back if there may be no more.
+    #[inline]
+    pub fn push(&mut self, at: Timestamp, key: K, value: T) -> Result<(), Full<(K, T)>> {
+        if self.wheel.len() + self.len >= self.wheel.capacity() {
+            return Err(Full((key, value)));
+        }
+        debug_assert!(!self.is_due);
+        let follows = at >= std::mem::replace(&mut self.last, at) && self.used > 0;
+        if !self.is_near || (!follows && self.used == RUNS) || self.len == self.most {
+            // Those that are here came before.
+            self.settle();
+            self.is_near = false;
+            return self.wheel.set(at, (key, value)).map(drop);
+        }
+        self.used += usize::from(!follows);
+        self.len += 1;
+        self.runs[self.used - 1].push_back((at, key, value));
+        Ok(())
+    }
+
+    /// The watermark has come so far, and whatever was due before has been taken.
+    #[inline]
+    pub fn reach(&mut self, watermark: Watermark) {
+        debug_assert!(!self.is_due);
+        let is_due = |at: Timestamp| at < watermark.at || watermark.is_end();
+        self.is_near = is_due(self.last);
+        for run in &mut self.runs[..self.used] {
+            if run.back().is_some_and(|(at, ..)| !is_due(*at)) {
+                let due = run.partition_point(|(at, ..)| is_due(*at));
+                self.len -= run.len() - due;
+                shelve(run.drain(due..), &mut self.wheel);
+            }
+        }
+        self.find_first();
+    }
+
+    /// What is in passing and not due waits in the wheel.
+    #[inline]
+    pub fn settle(&mut self) {
+        if self.len > 0 && !self.is_due {
+            let Self { runs, wheel, .. } = self;
+            runs.iter_mut().for_each(|run| shelve(run.drain(..), wheel));
+            (self.len, self.used) = (0, 0);
+        }
+    }
+
+    /// Takes out the first, if it is due: its time, its key, and what it is.
+    #[inline]
+    pub fn pop(&mut self, watermark: Timestamp) -> Option<(Timestamp, K, T)> {
+        let (run, at) = self.first;
+        if at >= self.until {
+            return self.pop_first(watermark);
+        }
+        let record = self.runs[run].pop_front();
+        self.len -= 1;
+        match self.runs[run].front() {
+            Some((at, ..)) if *at < self.until => self.first.1 = *at,
+            _ => self.find_first(),
+        }
+        record
+    }
+
+    /// The same, where it may be in another run or in the wheel.
+    fn pop_first(&mut self, watermark: Timestamp) -> Option<(Timestamp, K, T)> {
+        let (run, at) = self.first;
+        if !self.is_due || self.wheel.next().is_some_and(|waiting| waiting <= at) {
+            let (at, (key, value)) = self.wheel.pop(watermark)?;
+            self.find_first();
+            return Some((at, key, value));
+        }
+        let record = self.runs[run].pop_front();
+        self.len -= 1;
+        self.find_first();
+        record
+    }
+
+    /// The key of a record that may well be the next but two.
+    #[inline]
+    pub fn ahead(&self) -> Option<K> {
+        match self.is_due {
+            true => self.runs[self.first.0].get(2).map(|(_, key, _)| *key),
+            false => self.wheel.ahead().map(|(key, _)| *key),
+        }
+    }
+
+    /// Finds the first of those that are due, and how far its run may be followed.
+    fn find_first(&mut self) {
+        self.is_due = self.len > 0;
+        if !self.is_due {
+            // The next one starts where its memory does.
+            self.runs[..self.used].iter_mut().for_each(VecDeque::clear);
+            (self.used, self.first, self.until) = (0, (0, Timestamp::MAX), Timestamp::MIN);
+            return;
+        }
+        let (mut first, mut until) = ((0, Timestamp::MAX), Timestamp::MAX);
+        for (number, run) in self.runs[..self.used].iter().enumerate().rev() {
+            match run.front() {
+                Some((at, ..)) if *at <= first.1 => (first, until) = ((number, *at), first.1),
+                Some((at, ..)) => until = until.min(*at),
+                None => (),
+            }
+        }
+        self.first = first;
+        self.until = self.wheel.next().map_or(until, |at| at.min(until));
+    }
+}
+
+/// Puts records into the wheel, in which there is room for them.
+fn shelve<K: Key, T>(
+    records: impl Iterator<Item = (Timestamp, K, T)>,
+    wheel: &mut TimerWheel<(K, T)>,
+) {
+    for (at, key, value) in records {
+        let set = wheel.set(at, (key, value));
+        debug_assert!(set.is_ok(), "room was counted");
+    }
+}
