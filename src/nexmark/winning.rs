@@ -154,6 +154,7 @@ impl<A: ForSale, B: Bidding> Process for Auctioneer<A, B> {
     /// So a bid from before its auction was opened comes before it, and counts for nothing.
     const ORDER: Order = Order::Time;
 
+    #[inline(always)]
     fn on_record(&mut self, record: Self::In, ctx: &mut KeyContext<'_, Self>) {
         match record {
             Either::Left(auction) => {

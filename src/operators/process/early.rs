@@ -52,7 +52,7 @@ impl<K: Key, T> Early<K, T> {
             is_due: false,
             first: (0, Timestamp::MAX),
             until: Timestamp::MIN,
-            last: Timestamp::MAX,
+            last: Timestamp::MIN,
             is_near: true,
             wheel: TimerWheel::new(records_max, us(1)),
         }
@@ -105,10 +105,10 @@ impl<K: Key, T> Early<K, T> {
             let in_order = rest.windows(2).take_while(|two| two[0].at <= two[1].at);
             let count = 1 + in_order.count();
             self.last = rest[count - 1].at;
-            let keys = keys[taken..taken + count].iter();
-            let records =
-                batch.by_ref().zip(keys).map(|(record, key)| (record.at, *key, record.value));
-            self.runs[self.used - 1].extend(records.take(count));
+            let run = &mut self.runs[self.used - 1];
+            for (record, key) in batch.by_ref().take(count).zip(&keys[taken..]) {
+                run.push_back((record.at, *key, record.value));
+            }
             taken += count;
         }
         self.len += taken;
@@ -162,7 +162,7 @@ impl<K: Key, T> Early<K, T> {
     }
 
     /// Takes out the first, if it is due: its time, its key, and what it is.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self, watermark: Timestamp) -> Option<(Timestamp, K, T)> {
         let (run, at) = self.first;
         if at >= self.until {
@@ -178,6 +178,7 @@ impl<K: Key, T> Early<K, T> {
     }
 
     /// The same, where it may be in another run or in the wheel.
+    #[inline(never)]
     fn pop_first(&mut self, watermark: Timestamp) -> Option<(Timestamp, K, T)> {
         let (run, at) = self.first;
         if !self.is_due || self.wheel.next().is_some_and(|waiting| waiting <= at) {
@@ -201,6 +202,7 @@ impl<K: Key, T> Early<K, T> {
     }
 
     /// Finds the first of those that are due, and how far its run may be followed.
+    #[inline(never)]
     fn find_first(&mut self) {
         self.is_due = self.len > 0;
         if !self.is_due {
@@ -230,5 +232,103 @@ fn shelve<K: Key, T>(
     for (at, key, value) in records {
         let set = wheel.set(at, (key, value));
         debug_assert!(set.is_ok(), "room was counted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::Record;
+
+    /// What waits, and how far event time has come.
+    struct Both {
+        early: Early<u32, u32>,
+        /// In the order in which they came.
+        model: Vec<(i64, u32)>,
+        told: i64,
+        count: u32,
+    }
+
+    impl Both {
+        fn new(batch_max: usize, most: usize) -> Self {
+            Self { early: Early::new(batch_max, most), model: Vec::new(), told: 0, count: 0 }
+        }
+
+        /// A batch comes, of which some may be late and are not looked at.
+        fn batch(&mut self, times: &[i64]) {
+            let numbers: Vec<u32> = (self.count..).take(times.len()).collect();
+            self.count += times.len() as u32;
+            let records = times.iter().zip(&numbers).map(|(at, n)| Record::new(Timestamp(*at), *n));
+            let mut records: Vec<_> = records.collect();
+            let mut batch = records.drain(..);
+            let told = Timestamp(self.told);
+            let mut taken = self.early.push_some(told, &numbers, &mut batch);
+            for Record { at, value } in batch {
+                if at >= told {
+                    self.early.push(at, numbers[taken], value).unwrap();
+                }
+                taken += 1;
+            }
+            let waiting = times.iter().copied().zip(numbers).filter(|(at, _)| *at >= self.told);
+            self.model.extend(waiting);
+        }
+
+        /// The watermark comes, and what it has passed leaves.
+        fn advance(&mut self, watermark: Watermark) {
+            self.told = watermark.at.0;
+            let is_due = |at: i64| at < watermark.at.0 || watermark.is_end();
+            let mut want: Vec<_> = self.model.extract_if(.., |waits| is_due(waits.0)).collect();
+            want.sort_by_key(|waits| waits.0);
+            self.early.reach(watermark);
+            for (at, number) in want {
+                self.early.settle(); // a step ends
+                assert_eq!(self.early.next(), Some(Timestamp(at)));
+                assert_eq!(self.early.pop(watermark.at), Some((Timestamp(at), number, number)));
+            }
+            assert!(self.early.next().is_none_or(|at| !is_due(at.0)) && self.early.is_settled());
+        }
+    }
+
+    /// Two inputs in order and one that is not, near the watermark and far ahead of it.
+    #[test]
+    fn records_leave_in_the_order_of_time_and_then_of_arrival() {
+        for seed in 0..300 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut both = Both::new(rng.usize(1..20), 1 << 20);
+            let (mut now, spread) = (0, rng.i64(1..30));
+            for _ in 0..100 {
+                let mut times: Vec<i64> =
+                    (0..rng.usize(1..12)).map(|_| now + rng.i64(-2..spread)).collect();
+                if rng.u8(..8) > 0 {
+                    times.sort_unstable();
+                }
+                both.batch(&times);
+                if rng.u8(..3) == 0 {
+                    both.early.settle();
+                    assert_eq!(both.early.wheel().len(), both.model.len(), "all of it is saved");
+                }
+                if rng.bool() {
+                    now += rng.i64(0..spread);
+                    both.advance(Watermark::at(Timestamp(now)));
+                }
+            }
+            both.batch(&[i64::MAX, now, i64::MAX]);
+            both.advance(Watermark::END);
+            assert!(both.model.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_more_wait_than_may() {
+        for split in 0..=7 {
+            let mut both = Both::new(4, 7);
+            both.batch(&[5, 6, 7, 1, 2, 3, 4][..split]);
+            both.early.settle();
+            both.batch(&[5, 6, 7, 1, 2, 3, 4][split..]);
+            let refused = both.early.push(Timestamp(9), 0, 0);
+            assert!(refused.is_err(), "{split} of them in the wheel");
+            both.advance(Watermark::at(Timestamp(8)));
+            assert!(both.early.push(Timestamp(9), 0, 0).is_ok());
+        }
     }
 }

@@ -123,34 +123,55 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     }
 
     /// Shows the function one record.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
         let lease_now = match self.settings.expires {
             Some(TimerClock::ProcessingTime) => cx.now,
             _ => record.at.max(self.shared.told.at),
         };
-        // Many a record finds nothing and leaves nothing: no place is made for those.
-        let mut none = Slot::default();
-        let found = self.table.get_mut(key);
-        let is_new = found.is_none();
-        let slot = found.unwrap_or(&mut none);
+        let Some(slot) = self.table.get_mut(key) else {
+            return self.take_first(key, record, lease_now, cx);
+        };
         let (at, now, shared) = (record.at, cx.now, &mut self.shared);
         let mut ctx = KeyContext { key, at, now, lease_now, slot, shared };
         self.process.on_record(record.value, &mut ctx);
         let is_vacant = ctx.slot.is_vacant();
-        if is_new && !is_vacant {
-            *self.table.entry(key) = none;
+        self.taken += 1;
+        self.leave(key, is_vacant, cx);
+    }
+
+    /// The same for a key that has no place yet. Many a record finds nothing and leaves nothing: no
+    /// place is made for those.
+    #[inline(never)]
+    fn take_first(
+        &mut self,
+        key: P::Key,
+        record: Record<P::In>,
+        lease_now: Timestamp,
+        cx: &mut Context,
+    ) {
+        let mut slot = Slot::default();
+        let (at, now, shared) = (record.at, cx.now, &mut self.shared);
+        let mut ctx = KeyContext { key, at, now, lease_now, slot: &mut slot, shared };
+        self.process.on_record(record.value, &mut ctx);
+        if !slot.is_vacant() {
+            *self.table.entry(key) = slot;
         }
         self.taken += 1;
-        self.leave(key, is_vacant && !is_new, cx);
+        self.leave(key, false, cx);
+    }
+
+    /// Shows the function a record that is not one of many.
+    #[inline(never)]
+    fn take_one(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
+        self.take(key, record, cx);
     }
 
     /// Takes a record, or lets it wait for the watermark if it is not behind that and records come
     /// in the order of time.
-    #[inline(always)]
     pub(super) fn receive(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
         if P::ORDER == Order::Arrival || record.at < self.shared.told.at {
-            self.take(key, record, cx);
+            self.take_one(key, record, cx);
         } else if self.early.push(record.at, key, record.value).is_err() {
             self.shared.breaks("records ahead of the watermark", "timers_max");
             self.leave(key, false, cx);
@@ -187,9 +208,14 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         if is_vacant {
             self.table.remove(key);
         }
-        if let Some(error) = self.shared.broken.take() {
-            cx.fail(error);
+        if self.shared.broken.is_some() {
+            self.fail(cx);
         }
+    }
+
+    #[cold]
+    fn fail(&mut self, cx: &mut Context) {
+        self.shared.broken.take().into_iter().for_each(|error| cx.fail(error));
     }
 
     /// Hands on what was emitted; says whether all of it went.
@@ -282,7 +308,10 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
             if taken % TOGETHER == 0 && P::ORDER == Order::Arrival {
                 self.warm(taken..count.min(taken + TOGETHER));
             }
-            self.receive(self.column[taken], record, cx);
+            match P::ORDER {
+                Order::Arrival => self.take(self.column[taken], record, cx),
+                Order::Time => self.receive(self.column[taken], record, cx),
+            }
             taken += 1;
             if self.is_busy() {
                 self.go_on(cx);
