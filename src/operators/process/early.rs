@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::dataflow::Batch;
 use crate::error::Full;
-use crate::state::Key;
+use crate::state::{Key, TOGETHER};
 use crate::time::{TimerWheel, Timestamp, Watermark, us};
 
 /// How many runs of records in order there may be before all of them wait in the wheel: two inputs,
@@ -38,6 +38,9 @@ pub struct Early<K: Key, T> {
     last: Timestamp,
     /// Whether the next watermark is likely to pass what comes now, since the last one did.
     is_near: bool,
+    /// The keys of those that were looked ahead for, and how many of them have not left yet.
+    ahead: Vec<K>,
+    foreseen: usize,
     wheel: TimerWheel<(K, T)>,
 }
 
@@ -54,6 +57,8 @@ impl<K: Key, T> Early<K, T> {
             until: Timestamp::MIN,
             last: Timestamp::MIN,
             is_near: true,
+            ahead: Vec::with_capacity(TOGETHER),
+            foreseen: 0,
             wheel: TimerWheel::new(records_max, us(1)),
         }
     }
@@ -170,6 +175,7 @@ impl<K: Key, T> Early<K, T> {
         }
         let record = self.runs[run].pop_front();
         self.len -= 1;
+        self.foreseen = self.foreseen.saturating_sub(1);
         match self.runs[run].front() {
             Some((at, ..)) if *at < self.until => self.first.1 = *at,
             _ => self.find_first(),
@@ -192,13 +198,26 @@ impl<K: Key, T> Early<K, T> {
         record
     }
 
-    /// The key of a record that may well be the next but two.
+    /// Whether some of those that are due did not go into the wheel, and nobody has looked ahead for
+    /// them.
+    #[inline(always)]
+    pub fn is_unforeseen(&self) -> bool {
+        self.is_due && self.foreseen == 0
+    }
+
+    /// The keys of those that come next in the first run, as many as are looked up together.
+    pub fn foresee(&mut self) -> &[K] {
+        let next = self.runs[self.first.0].iter().take(TOGETHER);
+        self.ahead.clear();
+        self.ahead.extend(next.map(|(_, key, _)| *key));
+        self.foreseen = self.ahead.len();
+        &self.ahead
+    }
+
+    /// The key of a record that may well be the next but two, where only the wheel has any.
     #[inline]
     pub fn ahead(&self) -> Option<K> {
-        match self.is_due {
-            true => self.runs[self.first.0].get(2).map(|(_, key, _)| *key),
-            false => self.wheel.ahead().map(|(key, _)| *key),
-        }
+        self.wheel.ahead().filter(|_| !self.is_due).map(|(key, _)| *key)
     }
 
     /// Finds the first of those that are due, and how far its run may be followed.
@@ -209,6 +228,7 @@ impl<K: Key, T> Early<K, T> {
             // The next one starts where its memory does.
             self.runs[..self.used].iter_mut().for_each(VecDeque::clear);
             (self.used, self.first, self.until) = (0, (0, Timestamp::MAX), Timestamp::MIN);
+            self.foreseen = 0;
             return;
         }
         let (mut first, mut until) = ((0, Timestamp::MAX), Timestamp::MAX);

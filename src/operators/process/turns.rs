@@ -81,14 +81,15 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     /// it; says how many.
     fn release(&mut self, cx: &mut Context) -> u64 {
         let (mut done, is_far) = (0, self.table.len() > FAR);
-        while self.budget > 0
-            && let Some((at, key, value)) = self.early.pop(self.shared.watermark.at)
-        {
-            self.budget -= 1;
-            done += 1;
-            if is_far && let Some(key) = self.early.ahead() {
+        while self.budget > 0 {
+            if self.early.is_unforeseen() {
+                self.table.warm(self.early.foresee());
+            } else if is_far && let Some(key) = self.early.ahead() {
                 self.table.warm(&[key]);
             }
+            let Some((at, key, value)) = self.early.pop(self.shared.watermark.at) else { break };
+            self.budget -= 1;
+            done += 1;
             self.take(key, Record::new(at, value), cx);
             // What was emitted is handed on before the next.
             if !self.shared.out.is_empty() || !self.is_released_next() || !self.outlets_have_room()
