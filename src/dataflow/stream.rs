@@ -70,8 +70,11 @@ pub trait Upstream<'p, T> {
     }
 }
 
-/// The keys of a whole batch, for one indirect call.
+/// The keys of records: those of a whole batch for one indirect call.
 pub trait KeyColumn<K, T> {
+    /// The key of a value.
+    fn key(&self, value: &T) -> K;
+
     /// Replaces `keys` by the keys of `records`, in order.
     fn extract(&self, records: &[Record<T>], keys: &mut Vec<K>);
 }

@@ -1,7 +1,7 @@
 //! Query 4: what is paid on average in a category. A running value by key, as a table.
 
 use super::model::{Auction, Bid};
-use super::winning::winning;
+use super::winning::paid;
 use crate::dataflow::{Change, Stage, Stream};
 use crate::table::Changes;
 
@@ -21,8 +21,8 @@ pub fn q04<'p>(
     auctions: Stream<'p, impl Stage<Out = Auction>>,
     bids: Stream<'p, impl Stage<Out = Bid>>,
 ) -> Changes<'p, u64, u64, impl Stage<Out = (u64, Change<u64>)>> {
-    winning(auctions, bids)
-        .map(|won| (won.auction.category, won.bid.price, 1))
+    paid(auctions, bids, |auction| auction.category)
+        .map(|(category, price)| (category, price, 1))
         .key_by(|paid| paid.0)
         .reduce(|all, (_, price, count)| (all.1, all.2) = (all.1 + price, all.2 + count))
         .map(|(category, (_, sum, count))| (category, sum / count))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{Auction, Bid};
-use super::winning::{Won, winning};
+use super::winning::paid;
 use crate::dataflow::{Stage, Stream};
 use crate::operators::{KeyContext, Order, Process};
 
@@ -22,7 +22,7 @@ pub fn q06<'p>(
     auctions: Stream<'p, impl Stage<Out = Auction>>,
     bids: Stream<'p, impl Stage<Out = Bid>>,
 ) -> Stream<'p, impl Stage<Out = (u64, u64)>> {
-    winning(auctions, bids).key_by(|won| won.auction.seller).process(LastTen)
+    paid(auctions, bids, |auction| auction.seller).key_by(|paid| paid.0).process(LastTen)
 }
 
 struct LastTen;
@@ -36,7 +36,7 @@ struct Prices {
 
 impl Process for LastTen {
     type Key = u64;
-    type In = Won;
+    type In = (u64, u64);
     type State = Prices;
     type Out = (u64, u64);
 
@@ -44,11 +44,11 @@ impl Process for LastTen {
     /// Auctions of one seller come from all shards.
     const ORDER: Order = Order::Time;
 
-    fn on_record(&mut self, won: Won, ctx: &mut KeyContext<'_, Self>) {
+    fn on_record(&mut self, (seller, price): (u64, u64), ctx: &mut KeyContext<'_, Self>) {
         let prices = ctx.state();
-        prices.last[prices.count as usize % 10] = won.bid.price;
+        prices.last[prices.count as usize % 10] = price;
         prices.count += 1;
         let average = prices.last.iter().sum::<u64>() / prices.count.min(10);
-        ctx.emit((won.auction.seller, average));
+        ctx.emit((seller, average));
     }
 }

@@ -23,8 +23,12 @@ pub fn bids<'p>(events: Stream<'p, impl Stage<Out = Event>>) -> Stream<'p, impl 
 pub fn auctions_and_bids<'p>(
     events: Stream<'p, impl Stage<Out = Event>>,
 ) -> (Stream<'p, impl Stage<Out = Auction>>, Stream<'p, impl Stage<Out = Bid>>) {
-    let (rest, auctions) = events.side_output(|event| event.auction().map_or(Ok(event), Err));
-    (auctions, rest.filter_map(Event::bid))
+    let (bids, auctions) = events.side_output(|event| match event {
+        Event::Bid(bid) => Ok(Some(bid)),
+        Event::Auction(auction) => Err(auction),
+        Event::Person(_) => Ok(None),
+    });
+    (auctions, bids.filter_map(|bid| bid))
 }
 
 /// The people, and the auctions.

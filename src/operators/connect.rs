@@ -1,6 +1,5 @@
 //! Two streams of different types become one.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
@@ -174,10 +173,7 @@ impl<'p, K: Key, L: Clone + Stored> Keyed<'p, K, L> {
         right: Keyed<'p, K, R>,
         placement: Placement,
     ) -> Keyed<'p, K, Either<L, R>> {
-        let keys = Rc::new(EitherKeys {
-            left: (self.keys, RefCell::default()),
-            right: (right.keys, RefCell::default()),
-        });
+        let keys = Rc::new(EitherKeys { left: self.keys, right: right.keys });
         let (left, right) = (self.upstream, right.upstream);
         let upstream = Box::new(Connected { left, right, placement });
         Keyed { upstream, keys, types: PhantomData }
@@ -205,28 +201,22 @@ impl<'p, L: 'static, R: 'static> Upstream<'p, Either<L, R>> for Connected<'p, L,
     }
 }
 
-/// The keys of a column, and room for one record and its key.
-type Side<K, T> = (Rc<dyn KeyColumn<K, T>>, RefCell<Vec<K>>);
-
 /// The keys of records of two types.
 struct EitherKeys<K, L, R> {
-    left: Side<K, L>,
-    right: Side<K, R>,
+    left: Rc<dyn KeyColumn<K, L>>,
+    right: Rc<dyn KeyColumn<K, R>>,
 }
 
-impl<K: Key, L: Clone, R: Clone> KeyColumn<K, Either<L, R>> for EitherKeys<K, L, R> {
+impl<K: Key, L, R> KeyColumn<K, Either<L, R>> for EitherKeys<K, L, R> {
+    fn key(&self, value: &Either<L, R>) -> K {
+        match value {
+            Either::Left(left) => self.left.key(left),
+            Either::Right(right) => self.right.key(right),
+        }
+    }
+
     fn extract(&self, records: &[Record<Either<L, R>>], keys: &mut Vec<K>) {
         keys.clear();
-        keys.extend(records.iter().filter_map(|record| match &record.value {
-            Either::Left(left) => one(&self.left, Record::new(record.at, left.clone())),
-            Either::Right(right) => one(&self.right, Record::new(record.at, right.clone())),
-        }));
+        keys.extend(records.iter().map(|record| self.key(&record.value)));
     }
-}
-
-/// The key of one record; there always is one.
-fn one<K: Key, T>((keys, room): &Side<K, T>, record: Record<T>) -> Option<K> {
-    let mut room = room.borrow_mut();
-    keys.extract(std::slice::from_ref(&record), &mut room);
-    room.first().copied()
 }

@@ -146,6 +146,11 @@ pub(super) struct Column<F>(pub Rc<F>);
 
 impl<K, T, F: Fn(&T) -> K> KeyColumn<K, T> for Column<F> {
     #[inline]
+    fn key(&self, value: &T) -> K {
+        (self.0)(value)
+    }
+
+    #[inline]
     fn extract(&self, records: &[Record<T>], keys: &mut Vec<K>) {
         keys.clear();
         keys.extend(records.iter().map(|record| (self.0)(&record.value)));

@@ -1,12 +1,14 @@
 //! The process function: code of the user's own, with state and timers by key.
 
 mod context;
+mod early;
 mod moved;
 mod operator;
 mod side;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod turns;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -15,8 +17,9 @@ use crate::dataflow::{Edge, KeyColumn, Keyed, Operator, Runnable, Saved, Stage, 
 use crate::metrics::{Counter, Share};
 use crate::operators::expiring::{Expiring, term_of};
 use crate::state::{Key, State, Stored, Sweep, Table, Ttl};
-use crate::time::{TimerWheel, Watermark, us};
+use crate::time::Watermark;
 use context::{Held, Shared};
+use early::Early;
 use operator::{ProcessOperator, Settings};
 use side::Outlet;
 use timers::Timers;
@@ -477,7 +480,7 @@ impl<P: Process> Stage for ProcessStage<P> {
             settings,
             sweep: Sweep::default(),
             held: Held::new(settings.batch_max),
-            early: TimerWheel::new(timers_max, us(1)),
+            early: Early::new(settings.batch_max, timers_max),
             credit: 0,
             unpublished: 0,
             budget: settings.fire_max,

@@ -151,7 +151,7 @@ impl<K: Key, V: State> Table<K, V> {
     }
 
     /// The state of a key, to change it. O(1).
-    #[inline]
+    #[inline(always)]
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let hash = hash(key, self.seed);
         let slot = self.find(hash, key)?;

@@ -143,6 +143,12 @@ impl<P: Process> KeyContext<'_, P> {
         self.slot.lease.get(self.lease_now, self.shared.term)
     }
 
+    /// The state of the key, if it has any, to change it: a write, to a time to live.
+    #[inline(always)]
+    pub fn get_mut(&mut self) -> Option<&mut P::State> {
+        self.slot.lease.get_mut(self.lease_now, self.shared.term)
+    }
+
     /// The state of the key, to change it; it begins as the default. A write, to a time to live.
     #[inline(always)]
     pub fn state(&mut self) -> &mut P::State {

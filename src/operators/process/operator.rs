@@ -9,14 +9,15 @@ use crate::dataflow::{
 use crate::error::Error;
 use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{Held, KeyContext, Shared, Slot};
+use crate::operators::process::early::Early;
 use crate::operators::process::side::Outlet;
 use crate::operators::process::timers::{Timer, TimerClock};
-use crate::operators::process::{AtEnd, Order, Process, moved};
+use crate::operators::process::{Order, Process, moved};
 use crate::state::{Cursor, EachBulk, Rescaled, Sweep, TOGETHER, Table};
-use crate::time::{TimerWheel, Timestamp, Watermark};
+use crate::time::{Timestamp, Watermark};
 
 /// So many keys, or timers, do not fit into the caches of a core.
-const FAR: usize = 1 << 14;
+pub(super) const FAR: usize = 1 << 14;
 
 /// What the operator is told.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,7 @@ pub struct ProcessOperator<P: Process, N> {
     pub sweep: Sweep,
     pub held: Held<P>,
     /// Records that wait for the watermark, where they come in the order of time.
-    pub early: TimerWheel<(P::Key, P::In)>,
+    pub early: Early<P::Key, P::In>,
     /// Records for which there is room downstream, as far as is known.
     pub credit: usize,
     /// Records that went downstream since the last end of a batch.
@@ -65,14 +66,14 @@ pub struct ProcessOperator<P: Process, N> {
 impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     /// The first timer that the watermark has reached: its time.
     #[inline(always)]
-    fn due_timer(&self) -> Option<Timestamp> {
+    pub(super) fn due_timer(&self) -> Option<Timestamp> {
         let watermark = self.shared.watermark.at;
         self.shared.timers.next_event().filter(|at| *at <= watermark)
     }
 
     /// The first record that has waited and that the watermark has passed: its time.
     #[inline(always)]
-    fn due_record(&self) -> Option<Timestamp> {
+    pub(super) fn due_record(&self) -> Option<Timestamp> {
         if P::ORDER == Order::Arrival {
             return None;
         }
@@ -82,19 +83,24 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
 
     /// Whether the watermark has come to something.
     #[inline(always)]
-    fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.due_timer().is_some() || self.due_record().is_some()
     }
 
     /// Whether something is to be done before the next record.
     #[inline(always)]
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         !self.shared.out.is_empty() || self.is_due() || self.shared.told != self.shared.watermark
+    }
+
+    /// Whether nothing is left but to wait for what comes.
+    fn is_done(&self) -> bool {
+        !self.holds() && self.early.is_settled() && self.unpublished == 0
     }
 
     /// Whether what arrives has to wait.
     #[inline(always)]
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         self.is_busy() || !self.held.records.is_empty() || self.held.watermark.is_some()
     }
 
@@ -117,13 +123,15 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
     }
 
     /// Shows the function one record.
-    #[inline]
-    fn take(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
+    #[inline(always)]
+    pub(super) fn take(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
         let lease_now = match self.settings.expires {
             Some(TimerClock::ProcessingTime) => cx.now,
             _ => record.at.max(self.shared.told.at),
         };
-        let slot = self.table.entry(key);
+        let Some(slot) = self.table.get_mut(key) else {
+            return self.take_first(key, record, lease_now, cx);
+        };
         let (at, now, shared) = (record.at, cx.now, &mut self.shared);
         let mut ctx = KeyContext { key, at, now, lease_now, slot, shared };
         self.process.on_record(record.value, &mut ctx);
@@ -132,20 +140,46 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         self.leave(key, is_vacant, cx);
     }
 
+    /// The same for a key that has no place yet. Many a record finds nothing and leaves nothing: no
+    /// place is made for those.
+    #[inline(never)]
+    fn take_first(
+        &mut self,
+        key: P::Key,
+        record: Record<P::In>,
+        lease_now: Timestamp,
+        cx: &mut Context,
+    ) {
+        let mut slot = Slot::default();
+        let (at, now, shared) = (record.at, cx.now, &mut self.shared);
+        let mut ctx = KeyContext { key, at, now, lease_now, slot: &mut slot, shared };
+        self.process.on_record(record.value, &mut ctx);
+        if !slot.is_vacant() {
+            *self.table.entry(key) = slot;
+        }
+        self.taken += 1;
+        self.leave(key, false, cx);
+    }
+
+    /// Shows the function a record that is not one of many.
+    #[inline(never)]
+    fn take_one(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
+        self.take(key, record, cx);
+    }
+
     /// Takes a record, or lets it wait for the watermark if it is not behind that and records come
     /// in the order of time.
-    #[inline(always)]
-    fn receive(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
+    pub(super) fn receive(&mut self, key: P::Key, record: Record<P::In>, cx: &mut Context) {
         if P::ORDER == Order::Arrival || record.at < self.shared.told.at {
-            self.take(key, record, cx);
-        } else if self.early.set(record.at, (key, record.value)).is_err() {
+            self.take_one(key, record, cx);
+        } else if self.early.push(record.at, key, record.value).is_err() {
             self.shared.breaks("records ahead of the watermark", "timers_max");
             self.leave(key, false, cx);
         }
     }
 
     /// Shows the function one timer.
-    fn fire(&mut self, key: P::Key, timer: Timer, cx: &mut Context) {
+    pub(super) fn fire(&mut self, key: P::Key, timer: Timer, cx: &mut Context) {
         let at = match timer.clock {
             TimerClock::EventTime => timer.at,
             TimerClock::ProcessingTime => self.shared.told.at,
@@ -174,14 +208,19 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         if is_vacant {
             self.table.remove(key);
         }
-        if let Some(error) = self.shared.broken.take() {
-            cx.fail(error);
+        if self.shared.broken.is_some() {
+            self.fail(cx);
         }
+    }
+
+    #[cold]
+    fn fail(&mut self, cx: &mut Context) {
+        self.shared.broken.take().into_iter().for_each(|error| cx.fail(error));
     }
 
     /// Hands on what was emitted; says whether all of it went.
     #[inline(always)]
-    fn flush(&mut self, cx: &mut Context) -> bool {
+    pub(super) fn flush(&mut self, cx: &mut Context) -> bool {
         while !self.shared.out.is_empty() {
             if self.credit == 0 && !self.finds_room(cx) {
                 return false;
@@ -197,7 +236,7 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
 
     /// Looks whether there is room for a batch downstream.
     #[inline]
-    fn finds_room(&mut self, cx: &mut Context) -> bool {
+    pub(super) fn finds_room(&mut self, cx: &mut Context) -> bool {
         if self.unpublished > 0 {
             self.publish(cx);
         }
@@ -208,18 +247,8 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
 
     /// Whether one more call may emit to all side outputs.
     #[inline(always)]
-    fn outlets_have_room(&self) -> bool {
+    pub(super) fn outlets_have_room(&self) -> bool {
         self.outlets.iter().all(|outlet| outlet.pressure() != Pressure::Full)
-    }
-
-    /// Goes on, in order, with all there is to do, while there is room and budget; says how much
-    /// that was.
-    fn go_on(&mut self, cx: &mut Context) -> u64 {
-        let mut done = 0;
-        while self.flush(cx) && self.outlets_have_room() && self.do_next(cx) {
-            done += 1;
-        }
-        done
     }
 
     /// Notes the latency of the records that the function has seen.
@@ -228,102 +257,6 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         if self.taken > 0 {
             cx.reached_state(std::mem::take(&mut self.taken));
         }
-    }
-
-    /// Does what is next; says whether there was something and it could be done.
-    fn do_next(&mut self, cx: &mut Context) -> bool {
-        match (self.due_timer(), self.due_record()) {
-            (Some(timer), record) if record.is_none_or(|record| timer <= record) => {
-                return self.fire_next(TimerClock::EventTime, self.shared.watermark.at, cx);
-            }
-            (_, Some(_)) => return self.release_next(cx),
-            _ => (),
-        }
-        if self.shared.told != self.shared.watermark {
-            let lingers = self.shared.timers.next_processing().is_some();
-            if self.shared.watermark.is_end() && P::AT_END == AtEnd::Fire && lingers {
-                return self.fire_next(TimerClock::ProcessingTime, Timestamp::MAX, cx);
-            }
-            return self.tell(cx);
-        }
-        if let Some((key, record)) = self.held.records.pop_front() {
-            self.receive(key, record, cx);
-            return true;
-        }
-        match self.held.watermark.take() {
-            Some(watermark) => {
-                self.shared.watermark = watermark;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Fires the first timer, if it is due and the budget allows it.
-    fn fire_next(&mut self, clock: TimerClock, now: Timestamp, cx: &mut Context) -> bool {
-        if self.budget == 0 {
-            return false;
-        }
-        let timers = &mut self.shared.timers;
-        let due = match clock {
-            TimerClock::EventTime => timers.pop_event(now),
-            TimerClock::ProcessingTime => timers.pop_processing(now),
-        };
-        let Some((key, timer)) = due else { return false };
-        self.budget -= 1;
-        if self.table.len() > FAR
-            && let Some(key) = self.shared.timers.ahead()
-        {
-            self.table.warm(&[key]);
-        }
-        self.fire(key, timer, cx);
-        true
-    }
-
-    /// Takes the first record that has waited for the watermark, if the budget allows it.
-    fn release_next(&mut self, cx: &mut Context) -> bool {
-        if self.budget == 0 {
-            return false;
-        }
-        let Some((at, (key, value))) = self.early.pop(self.shared.watermark.at) else {
-            return false;
-        };
-        self.budget -= 1;
-        if self.table.len() > FAR
-            && let Some((key, _)) = self.early.ahead()
-        {
-            self.table.warm(&[*key]);
-        }
-        self.take(key, Record::new(at, value), cx);
-        true
-    }
-
-    /// All timers have fired: event time has come this far for everybody downstream too.
-    fn tell(&mut self, cx: &mut Context) -> bool {
-        if self.credit == 0 && !self.finds_room(cx) {
-            return false;
-        }
-        self.shared.told = self.shared.watermark;
-        self.outlets.iter().for_each(|outlet| outlet.on_watermark(self.shared.told));
-        self.next.on_watermark(self.shared.told, cx);
-        true
-    }
-
-    /// Fires timers by processing time, between everything else.
-    fn fire_processing(&mut self, cx: &mut Context) -> u64 {
-        let mut done = 0;
-        if self.holds() || self.shared.timers.next_processing().is_none_or(|at| at > cx.now) {
-            return done;
-        }
-        cx.ingress = cx.now;
-        self.held.ingress = cx.now;
-        while !self.holds() && !self.shared.told.is_end() && self.outlets_have_room() {
-            if !self.fire_next(TimerClock::ProcessingTime, cx.now, cx) {
-                break;
-            }
-            done += 1 + self.go_on(cx);
-        }
-        done
     }
 
     /// Ends a batch downstream and in the side outputs.
@@ -364,15 +297,21 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         let (count, mut taken) = (batch.len(), 0);
         if !self.holds() {
             self.begin(cx);
+            if P::ORDER == Order::Time {
+                taken = self.early.push_some(self.shared.told.at, &self.column, &mut batch);
+            }
         }
         while !self.holds()
             && self.outlets_have_room()
             && let Some(record) = batch.next()
         {
-            if taken % TOGETHER == 0 {
+            if taken % TOGETHER == 0 && P::ORDER == Order::Arrival {
                 self.warm(taken..count.min(taken + TOGETHER));
             }
-            self.receive(self.column[taken], record, cx);
+            match P::ORDER {
+                Order::Arrival => self.take(self.column[taken], record, cx),
+                Order::Time => self.receive(self.column[taken], record, cx),
+            }
             taken += 1;
             if self.is_busy() {
                 self.go_on(cx);
@@ -390,7 +329,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
             return;
         }
         self.begin(cx);
-        self.shared.watermark = watermark;
+        self.reach(watermark);
         self.go_on(cx);
         self.note_latency(cx);
     }
@@ -406,6 +345,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
             work += outlet.resume(cx);
         }
         (self.budget, self.credit) = (self.settings.fire_max, 0);
+        self.early.settle();
         let mut done = 0;
         if self.holds() {
             cx.ingress = self.held.ingress;
@@ -439,13 +379,13 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     }
 
     fn save(&self, out: &mut Saved) {
-        out.at_rest(P::NAME, !self.holds() && self.unpublished == 0, "has something left to do");
+        out.at_rest(P::NAME, self.is_done(), "has something left to do");
         self.process.save(out);
         out.put(P::NAME, &self.table);
         out.put(P::NAME, &self.shared.timers);
         out.put(P::NAME, &self.shared.watermark);
         out.put(P::NAME, &self.sweep);
-        out.put(P::NAME, &self.early);
+        out.put(P::NAME, self.early.wheel());
         out.put(P::NAME, &(self.budget, self.credit)); // or the next slices would be others
         self.outlets.iter().for_each(|outlet| outlet.save(out));
         self.next.save(out);
@@ -459,7 +399,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         from.rescale_watermark(P::NAME, watermark);
         *told = *watermark;
         from.take_unless_rescaled(P::NAME, &mut self.sweep);
-        from.rescale(P::NAME, &mut self.early);
+        from.rescale(P::NAME, self.early.wheel_mut());
         let mut slice = (self.budget, self.credit);
         from.take_unless_rescaled(P::NAME, &mut slice);
         (self.budget, self.credit) = slice;
@@ -470,22 +410,21 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
         each(&mut self.table);
         self.shared.timers.bulk(each);
-        self.early.bulk(each);
+        self.early.wheel_mut().bulk(each);
         self.next.bulk(each);
     }
 
     fn is_at_rest(&self) -> bool {
         let is_clear = |outlet: &Rc<dyn Outlet>| outlet.pressure() == Pressure::Clear;
-        let is_done = !self.holds() && self.unpublished == 0;
-        is_done && self.outlets.iter().all(is_clear) && self.next.is_at_rest()
+        self.is_done() && self.outlets.iter().all(is_clear) && self.next.is_at_rest()
     }
 
     fn pressure(&self) -> Pressure {
         let waits = self.shared.timers.next_processing().is_some() && !self.shared.told.is_end();
-        let here = match waits {
+        let here = match () {
             _ if self.holds() => Pressure::Full,
-            true => Pressure::Pending,
-            false => Pressure::Clear,
+            _ if waits || !self.early.is_settled() => Pressure::Pending,
+            _ => Pressure::Clear,
         };
         let here = here.max(self.next.pressure());
         self.outlets.iter().fold(here, |most, outlet| most.max(outlet.pressure()))

@@ -117,6 +117,34 @@ fn records_that_waited_for_the_watermark_come_a_slice_a_step() {
     assert!(in_slices(InOrder, 30_000).into_iter().eq(0..30_000));
 }
 
+/// Counts the records of keys that a record of the time 0 has opened.
+struct Opened;
+
+impl Process for Opened {
+    type Key = u64;
+    type In = u64;
+    type State = u64;
+    type Out = u64;
+
+    fn on_record(&mut self, _: u64, ctx: &mut KeyContext<'_, Self>) {
+        if ctx.at() == t(0) {
+            ctx.state();
+        } else if let Some(count) = ctx.get_mut() {
+            *count += 1;
+            let count = *count;
+            ctx.emit(count);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_only_asked_for_takes_no_place() {
+    let (mut shard, mut input, log) = embed(Config::embedded(), Opened);
+    feed(&mut shard, &mut input, [(0, 7), (1, 7), (2, 8), (3, 7), (4, 9)].into_iter());
+    assert_eq!(log.take(), [(1, 1), (3, 2)]);
+    assert_eq!(shard.counters().get(Counter::Keys), 1);
+}
+
 /// A sink that notes watermarks between the records.
 struct Noting(Log<Option<u64>>);
 
