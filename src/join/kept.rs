@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Record;
 use crate::join::pane::{Entry, Pane};
 use crate::state::{Cursor, EachBulk, Key, NONE, Rescale, Rescaled, Stored};
 use crate::time::Timestamp;
@@ -46,13 +47,6 @@ pub struct Place {
     entry: u32,
 }
 
-impl Place {
-    /// The number of the record in its pane, by which [`Kept::entry_at`] finds it at any time.
-    pub fn entry(self) -> u32 {
-        self.entry
-    }
-}
-
 /// A look through the records of one key between two times, which can be cut short anywhere.
 #[derive(Clone, Copy)]
 pub struct Look<K> {
@@ -64,6 +58,20 @@ pub struct Look<K> {
     last: i64,
     /// The next record of the stretch before that.
     next: Place,
+}
+
+impl<K> Look<K> {
+    /// Whether there is nothing left to see.
+    #[inline(always)]
+    pub fn is_at_end(&self) -> bool {
+        self.is_over() && self.next.entry == NONE
+    }
+
+    /// Whether it has passed all its stretches, if not yet all the records of the last one.
+    #[inline(always)]
+    fn is_over(&self) -> bool {
+        self.stretch > self.last
+    }
 }
 
 /// What one unit of work found.
@@ -120,29 +128,93 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         place
     }
 
-    /// Starts loading what it takes to look up these keys at these times.
+    /// Starts loading what it takes to keep records of these keys and times: at most 64.
     #[inline]
-    pub fn warm(&self, looks: impl Iterator<Item = (K, Timestamp)>, runs: &mut Vec<(K, i64)>) {
+    pub fn warm(&self, records: impl Iterator<Item = (K, Timestamp)>, runs: &mut Vec<(K, i64)>) {
         runs.clear();
-        runs.extend(looks.map(|(key, at)| (key, self.stretch(at))));
-        // They are all near each other in time: a pane is warmed for as long as it is the same.
-        let mut rest = &mut runs[..];
-        while let Some(&mut (_, stretch)) = rest.first_mut() {
+        runs.extend(records.map(|(key, at)| (key, self.stretch(at))));
+        self.by_pane(runs, |_, _, pane, runs| pane.warm(runs));
+    }
+
+    /// Looks of these keys, from some time to another: at most 64. The first unit of work of all
+    /// that have any is done at once, so that their cache misses overlap, and what comes next is
+    /// being loaded.
+    pub fn begin(
+        &self,
+        wanted: impl Iterator<Item = (K, Timestamp, Timestamp)>,
+        looks: &mut Vec<Look<K>>,
+        runs: &mut Vec<(K, i64)>,
+    ) {
+        looks.clear();
+        looks.extend(wanted.map(|(key, from, to)| self.look(key, from, to)));
+        if looks.iter().all(Look::is_over) {
+            return;
+        }
+        runs.clear();
+        runs.extend(looks.iter().map(|look| (look.key, look.stretch)));
+        self.by_pane(runs, |place, first, pane, runs| {
+            pane.firsts(runs, |run, entry| {
+                let look = &mut looks[first + run];
+                if !look.is_over() {
+                    look.next = Place { pane: place as u32, entry };
+                    look.stretch += 1;
+                }
+            });
+        });
+        // Few reach into a second stretch, and then all of them into the same.
+        runs.clear();
+        let more = looks.iter().filter(|look| !look.is_over());
+        runs.extend(more.map(|look| (look.key, look.stretch)));
+        self.by_pane(runs, |_, _, pane, runs| pane.firsts(runs, |_, _| ()));
+    }
+
+    /// Calls `each` with runs that belong to one pane: its place, and that of the first of them.
+    #[inline(always)]
+    fn by_pane(
+        &self,
+        runs: &mut [(K, i64)],
+        mut each: impl FnMut(usize, usize, &Pane<K, T>, &mut [(K, i64)]),
+    ) {
+        // They are all near each other in time.
+        let mut begin = 0;
+        while let Some(&(_, stretch)) = runs.get(begin) {
             let place = self.pane_of(stretch);
             let (pane, next) = (&self.panes[place], self.panes.get(place + 1));
             let is_here = |run: &&(K, i64)| {
-                pane.start <= run.1 && next.is_none_or(|next| run.1 < next.start) || place == 0
+                (pane.start <= run.1 || place == 0) && next.is_none_or(|next| run.1 < next.start)
             };
-            let here = rest.iter().take_while(is_here).count().max(1);
-            let (now, later) = rest.split_at_mut(here);
-            pane.warm(now);
-            rest = later;
+            let here = runs[begin..].iter().take_while(is_here).count().max(1);
+            each(place, begin, pane, &mut runs[begin..begin + here]);
+            begin += here;
         }
     }
 
-    /// Keeps a record; returns its place.
+    /// Keeps records of these keys, at most 64, whose times lie between two, if all belong into one
+    /// pane; returns the number of the first of them there, as [`add`](Self::add) does.
+    pub fn add_all(
+        &mut self,
+        keys: &[K],
+        records: &[Record<T>],
+        (first, last): (Timestamp, Timestamp),
+        runs: &mut Vec<(K, i64)>,
+    ) -> Option<u32> {
+        let (stretches, shift) = ((self.stretch(first), self.stretch(last)), self.shift);
+        let place = self.pane_of(stretches.1);
+        let pane = &mut self.panes[place];
+        let begins_before = pane.start <= stretches.0 || place == 0;
+        if !begins_before || !pane.takes_all(stretches, records.len(), self.gap) {
+            return None;
+        }
+        runs.clear();
+        runs.extend(keys.iter().zip(records).map(|(key, record)| (*key, record.at.0 >> shift)));
+        self.len += records.len();
+        Some(pane.add_all(runs, stretches, records, last))
+    }
+
+    /// Keeps a record; returns its number in the pane that holds its time, by which
+    /// [`entry_at`](Self::entry_at) finds it.
     #[inline]
-    pub fn add(&mut self, key: K, at: Timestamp, value: T) -> Place {
+    pub fn add(&mut self, key: K, at: Timestamp, value: T) -> u32 {
         let stretch = self.stretch(at);
         let mut place = self.pane_of(stretch);
         let pane = &self.panes[place];
@@ -154,9 +226,8 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
             self.panes[place].begin_later();
             self.open(place, start, stretch);
         }
-        let entry = self.panes[place].add(key, stretch, at, value);
         self.len += 1;
-        Place { pane: place as u32, entry }
+        self.panes[place].add(key, stretch, at, value)
     }
 
     /// Opens a pane that begins at `start`, for a record of `stretch`.
@@ -180,10 +251,13 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         self.panes[pane].entry_mut(entry)
     }
 
-    /// A look through the records of a key, from one time to another, both included.
+    /// A look through the records of a key, from one time to another, both included. It passes no
+    /// stretch before the first one or behind the last one that has a record.
     #[inline]
     pub fn look(&self, key: K, from: Timestamp, to: Timestamp) -> Look<K> {
-        let (stretch, last) = (self.stretch(from), self.stretch(to));
+        let first = self.panes.front().map_or(i64::MAX, |pane| pane.stretches().0);
+        let end = self.panes.back().map_or(i64::MIN, |pane| pane.stretches().1);
+        let (stretch, last) = (self.stretch(from).max(first), self.stretch(to).min(end));
         Look { key, from, to, stretch, last, next: Place { pane: 0, entry: NONE } }
     }
 
@@ -192,7 +266,7 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
     pub fn see(&self, look: &mut Look<K>) -> Seen {
         let Place { pane, entry } = look.next;
         if entry == NONE {
-            if look.stretch > look.last {
+            if look.is_over() {
                 return Seen::End;
             }
             let pane = self.pane_of(look.stretch);
@@ -258,8 +332,8 @@ impl<K: Key, T: Copy + Stored> Rescaled for Kept<K, T> {
         for pane in from.iter().flat_map(|kept| &kept.panes) {
             pane.visit(&mut |key, Entry { at, value, matched, .. }| {
                 if to.owns(key) {
-                    let place = all.add(key, *at, *value);
-                    all.entry_mut(place).matched = *matched;
+                    let entry = all.add(key, *at, *value);
+                    all.entry_at(*at, entry).matched = *matched;
                 }
             });
         }
@@ -287,10 +361,8 @@ mod tests {
                 now += if ahead { 0 } else { rng.i64(0..1 << far) };
                 let at = if ahead { now + (1 << 50) } else { now - rng.i64(0..2 * length as i64) };
                 let key = rng.u64(..3);
-                let place = kept.add(key, Timestamp(at), number);
-                assert_eq!(kept.entry_mut(place).value, number);
-                let found = kept.entry_at(Timestamp(at), place.entry());
-                assert_eq!(found.value, number);
+                let entry = kept.add(key, Timestamp(at), number);
+                assert_eq!(kept.entry_at(Timestamp(at), entry).value, number);
                 list.push((key, at, number));
                 let from = now - rng.i64(0..2 * length as i64);
                 let to = from + rng.i64(0..length as i64);

@@ -26,7 +26,11 @@ pub fn build(p: Pipeline<'_>, query: u8, all: &Arc<[Event]>, into: &Found) {
         })),
         3 => {
             let (people, auctions) = people_and_auctions(events);
-            q03(people, auctions).to_changes().sink(Rows::new(into, local));
+            q03(people, auctions).sink(Rows::new(into, |digest: &mut Digest, (auction, seller)| {
+                let Seller { name, city, state } = seller;
+                let [name, city, state] = [name.as_str(), city.as_str(), state.as_str()].map(text);
+                digest.add([auction, name, city, state]);
+            }));
         }
         4 => {
             let (auctions, bids) = auctions_and_bids(events);
@@ -41,15 +45,6 @@ pub fn build(p: Pipeline<'_>, query: u8, all: &Arc<[Event]>, into: &Found) {
             q08(people, auctions).sink(Rows::new(into, new_seller));
         }
     }
-}
-
-fn local(digest: &mut Digest, (auction, change): (u64, Change<Seller>)) {
-    let row = |seller: &Seller| {
-        let Seller { name, city, state } = seller;
-        [auction, text(name.as_str()), text(city.as_str()), text(state.as_str())]
-    };
-    change.before().map(row).into_iter().for_each(|row| digest.remove(row));
-    change.after().map(row).into_iter().for_each(|row| digest.add(row));
 }
 
 fn average(digest: &mut Digest, (category, change): (u64, Change<u64>)) {
