@@ -42,7 +42,7 @@ pub struct Kept<K: Key, T: Copy> {
 
 /// Where a record is, as long as nothing is added to or dropped from what its input keeps.
 #[derive(Clone, Copy)]
-pub struct Place {
+struct Place {
     pane: u32,
     entry: u32,
 }
@@ -75,9 +75,9 @@ impl<K> Look<K> {
 }
 
 /// What one unit of work found.
-pub enum Seen {
+pub enum Seen<'a, T> {
     /// A record between the two times.
-    Record(Place),
+    Record(&'a mut Entry<T>),
     /// Nothing yet.
     Passed,
     /// There are no more.
@@ -146,7 +146,8 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         runs: &mut Vec<(K, i64)>,
     ) {
         looks.clear();
-        looks.extend(wanted.map(|(key, from, to)| self.look(key, from, to)));
+        let all = self.stretches();
+        looks.extend(wanted.map(|(key, from, to)| self.look_within(all, key, from, to)));
         if looks.iter().all(Look::is_over) {
             return;
         }
@@ -238,12 +239,6 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         self.panes.insert(place, pane);
     }
 
-    /// A record that is kept.
-    #[inline(always)]
-    pub fn entry_mut(&mut self, place: Place) -> &mut Entry<T> {
-        self.panes[place.pane as usize].entry_mut(place.entry)
-    }
-
     /// The record that was added as number `entry` of the pane that holds its time.
     #[inline]
     pub fn entry_at(&mut self, at: Timestamp, entry: u32) -> &mut Entry<T> {
@@ -255,15 +250,25 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
     /// stretch before the first one or behind the last one that has a record.
     #[inline]
     pub fn look(&self, key: K, from: Timestamp, to: Timestamp) -> Look<K> {
+        self.look_within(self.stretches(), key, from, to)
+    }
+
+    /// The first and the last stretch that have a record; the last before the first if none.
+    #[inline]
+    fn stretches(&self) -> (i64, i64) {
         let first = self.panes.front().map_or(i64::MAX, |pane| pane.stretches().0);
-        let end = self.panes.back().map_or(i64::MIN, |pane| pane.stretches().1);
-        let (stretch, last) = (self.stretch(from).max(first), self.stretch(to).min(end));
+        (first, self.panes.back().map_or(i64::MIN, |pane| pane.stretches().1))
+    }
+
+    #[inline(always)]
+    fn look_within(&self, all: (i64, i64), key: K, from: Timestamp, to: Timestamp) -> Look<K> {
+        let (stretch, last) = (self.stretch(from).max(all.0), self.stretch(to).min(all.1));
         Look { key, from, to, stretch, last, next: Place { pane: 0, entry: NONE } }
     }
 
     /// One unit of work of a look.
     #[inline(always)]
-    pub fn see(&self, look: &mut Look<K>) -> Seen {
+    pub fn see(&mut self, look: &mut Look<K>) -> Seen<'_, T> {
         let Place { pane, entry } = look.next;
         if entry == NONE {
             if look.is_over() {
@@ -275,11 +280,11 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
             look.stretch += 1;
             return Seen::Passed;
         }
-        let place = look.next;
-        let entry = self.panes[pane as usize].entry(entry);
-        look.next.entry = entry.next;
-        if look.from <= entry.at && entry.at <= look.to {
-            return Seen::Record(place);
+        let pane = &mut self.panes[pane as usize];
+        let Entry { at, next, .. } = *pane.entry(entry);
+        look.next.entry = next;
+        if look.from <= at && at <= look.to {
+            return Seen::Record(pane.entry_mut(entry));
         }
         Seen::Passed
     }
@@ -372,7 +377,7 @@ mod tests {
                 loop {
                     units += 1;
                     match kept.see(&mut look) {
-                        Seen::Record(place) => got.push(kept.entry_mut(place).value),
+                        Seen::Record(entry) => got.push(entry.value),
                         Seen::Passed => {}
                         Seen::End => break,
                     }

@@ -139,14 +139,14 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
             self.begin(keys, records, other);
             self.keep(keys, records, reached, cx);
             for (place, (&key, &Record { at, .. })) in keys.iter().zip(records).enumerate() {
-                let number = self.numbers[place];
-                if number == NONE {
+                let (number, look) = (self.numbers[place], &self.looks[place]);
+                if number == NONE || look.is_at_end() {
                     continue;
                 }
                 if self.holds() {
                     self.waiting.push_back((key, at, number));
                 } else {
-                    let open = Open { at, number, look: self.looks[place], pairs: 0 };
+                    let open = Open { at, number, look: *look, pairs: 0 };
                     self.look(open, other, out, cx, &mut meet);
                 }
             }
@@ -240,9 +240,6 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
         cx: &mut Context,
         meet: &mut impl FnMut(&mut Entry<T>, &mut Entry<O>) -> Option<Record<Out>>,
     ) {
-        if open.look.is_at_end() {
-            return;
-        }
         let own = self.kept.entry_at(open.at, open.number);
         loop {
             if !out.has_room(cx) || !out.may_work() {
@@ -252,8 +249,8 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
             match other.kept.see(&mut open.look) {
                 Seen::Passed => {}
                 Seen::End => return,
-                Seen::Record(place) => {
-                    if let Some(pair) = meet(own, other.kept.entry_mut(place)) {
+                Seen::Record(partner) => {
+                    if let Some(pair) = meet(own, partner) {
                         open.pairs += 1;
                         match self.fan_out.allows(self.name, open.pairs, cx) {
                             true => out.emit(pair, cx),
