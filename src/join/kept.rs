@@ -401,6 +401,76 @@ mod tests {
         }
     }
 
+    /// Batches of any kind are kept as they are one by one, and looks that begin together see what
+    /// those do that begin alone.
+    #[test]
+    fn together_is_as_one_by_one() {
+        for seed in 0..60 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let length = 1 << rng.u32(1..24);
+            let new = || Kept::<u64, u32>::new(7, length, 8 * length);
+            let (mut some, mut each) = (new(), new());
+            let (mut runs, mut looks, mut together) = (Vec::new(), Vec::new(), 0usize);
+            let (keys, far) = (1 << rng.u32(0..12), rng.u32(1..16));
+            let mut now = 0;
+            for number in 0..200u32 {
+                let count = rng.usize(1..=64);
+                let key: Vec<u64> = (0..count).map(|_| rng.u64(..keys)).collect();
+                let mut time = || {
+                    now += rng.i64(0..1 << far);
+                    Timestamp(now - if rng.u8(..) == 0 { rng.i64(0..2 * length as i64) } else { 0 })
+                };
+                let records: Vec<_> = (0..count).map(|_| Record::new(time(), number)).collect();
+                let times = records.iter().map(|record| record.at);
+                let ends = (times.clone().min().unwrap(), times.max().unwrap());
+                let pairs = || key.iter().zip(&records);
+                let alone: Vec<u32> =
+                    pairs().map(|(key, r)| each.add(*key, r.at, r.value)).collect();
+                let numbers = match some.add_all(&key, &records, ends, &mut runs) {
+                    Some(first) => {
+                        together += 1;
+                        (first..first + count as u32).collect()
+                    }
+                    None => {
+                        pairs().map(|(key, r)| some.add(*key, r.at, r.value)).collect::<Vec<_>>()
+                    }
+                };
+                assert_eq!(numbers, alone);
+                let wanted: Vec<_> = (0..count)
+                    .map(|_| {
+                        let from = now - rng.i64(-100..3 * length as i64);
+                        let to = from + rng.i64(0..length as i64);
+                        (rng.u64(..keys), Timestamp(from), Timestamp(to))
+                    })
+                    .collect();
+                some.begin(wanted.iter().copied(), &mut looks, &mut runs);
+                for (mut look, (key, from, to)) in looks.iter().copied().zip(wanted) {
+                    let mut other = each.look(key, from, to);
+                    assert_eq!(all(&mut some, &mut look), all(&mut each, &mut other));
+                }
+                if rng.u8(..) < 20 {
+                    let past = Timestamp(now - 3 * length as i64);
+                    while some.drop_past(past) | each.drop_past(past) {}
+                }
+            }
+            assert_eq!((some.len(), some.panes.len()), (each.len(), each.panes.len()));
+            assert!(together > 0, "no batch was kept as one");
+        }
+    }
+
+    /// The time and the value of all that a look sees.
+    fn all(kept: &mut Kept<u64, u32>, look: &mut Look<u64>) -> Vec<(Timestamp, u32)> {
+        let mut found = Vec::new();
+        assert!(!look.is_at_end() || matches!(kept.see(look), Seen::End));
+        loop {
+            match kept.see(look) {
+                Seen::Record(entry) => found.push((entry.at, entry.value)),
+                Seen::Passed => {}
+                Seen::End => return found,
+            }
+        }
+    }
+
     /// One record with a clock far ahead keeps nothing else from being dropped.
     #[test]
     fn a_clock_that_is_ahead_holds_up_nobody() {

@@ -34,7 +34,15 @@ fn against_model<K: Key + Hash>(seed: u64, range: u32, steps: usize, key: impl F
                 let count = random.usize(..200);
                 let keys: Vec<K> = (0..count).map(|_| key(random.u32(..range))).collect();
                 let records: Vec<u64> = (0..count).map(|_| random.u64(..9)).collect();
-                keys.chunks(batch::TOGETHER).for_each(|keys| table.warm(keys));
+                for keys in keys.chunks(batch::TOGETHER) {
+                    table.warm(keys);
+                    let mut next = 0..keys.len();
+                    table.get_batch(keys, |place, state| {
+                        assert_eq!(next.next(), Some(place));
+                        assert_eq!(state, model.get(&keys[place]));
+                    });
+                    assert!(next.is_empty());
+                }
                 table.update_batch(&records, &keys, |sum, &x| *sum = *sum * 3 + x);
                 for (k, x) in keys.iter().zip(&records) {
                     let sum = model.entry(*k).or_default();
