@@ -55,8 +55,8 @@ fn pairs(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = pairs, config = at_most(19_200_000))]
-#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(110_200_000))]
+#[bench::few_keys(args = [100], setup = pairs, config = at_most(13_850_000))]
+#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(11_700_000))]
 fn interval_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
@@ -77,8 +77,8 @@ fn met(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = met, config = at_most(99_000_000))]
-#[bench::many_keys(args = [10_000], setup = met, config = at_most(99_000_000))]
+#[bench::few_keys(args = [100], setup = met, config = at_most(7_590_000))]
+#[bench::many_keys(args = [10_000], setup = met, config = at_most(8_920_000))]
 fn window_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
