@@ -124,6 +124,20 @@ fn keys_that_cannot_be_told_apart_are_slow_but_right() {
 }
 
 #[test]
+fn keys_behind_links_are_found_together() {
+    let mut table = Table::<Clash<1>, u32>::new(1);
+    (0..2_000).for_each(|n| *table.entry(Clash(n)) = n);
+    assert!(table.links > 0);
+    for n in 0..2_000 {
+        table.remove(Clash(n));
+        if n % 40 == 0 {
+            let keys: [_; batch::TOGETHER] = core::array::from_fn(|more| Clash(n + more as u32));
+            table.get_batch(&keys, |place, state| assert_eq!(state, table.get(keys[place])));
+        }
+    }
+}
+
+#[test]
 fn keys_that_come_in_the_order_of_their_hashes_are_told_apart() {
     let (mut from, mut one_by_one, mut together) = (Table::new(5), Table::new(5), Table::new(5));
     (0..200_000u32).for_each(|n| *from.entry(n) = u64::from(n));
