@@ -26,11 +26,7 @@ pub fn build(p: Pipeline<'_>, query: u8, all: &Arc<[Event]>, into: &Found) {
         })),
         3 => {
             let (people, auctions) = people_and_auctions(events);
-            q03(people, auctions).sink(Rows::new(into, |digest: &mut Digest, (auction, seller)| {
-                let Seller { name, city, state } = seller;
-                let [name, city, state] = [name.as_str(), city.as_str(), state.as_str()].map(text);
-                digest.add([auction, name, city, state]);
-            }));
+            q03(people, auctions).sink(Rows::new(into, local));
         }
         4 => {
             let (auctions, bids) = auctions_and_bids(events);
@@ -45,6 +41,10 @@ pub fn build(p: Pipeline<'_>, query: u8, all: &Arc<[Event]>, into: &Found) {
             q08(people, auctions).sink(Rows::new(into, new_seller));
         }
     }
+}
+
+fn local(digest: &mut Digest, (auction, Seller { name, city, state }): (u64, Seller)) {
+    digest.add([auction, text(name.as_str()), text(city.as_str()), text(state.as_str())]);
 }
 
 fn average(digest: &mut Digest, (category, change): (u64, Change<u64>)) {
