@@ -181,7 +181,7 @@ fn nothing_is_alone_too_soon() {
     assert_eq!(step(&mut input, 61), Some((40, ('E', None))));
 }
 
-/// What the other input had passed before it came is alone as soon as it comes, several at once too.
+/// What the other input had passed before it came is alone as soon as it comes, many together too.
 #[test]
 fn whoever_comes_behind_the_other_input_is_alone_at_once() {
     let (mut driver, (orders, trades, all)) = TestDriver::new(|p| {
