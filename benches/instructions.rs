@@ -20,7 +20,7 @@ use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
 use millstream::Record;
-use rooms::joins::{Streams, asof, interval};
+use rooms::joins::{Streams, asof, in_windows, interval};
 use rooms::panes::{Reading, by_panes, readings};
 use rooms::ring::by_pipe;
 use rooms::{Found, Ready};
@@ -55,8 +55,8 @@ fn pairs(keys: u64) -> Ready {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = pairs, config = at_most(19_200_000))]
-#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(110_200_000))]
+#[bench::few_keys(args = [100], setup = pairs, config = at_most(13_850_000))]
+#[bench::many_keys(args = [10_000], setup = pairs, config = at_most(11_700_000))]
 fn interval_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
@@ -72,8 +72,19 @@ fn asof_join(ready: Ready) -> Found {
     black_box(ready.run())
 }
 
+fn met(keys: u64) -> Ready {
+    in_windows(&Streams::new(10_000, keys))
+}
+
+#[library_benchmark]
+#[bench::few_keys(args = [100], setup = met, config = at_most(7_590_000))]
+#[bench::many_keys(args = [10_000], setup = met, config = at_most(8_920_000))]
+fn window_join(ready: Ready) -> Found {
+    black_box(ready.run())
+}
+
 library_benchmark_group!(name = rings, benchmarks = [pipe]);
 library_benchmark_group!(name = windows, benchmarks = [panes]);
-library_benchmark_group!(name = joins, benchmarks = [interval_join, asof_join]);
+library_benchmark_group!(name = joins, benchmarks = [interval_join, asof_join, window_join]);
 
 main!(library_benchmark_groups = rings, windows, joins);

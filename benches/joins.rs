@@ -6,6 +6,8 @@
 //! | `interval by map` | baseline: a hashbrown map from key to two sorted vectors |
 //! | `as of` | `asof_join`, each left record with the latest right one |
 //! | `as of by pass` | baseline: one pass over both arrays, the latest values in a map |
+//! | `windows` | `window_join`, tumbling, a record of each stream a key and window on average |
+//! | `windows by map` | baseline: a hashbrown map from key to two vectors for the window in hand |
 //!
 //! With 100 and 10 000 keys. The baselines do less: they have both arrays in order before they
 //! begin, and cannot take a record out of order. Both must find the same pairs.
@@ -15,7 +17,9 @@
 mod rooms;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use rooms::joins::{Streams, asof, asof_by_pass, interval, interval_by_map};
+use rooms::joins::{
+    Streams, asof, asof_by_pass, in_windows, in_windows_by_map, interval, interval_by_map,
+};
 use rooms::{Found, Ready};
 
 const RECORDS: usize = 50_000;
@@ -23,9 +27,10 @@ const RECORDS: usize = 50_000;
 /// Ours, theirs, and what they are called.
 type Way = (&'static str, fn(&Streams) -> Ready, &'static str, fn(&Streams) -> Found);
 
-const WAYS: [Way; 2] = [
+const WAYS: [Way; 3] = [
     ("interval", interval, "interval by map", interval_by_map),
     ("as of", asof, "as of by pass", asof_by_pass),
+    ("windows", in_windows, "windows by map", in_windows_by_map),
 ];
 
 fn main() {

@@ -1,12 +1,12 @@
-//! Two streams joined: by key and interval of time, and each record with the latest of the other
-//! stream; by the engine's joins, and by hand from two sorted arrays.
+//! Two streams joined: by key and interval of time, each record with the latest of the other
+//! stream, and in windows; by the engine's joins, and by hand from two sorted arrays.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use millstream::io::MemorySource;
 use millstream::join::{after, before};
-use millstream::{Pipeline, Record, Stage, Stream, Timestamp, Watermarks, ns};
+use millstream::{Pipeline, Record, Stage, Stream, Timestamp, Tumbling, Watermarks, ns};
 use serde::{Deserialize, Serialize};
 
 use super::{Found, Ready};
@@ -119,5 +119,51 @@ pub fn asof_by_pass(streams: &Streams) -> Found {
             found.add(*key, at.as_nanos(), *value, *right);
         }
     }
+    found
+}
+
+/// Nanoseconds of a window in which each key has a record of either stream on average.
+fn window_ns(streams: &Streams) -> i64 {
+    2 * streams.reach
+}
+
+/// The engine's window join.
+pub fn in_windows(streams: &Streams) -> Ready {
+    let window = Tumbling::of(ns(window_ns(streams) as u64));
+    Ready::new(|p, total| {
+        let (left, right) = (stream(p, &streams.left), stream(p, &streams.right));
+        left.key_by(|tick| tick.key)
+            .window_join(right.key_by(|tick| tick.key))
+            .window(window)
+            .select(|left, right| (*left, *right))
+            .for_each(move |pair| {
+                let (left, right) = pair.value;
+                total.add(left.key, pair.at.as_nanos() + 1, left.value, right.value);
+            });
+    })
+}
+
+/// By hand: a map from key to the values of the window in hand.
+pub fn in_windows_by_map(streams: &Streams) -> Found {
+    let size = window_ns(streams);
+    let (mut found, mut state) = (Found::default(), HashMap::<u64, [Vec<u64>; 2]>::new());
+    let mut end = size;
+    let mut fire = |end, state: &mut HashMap<u64, [Vec<u64>; 2]>| {
+        for (key, [lefts, rights]) in state.drain() {
+            for left in lefts {
+                rights.iter().for_each(|right| found.add(key, end, left, *right));
+            }
+        }
+    };
+    for (left, right) in streams.left.iter().zip(streams.right.iter()) {
+        for (side, Tick { at, key, value }) in [left.value, right.value].into_iter().enumerate() {
+            if at.as_nanos() >= end {
+                fire(end, &mut state);
+                end = at.as_nanos() - at.as_nanos() % size + size;
+            }
+            state.entry(key).or_default()[side].push(value);
+        }
+    }
+    fire(end, &mut state);
     found
 }

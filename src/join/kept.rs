@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataflow::Record;
 use crate::join::pane::{Entry, Pane};
 use crate::state::{Cursor, EachBulk, Key, NONE, Rescale, Rescaled, Stored};
 use crate::time::Timestamp;
@@ -41,16 +42,9 @@ pub struct Kept<K: Key, T: Copy> {
 
 /// Where a record is, as long as nothing is added to or dropped from what its input keeps.
 #[derive(Clone, Copy)]
-pub struct Place {
+struct Place {
     pane: u32,
     entry: u32,
-}
-
-impl Place {
-    /// The number of the record in its pane, by which [`Kept::entry_at`] finds it at any time.
-    pub fn entry(self) -> u32 {
-        self.entry
-    }
 }
 
 /// A look through the records of one key between two times, which can be cut short anywhere.
@@ -66,10 +60,24 @@ pub struct Look<K> {
     next: Place,
 }
 
+impl<K> Look<K> {
+    /// Whether there is nothing left to see.
+    #[inline(always)]
+    pub fn is_at_end(&self) -> bool {
+        self.is_over() && self.next.entry == NONE
+    }
+
+    /// Whether it has passed all its stretches, if not yet all the records of the last one.
+    #[inline(always)]
+    fn is_over(&self) -> bool {
+        self.stretch > self.last
+    }
+}
+
 /// What one unit of work found.
-pub enum Seen {
+pub enum Seen<'a, T> {
     /// A record between the two times.
-    Record(Place),
+    Record(&'a mut Entry<T>),
     /// Nothing yet.
     Passed,
     /// There are no more.
@@ -120,29 +128,94 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         place
     }
 
-    /// Starts loading what it takes to look up these keys at these times.
+    /// Starts loading what it takes to keep records of these keys and times: at most 64.
     #[inline]
-    pub fn warm(&self, looks: impl Iterator<Item = (K, Timestamp)>, runs: &mut Vec<(K, i64)>) {
+    pub fn warm(&self, records: impl Iterator<Item = (K, Timestamp)>, runs: &mut Vec<(K, i64)>) {
         runs.clear();
-        runs.extend(looks.map(|(key, at)| (key, self.stretch(at))));
-        // They are all near each other in time: a pane is warmed for as long as it is the same.
-        let mut rest = &mut runs[..];
-        while let Some(&mut (_, stretch)) = rest.first_mut() {
+        runs.extend(records.map(|(key, at)| (key, self.stretch(at))));
+        self.by_pane(runs, |_, _, pane, runs| pane.warm(runs));
+    }
+
+    /// Looks of these keys, from some time to another: at most 64. The first unit of work of all
+    /// that have any is done at once, so that their cache misses overlap, and what comes next is
+    /// being loaded.
+    pub fn begin(
+        &self,
+        wanted: impl Iterator<Item = (K, Timestamp, Timestamp)>,
+        looks: &mut Vec<Look<K>>,
+        runs: &mut Vec<(K, i64)>,
+    ) {
+        looks.clear();
+        let all = self.stretches();
+        looks.extend(wanted.map(|(key, from, to)| self.look_within(all, key, from, to)));
+        if looks.iter().all(Look::is_over) {
+            return;
+        }
+        runs.clear();
+        runs.extend(looks.iter().map(|look| (look.key, look.stretch)));
+        self.by_pane(runs, |place, first, pane, runs| {
+            pane.firsts(runs, |run, entry| {
+                let look = &mut looks[first + run];
+                if !look.is_over() {
+                    look.next = Place { pane: place as u32, entry };
+                    look.stretch += 1;
+                }
+            });
+        });
+        // Few reach into a second stretch, and then all of them into the same.
+        runs.clear();
+        let more = looks.iter().filter(|look| !look.is_over());
+        runs.extend(more.map(|look| (look.key, look.stretch)));
+        self.by_pane(runs, |_, _, pane, runs| pane.firsts(runs, |_, _| ()));
+    }
+
+    /// Calls `each` with runs that belong to one pane: its place, and that of the first of them.
+    #[inline(always)]
+    fn by_pane(
+        &self,
+        runs: &mut [(K, i64)],
+        mut each: impl FnMut(usize, usize, &Pane<K, T>, &mut [(K, i64)]),
+    ) {
+        // They are all near each other in time.
+        let mut begin = 0;
+        while let Some(&(_, stretch)) = runs.get(begin) {
             let place = self.pane_of(stretch);
             let (pane, next) = (&self.panes[place], self.panes.get(place + 1));
             let is_here = |run: &&(K, i64)| {
-                pane.start <= run.1 && next.is_none_or(|next| run.1 < next.start) || place == 0
+                (pane.start <= run.1 || place == 0) && next.is_none_or(|next| run.1 < next.start)
             };
-            let here = rest.iter().take_while(is_here).count().max(1);
-            let (now, later) = rest.split_at_mut(here);
-            pane.warm(now);
-            rest = later;
+            let here = runs[begin..].iter().take_while(is_here).count().max(1);
+            each(place, begin, pane, &mut runs[begin..begin + here]);
+            begin += here;
         }
     }
 
-    /// Keeps a record; returns its place.
+    /// Keeps records of these keys, at most 64, whose times lie between two, if all belong into one
+    /// pane; returns the number of the first of them there, as [`add`](Self::add) does.
+    pub fn add_all(
+        &mut self,
+        keys: &[K],
+        records: &[Record<T>],
+        (first, last): (Timestamp, Timestamp),
+        runs: &mut Vec<(K, i64)>,
+    ) -> Option<u32> {
+        let (stretches, shift) = ((self.stretch(first), self.stretch(last)), self.shift);
+        let place = self.pane_of(stretches.1);
+        let pane = &mut self.panes[place];
+        let begins_before = pane.start <= stretches.0 || place == 0;
+        if !begins_before || !pane.takes_all(stretches, records.len(), self.gap) {
+            return None;
+        }
+        runs.clear();
+        runs.extend(keys.iter().zip(records).map(|(key, record)| (*key, record.at.0 >> shift)));
+        self.len += records.len();
+        Some(pane.add_all(runs, stretches, records, last))
+    }
+
+    /// Keeps a record; returns its number in the pane that holds its time, by which
+    /// [`entry_at`](Self::entry_at) finds it.
     #[inline]
-    pub fn add(&mut self, key: K, at: Timestamp, value: T) -> Place {
+    pub fn add(&mut self, key: K, at: Timestamp, value: T) -> u32 {
         let stretch = self.stretch(at);
         let mut place = self.pane_of(stretch);
         let pane = &self.panes[place];
@@ -154,9 +227,8 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
             self.panes[place].begin_later();
             self.open(place, start, stretch);
         }
-        let entry = self.panes[place].add(key, stretch, at, value);
         self.len += 1;
-        Place { pane: place as u32, entry }
+        self.panes[place].add(key, stretch, at, value)
     }
 
     /// Opens a pane that begins at `start`, for a record of `stretch`.
@@ -167,12 +239,6 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         self.panes.insert(place, pane);
     }
 
-    /// A record that is kept.
-    #[inline(always)]
-    pub fn entry_mut(&mut self, place: Place) -> &mut Entry<T> {
-        self.panes[place.pane as usize].entry_mut(place.entry)
-    }
-
     /// The record that was added as number `entry` of the pane that holds its time.
     #[inline]
     pub fn entry_at(&mut self, at: Timestamp, entry: u32) -> &mut Entry<T> {
@@ -180,19 +246,32 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         self.panes[pane].entry_mut(entry)
     }
 
-    /// A look through the records of a key, from one time to another, both included.
+    /// A look through the records of a key, from one time to another, both included. It passes no
+    /// stretch before the first one or behind the last one that has a record.
     #[inline]
     pub fn look(&self, key: K, from: Timestamp, to: Timestamp) -> Look<K> {
-        let (stretch, last) = (self.stretch(from), self.stretch(to));
+        self.look_within(self.stretches(), key, from, to)
+    }
+
+    /// The first and the last stretch that have a record; the last before the first if none.
+    #[inline]
+    fn stretches(&self) -> (i64, i64) {
+        let first = self.panes.front().map_or(i64::MAX, |pane| pane.stretches().0);
+        (first, self.panes.back().map_or(i64::MIN, |pane| pane.stretches().1))
+    }
+
+    #[inline(always)]
+    fn look_within(&self, all: (i64, i64), key: K, from: Timestamp, to: Timestamp) -> Look<K> {
+        let (stretch, last) = (self.stretch(from).max(all.0), self.stretch(to).min(all.1));
         Look { key, from, to, stretch, last, next: Place { pane: 0, entry: NONE } }
     }
 
     /// One unit of work of a look.
     #[inline(always)]
-    pub fn see(&self, look: &mut Look<K>) -> Seen {
+    pub fn see(&mut self, look: &mut Look<K>) -> Seen<'_, T> {
         let Place { pane, entry } = look.next;
         if entry == NONE {
-            if look.stretch > look.last {
+            if look.is_over() {
                 return Seen::End;
             }
             let pane = self.pane_of(look.stretch);
@@ -201,11 +280,11 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
             look.stretch += 1;
             return Seen::Passed;
         }
-        let place = look.next;
-        let entry = self.panes[pane as usize].entry(entry);
-        look.next.entry = entry.next;
-        if look.from <= entry.at && entry.at <= look.to {
-            return Seen::Record(place);
+        let pane = &mut self.panes[pane as usize];
+        let Entry { at, next, .. } = *pane.entry(entry);
+        look.next.entry = next;
+        if look.from <= at && at <= look.to {
+            return Seen::Record(pane.entry_mut(entry));
         }
         Seen::Passed
     }
@@ -258,8 +337,8 @@ impl<K: Key, T: Copy + Stored> Rescaled for Kept<K, T> {
         for pane in from.iter().flat_map(|kept| &kept.panes) {
             pane.visit(&mut |key, Entry { at, value, matched, .. }| {
                 if to.owns(key) {
-                    let place = all.add(key, *at, *value);
-                    all.entry_mut(place).matched = *matched;
+                    let entry = all.add(key, *at, *value);
+                    all.entry_at(*at, entry).matched = *matched;
                 }
             });
         }
@@ -287,10 +366,8 @@ mod tests {
                 now += if ahead { 0 } else { rng.i64(0..1 << far) };
                 let at = if ahead { now + (1 << 50) } else { now - rng.i64(0..2 * length as i64) };
                 let key = rng.u64(..3);
-                let place = kept.add(key, Timestamp(at), number);
-                assert_eq!(kept.entry_mut(place).value, number);
-                let found = kept.entry_at(Timestamp(at), place.entry());
-                assert_eq!(found.value, number);
+                let entry = kept.add(key, Timestamp(at), number);
+                assert_eq!(kept.entry_at(Timestamp(at), entry).value, number);
                 list.push((key, at, number));
                 let from = now - rng.i64(0..2 * length as i64);
                 let to = from + rng.i64(0..length as i64);
@@ -300,7 +377,7 @@ mod tests {
                 loop {
                     units += 1;
                     match kept.see(&mut look) {
-                        Seen::Record(place) => got.push(kept.entry_mut(place).value),
+                        Seen::Record(entry) => got.push(entry.value),
                         Seen::Passed => {}
                         Seen::End => break,
                     }
@@ -321,6 +398,78 @@ mod tests {
             past = i64::MAX;
             while kept.drop_past(Timestamp(past)) {}
             assert_eq!(kept.len(), 0, "drained to nothing");
+        }
+    }
+
+    /// Batches of any kind are kept as they are one by one, and looks that begin together see what
+    /// those do that begin alone.
+    #[test]
+    fn together_is_as_one_by_one() {
+        for seed in 0..30 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let length = 1 << rng.u32(1..24);
+            let new = || Kept::<u64, u32>::new(7, length, 8 * length);
+            let (mut some, mut each) = (new(), new());
+            let (mut runs, mut looks, mut together) = (Vec::new(), Vec::new(), 0usize);
+            let (keys, far) = (1 << rng.u32(0..12), rng.u32(1..16));
+            let mut now = 0;
+            for number in 0..200u32 {
+                let count = rng.usize(1..=64);
+                let is_jump = rng.u8(..) < 10;
+                now += if is_jump { rng.i64(-200..200) * length as i64 } else { 0 };
+                let key: Vec<u64> = (0..count).map(|_| rng.u64(..keys)).collect();
+                let mut time = || {
+                    now += rng.i64(0..1 << far);
+                    Timestamp(now - if rng.u8(..) == 0 { rng.i64(0..2 * length as i64) } else { 0 })
+                };
+                let records: Vec<_> = (0..count).map(|_| Record::new(time(), number)).collect();
+                let times = records.iter().map(|record| record.at);
+                let ends = (times.clone().min().unwrap(), times.max().unwrap());
+                let pairs = || key.iter().zip(&records);
+                let alone: Vec<u32> =
+                    pairs().map(|(key, r)| each.add(*key, r.at, r.value)).collect();
+                let numbers = match some.add_all(&key, &records, ends, &mut runs) {
+                    Some(first) => {
+                        together += 1;
+                        (first..first + count as u32).collect()
+                    }
+                    None => {
+                        pairs().map(|(key, r)| some.add(*key, r.at, r.value)).collect::<Vec<_>>()
+                    }
+                };
+                assert_eq!(numbers, alone);
+                let wanted: Vec<_> = (0..count)
+                    .map(|_| {
+                        let from = now - rng.i64(-100..3 * length as i64);
+                        let to = from + rng.i64(0..length as i64);
+                        (rng.u64(..keys), Timestamp(from), Timestamp(to))
+                    })
+                    .collect();
+                some.begin(wanted.iter().copied(), &mut looks, &mut runs);
+                for (mut look, (key, from, to)) in looks.iter().copied().zip(wanted) {
+                    let mut other = each.look(key, from, to);
+                    assert_eq!(all(&mut some, &mut look), all(&mut each, &mut other));
+                }
+                if rng.u8(..) < 20 {
+                    let past = Timestamp(now - 3 * length as i64);
+                    while some.drop_past(past) | each.drop_past(past) {}
+                }
+            }
+            assert_eq!((some.len(), some.panes.len()), (each.len(), each.panes.len()));
+            assert!(together > 0, "no batch was kept as one");
+        }
+    }
+
+    /// The time and the value of all that a look sees.
+    fn all(kept: &mut Kept<u64, u32>, look: &mut Look<u64>) -> Vec<(Timestamp, u32)> {
+        let mut found = Vec::new();
+        assert!(!look.is_at_end() || matches!(kept.see(look), Seen::End));
+        loop {
+            match kept.see(look) {
+                Seen::Record(entry) => found.push((entry.at, entry.value)),
+                Seen::Passed => {}
+                Seen::End => return found,
+            }
         }
     }
 

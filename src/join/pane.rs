@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::memory::Blocks;
-use crate::state::{Cursor, EachBulk, Key, NONE, Stored, Table};
+use crate::dataflow::Record;
+use crate::memory::{Blocks, prefetch};
+use crate::state::{Cursor, EachBulk, Key, NONE, Stored, TOGETHER, Table};
 use crate::time::Timestamp;
 
 /// So many records are worth a pane of their own.
@@ -110,11 +111,87 @@ impl<K: Key, T: Copy> Pane<K, T> {
         self.last <= past && self.len() > 0
     }
 
-    /// Starts loading what it takes to look up these runs.
+    /// The first and the last stretch that have a record here; the last before the first if none.
+    #[inline(always)]
+    pub fn stretches(&self) -> (i64, i64) {
+        self.stretches
+    }
+
+    /// Starts loading what it takes to add to these runs: at most 64 of them.
     #[inline]
     pub fn warm(&self, runs: &mut [(K, i64)]) {
+        self.locate(runs);
+        self.runs.get_batch(runs, |_, run| {
+            if let Some(Run { last, .. }) = run {
+                prefetch(self.entry(*last));
+            }
+        });
+    }
+
+    /// Calls `begins` with the place of each of these runs, at most 64 of them, and the number of
+    /// the first record of it, or [`NONE`], and starts loading that record.
+    #[inline]
+    pub fn firsts(&self, runs: &mut [(K, i64)], mut begins: impl FnMut(usize, u32)) {
+        self.locate(runs);
+        self.runs.get_batch(runs, |place, run| match run {
+            Some(Run { first, .. }) => {
+                prefetch(self.entry(*first));
+                begins(place, *first);
+            }
+            None => begins(place, NONE),
+        });
+    }
+
+    /// Makes of stretches what the table has them under.
+    #[inline(always)]
+    fn locate(&self, runs: &mut [(K, i64)]) {
         runs.iter_mut().for_each(|run| run.1 = run.1.wrapping_sub(self.origin));
-        self.runs.warm(runs);
+    }
+
+    /// Whether so many records, the stretches of which lie between two, all belong here whatever
+    /// comes first, so that there is nothing to ask for each.
+    #[inline]
+    pub fn takes_all(&self, (from, to): (i64, i64), records: usize, gap: u64) -> bool {
+        let (first, last) = self.stretches;
+        let is_near = |one: i64, other: i64| one.abs_diff(other) <= gap;
+        let is_later_here = || self.len() + records <= PANE_MIN && is_near(to, last);
+        self.len() > 0 && (first <= from || is_near(first, from)) && (to <= last || is_later_here())
+    }
+
+    /// Takes records of these runs, at most 64, the last of which is of the time `last`; returns
+    /// the number of the first.
+    pub fn add_all(
+        &mut self,
+        runs: &mut [(K, i64)],
+        stretches: (i64, i64),
+        records: &[Record<T>],
+        last: Timestamp,
+    ) -> u32 {
+        self.locate(runs);
+        let entry = |record: &Record<T>| {
+            let Record { at, value } = *record;
+            Entry { at, value, matched: false, next: NONE }
+        };
+        let begin = self.entries.extend(records.iter().map(entry)) as u32;
+        let (mut before, mut count) = ([NONE; TOGETHER], 0);
+        self.runs.update_batch(records, runs, |run, _| {
+            let number = begin + count as u32;
+            match std::mem::replace(&mut run.last, number) {
+                NONE => run.first = number,
+                last => {
+                    prefetch(&raw const self.entries[last as usize]);
+                    before[count] = last;
+                }
+            }
+            count += 1;
+        });
+        for (number, last) in (begin..).zip(before).take(count).filter(|it| it.1 != NONE) {
+            self.entries[last as usize].next = number;
+        }
+        let (first, end) = self.stretches;
+        self.stretches = (first.min(stretches.0), end.max(stretches.1));
+        self.last = self.last.max(last);
+        begin
     }
 
     /// Takes a record; returns its number.

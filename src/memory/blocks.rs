@@ -154,6 +154,19 @@ impl<T> Blocks<T> {
         number
     }
 
+    /// Adds values, block by block; returns the number of the first.
+    pub fn extend(&mut self, mut values: impl ExactSizeIterator<Item = T>) -> usize {
+        let first = self.len();
+        while let Some(value) = values.next() {
+            self.push(value);
+            if let Some(last) = self.blocks.last_mut() {
+                let room = Self::BLOCK - last.len();
+                last.extend(values.by_ref().take(room));
+            }
+        }
+        first
+    }
+
     /// Forgets all values and keeps their memory. O(blocks), unless values have something to drop.
     pub fn clear(&mut self) {
         self.copied = None;
@@ -219,6 +232,20 @@ mod tests {
         list[most / 2] += 1;
         assert_eq!((list.get(most / 2), list.get(most)), (Some(&(most / 2 + 1)), None));
         assert_eq!(list.get_mut(u32::MAX as usize), None);
+    }
+
+    #[test]
+    fn many_are_added_as_one_by_one() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let (mut list, mut count) = (Blocks::new(), 0);
+        while count < 3 * Blocks::<usize>::BLOCK {
+            let more = random.usize(..2_000);
+            assert_eq!(list.extend(count..count + more), count);
+            count += more;
+            assert_eq!(list.len(), count);
+        }
+        assert!(list.iter().copied().eq(0..count));
+        assert_eq!(list.blocks[0].capacity(), Blocks::<usize>::BLOCK, "no block grows");
     }
 
     #[test]

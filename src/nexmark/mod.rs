@@ -10,7 +10,7 @@
 //! | [`q00`](q00()) | bids as they are |
 //! | [`q01`](q01()) | prices in euros |
 //! | [`q02`](q02()) | bids for every 123rd auction |
-//! | [`q03`](q03()) | sellers nearby: two tables by a foreign key |
+//! | [`q03`](q03()) | sellers nearby: two streams, joined for ever |
 //! | [`q04`](q04()) | average price by category: winning bids, a running value |
 //! | [`q05`](q05()) | hot items: sliding windows and their maximum |
 //! | [`q06`](q06()) | average of the last ten prices by seller: a list as state |
@@ -39,13 +39,14 @@
 //! # What is kept
 //!
 //! Each query says what it keeps. Windows drop what is over, joins what is out of reach, auctions
-//! end. For ever are kept, as the SQL has it, the rows of queries 3 and 18, and ten prices by
-//! seller in query 6; at most [`keys_max`](crate::Config::keys_max) of them, which is an error and
-//! no slow death.
+//! end. For ever are kept, as the SQL has it, what is asked for in query 3, at most
+//! [`records_max`](crate::Config::records_max) on a shard, the rows of query 18, and ten prices by
+//! seller in query 6, at most [`keys_max`](crate::Config::keys_max): more is an error and no slow
+//! death.
 //!
 //! # Results
 //!
-//! Queries 3, 4, 18 and 19 give changes of a table: what they come to is the result. All others
+//! Queries 4, 18 and 19 give changes of a table: what they come to is the result. All others
 //! give rows, each once, and none is taken back. At the end of the input every window fires and
 //! every auction is over. So the result of a query depends on its events only, not on the order in
 //! which they come, nor on how many shards there are; but for query 12, which asks about that

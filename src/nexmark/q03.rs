@@ -1,13 +1,15 @@
-//! Query 3: who sells what where we are. Two tables joined by a foreign key.
+//! Query 3: who sells what where we are. Two streams joined for ever.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::model::{Auction, Person};
-use crate::dataflow::{Change, Stage, Stream};
+use crate::dataflow::{Stage, Stream};
+use crate::join::{after, before};
 use crate::state::Text;
-use crate::table::Changes;
 
-/// A seller of an auction, whose id is the key.
+/// A seller of an auction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seller {
     /// First and last.
@@ -26,22 +28,23 @@ pub struct Seller {
 /// ```
 ///
 /// Whichever of the two comes first waits for the other; some auctions do come ahead of their
-/// sellers. A table of changes, by auction. Keeps the people and auctions that pass the filters,
-/// for ever: at most `keys_max` on a shard.
+/// sellers. Nobody comes twice and no auction is changed, so a row that is out stays: this is a
+/// join of two streams, and of each only what is asked for goes into it. Where rows change, take
+/// [`join_foreign`](crate::table::Changes::join_foreign). Keeps the people and auctions that
+/// pass the filters, for ever: at most `records_max` on a shard.
 pub fn q03<'p>(
     people: Stream<'p, impl Stage<Out = Person>>,
     auctions: Stream<'p, impl Stage<Out = Auction>>,
-) -> Changes<'p, u64, Seller, impl Stage<Out = (u64, Change<Seller>)>> {
+) -> Stream<'p, impl Stage<Out = (u64, Seller)>> {
     let sellers = people
         .filter(|person| ["OR", "ID", "CA"].contains(&person.state.as_str()))
-        .key_by(|person| person.id)
-        .table(|Person { name, city, state, .. }| {
-            Some(Seller { name: *name, city: *city, state: *state })
-        });
-    auctions
+        .map(|Person { id, name, city, state, .. }| (id, Seller { name, city, state }));
+    let wanted = auctions
         .filter(|auction| auction.category == 10)
-        .key_by(|auction| auction.id)
-        .table(|auction| Some(auction.seller))
-        .join_foreign(sellers, |_auction, seller| Some(*seller))
-        .select(|_seller, about| *about)
+        .map(|auction| (auction.seller, auction.id));
+    wanted
+        .key_by(|(seller, _)| *seller)
+        .interval_join(sellers.key_by(|(id, _)| *id))
+        .between(before(Duration::MAX), after(Duration::MAX))
+        .select(|(_, auction), (_, about)| (*auction, *about))
 }

@@ -112,7 +112,7 @@ impl Query {
 fn of_people<'p>(query: u8, events: Stream<'p, impl Stage<Out = Event>>, into: impl Results) {
     let (people, auctions) = people_and_auctions(events);
     match query {
-        3 => changes(q03(people, auctions), into),
+        3 => rows(q03(people, auctions), into),
         _ => rows(q08(people, auctions), into),
     }
 }

@@ -1,6 +1,7 @@
 //! Interval joins in every way in which records may come, and what is refused.
 
 use millstream::join::{FanOut, after, before, same_time};
+use millstream::testing::TestDriver;
 use millstream::{Config, Record, Shard, Simulation, Sliding, Timestamp, ns};
 
 use super::support::joins::{Joined, Kind, Near, Pair, Within, is_left, joined, joined_in_windows};
@@ -178,6 +179,32 @@ fn nothing_is_alone_too_soon() {
     };
     assert_eq!(step(&mut input, 60), None, "a partner at 55, late by 5, is still allowed");
     assert_eq!(step(&mut input, 61), Some((40, ('E', None))));
+}
+
+/// What the other input had passed before it came is alone as soon as it comes, many together too.
+#[test]
+fn whoever_comes_behind_the_other_input_is_alone_at_once() {
+    let (mut driver, (orders, trades, all)) = TestDriver::new(|p| {
+        let (orders, left) = p.test_input::<(u8, i64)>();
+        let (trades, right) = p.test_input::<(u8, i64)>();
+        let join = left.key_by(|order| order.0).interval_join(right.key_by(|trade| trade.0));
+        let join = join.between(before(ns(10)), after(ns(10)));
+        Ok((
+            orders,
+            trades,
+            join.select_left(|order, trade| (order.1, trade.copied())).test_output(),
+        ))
+    })
+    .unwrap();
+    trades.watermark(Timestamp(1_000));
+    orders.push(Timestamp(995), (7, 0));
+    driver.settle().unwrap();
+    assert_eq!(all.take_values(), [], "a partner may still come");
+    for some in [[1, 2, 3], [4, 5, 6]] {
+        some.iter().for_each(|n| orders.push(Timestamp(100), (7, *n)));
+        driver.settle().unwrap();
+        assert_eq!(all.take_values(), some.map(|n| (n, None)));
+    }
 }
 
 #[test]

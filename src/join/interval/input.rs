@@ -8,11 +8,11 @@ use crate::exchange::{LateRecords, Side};
 use crate::join::bound::Interval;
 use crate::join::interval::FanOut;
 use crate::join::interval::operator::Settings;
-use crate::join::kept::{Kept, Look, Place, Seen};
+use crate::join::kept::{Kept, Look, Seen};
 use crate::join::outlet::Outlet;
 use crate::join::pane::Entry;
 use crate::metrics::Counter;
-use crate::state::{Key, Stored, TOGETHER};
+use crate::state::{Key, NONE, Stored, TOGETHER};
 use crate::time::{Deadlines, Popped, Timestamp};
 
 /// How an input takes part in the join.
@@ -36,8 +36,11 @@ pub struct Input<K: Key, T: Copy> {
     keys: Rc<dyn KeyColumn<K, T>>,
     /// The keys of the batch in hand.
     column: Vec<K>,
-    /// The runs that the next records are about.
+    /// The runs that the next records are about, and their looks.
     runs: Vec<(K, i64)>,
+    looks: Vec<Look<K>>,
+    /// Their numbers among what is kept; [`NONE`] of one that is late.
+    numbers: Vec<u32>,
     pub kept: Kept<K, T>,
     /// When it is known of a record that it stays alone, by its time. Empty where nobody wants to
     /// know.
@@ -49,13 +52,15 @@ pub struct Input<K: Key, T: Copy> {
     pub late: LateRecords<T>,
     /// A record that has not met all its partners yet.
     open: Option<Open<K>>,
-    /// Those that arrived behind it.
-    waiting: VecDeque<(K, Record<T>)>,
+    /// Those that arrived behind it: key, time and number among what is kept.
+    waiting: VecDeque<(K, Timestamp, u32)>,
 }
 
 /// A record on the look-out for partners.
 struct Open<K> {
-    place: Place,
+    at: Timestamp,
+    /// Its number among what is kept.
+    number: u32,
     look: Look<K>,
     /// Pairs it has made.
     pairs: usize,
@@ -78,6 +83,8 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
             keys,
             column: Vec::with_capacity(settings.batch_max),
             runs: Vec::with_capacity(TOGETHER),
+            looks: Vec::with_capacity(TOGETHER),
+            numbers: Vec::with_capacity(TOGETHER),
             kept: Kept::new(settings.hash_seed, part.partners.length(), part.partners.reach()),
             alone: Deadlines::new(),
             past: Timestamp::MIN,
@@ -113,7 +120,10 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
         std::mem::take(&mut self.has_past)
     }
 
-    /// Takes a batch: each record is kept and looks for partners.
+    /// Takes a batch: each record that is not late is kept and looks for partners.
+    ///
+    /// Records are kept some together, before the first of them looks: the other input takes none
+    /// before all have looked, so each pair is still found once.
     pub fn take<O: Copy + Stored, Out, N: Operator<Out>>(
         &mut self,
         batch: Batch<'_, T>,
@@ -126,13 +136,18 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
         let mut column = std::mem::take(&mut self.column);
         self.keys.extract(batch.as_slice(), &mut column);
         for (keys, records) in column.chunks(TOGETHER).zip(batch.as_slice().chunks(TOGETHER)) {
-            self.warm(keys, records, other);
-            for (&key, &record) in keys.iter().zip(records) {
+            self.begin(keys, records, other);
+            self.keep(keys, records, reached, cx);
+            for (place, (&key, &Record { at, .. })) in keys.iter().zip(records).enumerate() {
+                let (number, look) = (self.numbers[place], &self.looks[place]);
+                if number == NONE || look.is_at_end() {
+                    continue;
+                }
                 if self.holds() {
-                    self.waiting.push_back((key, record));
+                    self.waiting.push_back((key, at, number));
                 } else {
-                    self.open(key, record, reached, other, cx);
-                    self.look(other, out, cx, &mut meet);
+                    let open = Open { at, number, look: *look, pairs: 0 };
+                    self.look(open, other, out, cx, &mut meet);
                 }
             }
         }
@@ -142,77 +157,100 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
     /// Goes on with what was cut short; returns how many records were opened.
     pub fn go_on<O: Copy + Stored, Out, N: Operator<Out>>(
         &mut self,
-        reached: Timestamp,
         other: &mut Input<K, O>,
         out: &mut Outlet<N>,
         cx: &mut Context,
         mut meet: impl FnMut(&mut Entry<T>, &mut Entry<O>) -> Option<Record<Out>>,
     ) -> u64 {
         let mut opened = 0;
-        while self.look(other, out, cx, &mut meet) {
-            let Some((key, record)) = self.waiting.pop_front() else { break };
-            self.open(key, record, reached, other, cx);
-            opened += 1;
+        let Interval { from, to } = self.part.partners;
+        let mut next = self.open.take();
+        while let Some(open) = next {
+            self.look(open, other, out, cx, &mut meet);
+            if self.open.is_some() {
+                break;
+            }
+            next = self.waiting.pop_front().map(|(key, at, number)| {
+                opened += 1;
+                let look = other.kept.look(key, at.offset(from), at.offset(to));
+                Open { at, number, look, pairs: 0 }
+            });
         }
         opened
     }
 
-    /// Starts loading the runs that the next records will be kept in, and those they will look
-    /// through.
-    fn warm<O: Copy + Stored>(&mut self, keys: &[K], records: &[Record<T>], other: &Input<K, O>) {
-        let Self { runs, kept, part: Part { partners, .. }, .. } = self;
-        let pairs = || keys.iter().copied().zip(records.iter().map(|record| record.at));
-        kept.warm(pairs(), runs);
-        for end in [partners.from, partners.to] {
-            other.kept.warm(pairs().map(|(key, at)| (key, at.offset(end))), runs);
-        }
-    }
-
-    /// Keeps a record and lets it begin to look for partners, unless it is late.
-    #[inline]
-    fn open<O: Copy + Stored>(
-        &mut self,
-        key: K,
-        record: Record<T>,
-        reached: Timestamp,
-        other: &Input<K, O>,
-        cx: &mut Context,
-    ) {
-        let Record { at, value } = record;
-        if at.0 < reached.0.saturating_sub(self.lateness_ns) {
-            self.late.count_and_send(record, cx);
-            return;
-        }
-        let place = self.kept.add(key, at, value);
-        self.has_past |= at <= self.past;
-        if self.part.alone {
-            self.alone.set(at.0, place.entry());
-        }
+    /// Begins the looks of the next records.
+    fn begin<O: Copy + Stored>(&mut self, keys: &[K], records: &[Record<T>], other: &Input<K, O>) {
         let Interval { from, to } = self.part.partners;
-        let look = other.kept.look(key, at.offset(from), at.offset(to));
-        self.open = Some(Open { place, look, pairs: 0 });
+        let wanted = keys.iter().zip(records).map(|(key, record)| {
+            let at = record.at;
+            (*key, at.offset(from), at.offset(to))
+        });
+        other.kept.begin(wanted, &mut self.looks, &mut self.runs);
     }
 
-    /// Lets the open record meet its partners; true when it has met them all.
+    /// Keeps the next records, but those that are late.
+    fn keep(&mut self, keys: &[K], records: &[Record<T>], reached: Timestamp, cx: &mut Context) {
+        let least = Timestamp(reached.0.saturating_sub(self.lateness_ns));
+        let times = records.iter().map(|record| record.at);
+        let (first, last) = times.fold((Timestamp::MAX, Timestamp::MIN), |(first, last), at| {
+            (first.min(at), last.max(at))
+        });
+        self.numbers.clear();
+        let begin = match first >= least {
+            true => self.kept.add_all(keys, records, (first, last), &mut self.runs),
+            false => None,
+        };
+        match begin {
+            Some(begin) => {
+                self.numbers.extend(begin..begin + records.len() as u32);
+                self.has_past |= first <= self.past;
+            }
+            None => self.keep_each(keys, records, least, cx),
+        }
+        if self.part.alone {
+            let numbered = records.iter().zip(&self.numbers).filter(|(_, number)| **number != NONE);
+            numbered.for_each(|(record, number)| self.alone.set(record.at.0, *number));
+        }
+    }
+
+    /// One by one: some are late, or do not belong with the others.
+    fn keep_each(&mut self, keys: &[K], records: &[Record<T>], least: Timestamp, cx: &mut Context) {
+        let pairs = keys.iter().copied().zip(records.iter().map(|record| record.at));
+        self.kept.warm(pairs, &mut self.runs);
+        for (&key, &record) in keys.iter().zip(records) {
+            let number = if record.at < least {
+                self.late.count_and_send(record, cx);
+                NONE
+            } else {
+                self.has_past |= record.at <= self.past;
+                self.kept.add(key, record.at, record.value)
+            };
+            self.numbers.push(number);
+        }
+    }
+
+    /// Lets a record meet its partners; if there is no room for all it stays open.
     #[inline]
     fn look<O: Copy + Stored, Out, N: Operator<Out>>(
         &mut self,
+        mut open: Open<K>,
         other: &mut Input<K, O>,
         out: &mut Outlet<N>,
         cx: &mut Context,
         meet: &mut impl FnMut(&mut Entry<T>, &mut Entry<O>) -> Option<Record<Out>>,
-    ) -> bool {
-        let Some(open) = &mut self.open else { return true };
-        let own = self.kept.entry_mut(open.place);
+    ) {
+        let own = self.kept.entry_at(open.at, open.number);
         loop {
             if !out.has_room(cx) || !out.may_work() {
-                return false;
+                self.open = Some(open);
+                return;
             }
             match other.kept.see(&mut open.look) {
                 Seen::Passed => {}
-                Seen::End => break,
-                Seen::Record(place) => {
-                    if let Some(pair) = meet(own, other.kept.entry_mut(place)) {
+                Seen::End => return,
+                Seen::Record(partner) => {
+                    if let Some(pair) = meet(own, partner) {
                         open.pairs += 1;
                         match self.fan_out.allows(self.name, open.pairs, cx) {
                             true => out.emit(pair, cx),
@@ -220,13 +258,11 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
                         }
                     }
                     if self.part.one_is_enough {
-                        break;
+                        return;
                     }
                 }
             }
         }
-        self.open = None;
-        true
     }
 
     /// One unit of work on what is past: a record that stayed alone, or one that is dropped. Says

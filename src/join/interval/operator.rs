@@ -199,13 +199,11 @@ where
         }
         cx.ingress = self.ingress;
         let units = UNITS * self.settings.fire_max;
-        let Self { settings, left, right, select, reached, out, .. } = self;
+        let Self { settings, left, right, select, out, .. } = self;
         let pairs = settings.rules.pairs;
         out.begin(units);
-        let mut opened = left
-            .go_on(reached.left, right, out, cx, |left, right| meet(pairs, select, left, right));
-        opened += right
-            .go_on(reached.right, left, out, cx, |right, left| meet(pairs, select, left, right));
+        let mut opened = left.go_on(right, out, cx, |left, right| meet(pairs, select, left, right));
+        opened += right.go_on(left, out, cx, |right, left| meet(pairs, select, left, right));
         out.publish(cx);
         let work = Work(opened + (units - out.left()) as u64);
         if !self.holds() && self.told != self.reached {

@@ -69,6 +69,36 @@ impl<K: Key, V: State> Table<K, V> {
         scratch.match_tags(keys.len());
     }
 
+    /// Looks up keys, as `get` would one by one, but looks ahead: their cache misses overlap. Calls
+    /// `found` with the place of each among them and its state, in order: at most 64 of them.
+    #[inline]
+    pub fn get_batch<'a>(&'a self, keys: &[K], mut found: impl FnMut(usize, Option<&'a V>)) {
+        assert!(keys.len() <= TOGETHER);
+        let mut scratch = Scratch {
+            lows: [const { MaybeUninit::uninit() }; TOGETHER],
+            heads: [const { MaybeUninit::uninit() }; TOGETHER],
+            slots: [const { MaybeUninit::uninit() }; TOGETHER],
+        };
+        self.locate(keys, &mut scratch);
+        scratch.match_tags(keys.len());
+        for (i, &key) in keys.iter().enumerate() {
+            // SAFETY: passes 1 and 2 wrote as many of these as there are keys.
+            let (sub, at) = unsafe {
+                (scratch.heads[i].assume_init(), usize::from(scratch.slots[i].assume_init()))
+            };
+            let state = if sub.holds(at, key) {
+                // SAFETY: the slot is full and in this table, which is borrowed.
+                Some(unsafe { &(*sub.slot(at).as_ptr()).value })
+            } else if sub.is_full(at) || self.links > 0 {
+                self.get(key)
+            } else {
+                // An empty candidate: no tag of the home group fitted, and there is room in it.
+                None
+            };
+            found(i, state);
+        }
+    }
+
     /// Record by record: for a table with overflow links, and after a split.
     #[cold]
     fn update_plainly<T>(&mut self, records: &[T], keys: &[K], each: &mut impl FnMut(&mut V, &T)) {

@@ -34,7 +34,15 @@ fn against_model<K: Key + Hash>(seed: u64, range: u32, steps: usize, key: impl F
                 let count = random.usize(..200);
                 let keys: Vec<K> = (0..count).map(|_| key(random.u32(..range))).collect();
                 let records: Vec<u64> = (0..count).map(|_| random.u64(..9)).collect();
-                keys.chunks(batch::TOGETHER).for_each(|keys| table.warm(keys));
+                for keys in keys.chunks(batch::TOGETHER) {
+                    table.warm(keys);
+                    let mut next = 0..keys.len();
+                    table.get_batch(keys, |place, state| {
+                        assert_eq!(next.next(), Some(place));
+                        assert_eq!(state, model.get(&keys[place]));
+                    });
+                    assert!(next.is_empty());
+                }
                 table.update_batch(&records, &keys, |sum, &x| *sum = *sum * 3 + x);
                 for (k, x) in keys.iter().zip(&records) {
                     let sum = model.entry(*k).or_default();
@@ -113,6 +121,20 @@ fn keys_that_cannot_be_told_apart_are_slow_but_right() {
     }
     assert!(table.directory.len() <= SPREAD_FROM, "{}", table.directory.len());
     assert!(table.bytes() < 5_000 * 8 * 4 + SPREAD_FROM * 8, "{}", table.bytes());
+}
+
+#[test]
+fn keys_behind_links_are_found_together() {
+    let mut table = Table::<Clash<1>, u32>::new(1);
+    (0..2_000).for_each(|n| *table.entry(Clash(n)) = n);
+    assert!(table.links > 0);
+    for n in 0..2_000 {
+        table.remove(Clash(n));
+        if n % 40 == 0 {
+            let keys: [_; batch::TOGETHER] = core::array::from_fn(|more| Clash(n + more as u32));
+            table.get_batch(&keys, |place, state| assert_eq!(state, table.get(keys[place])));
+        }
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub fn build(p: Pipeline<'_>, query: u8, all: &Arc<[Event]>, into: &Found) {
         })),
         3 => {
             let (people, auctions) = people_and_auctions(events);
-            q03(people, auctions).to_changes().sink(Rows::new(into, local));
+            q03(people, auctions).sink(Rows::new(into, local));
         }
         4 => {
             let (auctions, bids) = auctions_and_bids(events);
@@ -43,13 +43,8 @@ pub fn build(p: Pipeline<'_>, query: u8, all: &Arc<[Event]>, into: &Found) {
     }
 }
 
-fn local(digest: &mut Digest, (auction, change): (u64, Change<Seller>)) {
-    let row = |seller: &Seller| {
-        let Seller { name, city, state } = seller;
-        [auction, text(name.as_str()), text(city.as_str()), text(state.as_str())]
-    };
-    change.before().map(row).into_iter().for_each(|row| digest.remove(row));
-    change.after().map(row).into_iter().for_each(|row| digest.add(row));
+fn local(digest: &mut Digest, (auction, Seller { name, city, state }): (u64, Seller)) {
+    digest.add([auction, text(name.as_str()), text(city.as_str()), text(state.as_str())]);
 }
 
 fn average(digest: &mut Digest, (category, change): (u64, Change<u64>)) {
