@@ -15,9 +15,9 @@ const RUNS: usize = 4;
 /// as they arrived.
 ///
 /// The watermark follows most records closely: it comes with their batch, or with that of the other
-/// input. Such records pass through queues, each of them in order, and are merged when the watermark
-/// is there. What it has not passed by then waits in a wheel, and so does whatever is here between
-/// two steps: the wheel is all there is to be saved.
+/// input. Such records pass through queues, each of them in order, and are merged when it is there.
+/// What it has not passed by then waits in a wheel, and so does whatever is here between two steps:
+/// the wheel is all there is to be saved.
 ///
 /// So what is in the wheel came before all that is in queues, and what is in a queue before all
 /// that is in the next one. Of equal times the first of these is first.
@@ -198,8 +198,8 @@ impl<K: Key, T> Early<K, T> {
         record
     }
 
-    /// Whether some of those that are due did not go into the wheel, and nobody has looked ahead for
-    /// them.
+    /// Whether some of those that are due did not go into the wheel, and nobody has looked ahead
+    /// for them.
     #[inline(always)]
     pub fn is_unforeseen(&self) -> bool {
         self.is_due && self.foreseen == 0
