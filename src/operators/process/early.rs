@@ -282,12 +282,11 @@ mod tests {
             let mut records: Vec<_> = records.collect();
             let mut batch = records.drain(..);
             let told = Timestamp(self.told);
-            let mut taken = self.early.push_some(told, &numbers, &mut batch);
-            for Record { at, value } in batch {
+            let taken = self.early.push_some(told, &numbers, &mut batch);
+            for (Record { at, value }, number) in batch.zip(&numbers[taken..]) {
                 if at >= told {
-                    self.early.push(at, numbers[taken], value).unwrap();
+                    self.early.push(at, *number, value).unwrap();
                 }
-                taken += 1;
             }
             let waiting = times.iter().copied().zip(numbers).filter(|(at, _)| *at >= self.told);
             self.model.extend(waiting);
@@ -350,5 +349,17 @@ mod tests {
             both.advance(Watermark::at(Timestamp(8)));
             assert!(both.early.push(Timestamp(9), 0, 0).is_ok());
         }
+    }
+
+    /// Those in passing count as those in the wheel do.
+    #[test]
+    fn batches_in_passing_are_bounded() {
+        let mut early = Early::new(4, 7);
+        let taken = [0, 5].map(|first| {
+            let record = |n: u32| Record::new(Timestamp(n.into()), n);
+            let mut records: Vec<_> = (first..first + 5).map(record).collect();
+            early.push_some(Timestamp(0), &[1, 2, 3, 4, 5], &mut records.drain(..))
+        });
+        assert_eq!(taken, [5, 2]);
     }
 }
