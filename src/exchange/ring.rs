@@ -1,8 +1,9 @@
 //! The ring between two shards. This file and `pipe.rs` are the only ones that name rtrb.
 
 use std::sync::Arc;
+use std::vec::Drain;
 
-use rtrb::chunks::{ChunkError, WriteChunkUninit};
+use rtrb::chunks::ChunkError;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::dataflow::Record;
@@ -50,13 +51,13 @@ impl<T> RingSender<T> {
         let (sent, records, marks) = match self.producer.write_chunk_uninit(waiting) {
             Ok(chunk) => {
                 let (records, marks) = (outbox.records.len(), outbox.marks.len());
-                (fill(chunk, outbox, records, marks), records, marks)
+                (chunk.fill_from_iter(Slots::of(outbox, records, marks)), records, marks)
             }
             Err(ChunkError::TooFewSlots(0)) => return 0,
             Err(ChunkError::TooFewSlots(room)) => {
                 let (records, marks) = split(outbox, room);
                 let Ok(chunk) = self.producer.write_chunk_uninit(room) else { return 0 };
-                (fill(chunk, outbox, records, marks), records, marks)
+                (chunk.fill_from_iter(Slots::of(outbox, records, marks)), records, marks)
             }
         };
         debug_assert_eq!(sent, records + marks);
@@ -73,43 +74,34 @@ fn split<T>(outbox: &Outbox<T>, slots: usize) -> (usize, usize) {
     (slots - marks, marks)
 }
 
-/// Moves the first records and marks of an outbox, interleaved, into as many slots, and publishes
-/// them; returns how many slots that took.
-#[inline]
-fn fill<T>(
-    mut chunk: WriteChunkUninit<'_, Slot<T>>,
-    outbox: &mut Outbox<T>,
-    records: usize,
-    marks: usize,
-) -> usize {
-    let mut marks = outbox.marks[..marks].iter();
-    let mut all = outbox.records.drain(..records);
-    let (mut mark, mut filled) = (marks.next(), 0);
-    let (one, two) = chunk.as_mut_slices();
-    for mut slots in [one, two] {
-        while !slots.is_empty() && (mark.is_some() || all.len() > 0) {
-            // Records up to the next mark, in a loop that asks for nothing but the end of it.
-            let before = mark.map_or(records, |(position, _)| *position) + all.len() - records;
-            let count = before.min(slots.len()).min(all.len());
-            let (some, rest) = std::mem::take(&mut slots).split_at_mut(count);
-            some.iter_mut().zip(all.by_ref()).for_each(|(slot, record)| {
-                slot.write(Slot::Record(record));
-            });
-            filled += count;
-            slots = match (mark, rest) {
-                (Some((_, next)), [slot, rest @ ..]) => {
-                    slot.write(Slot::Mark(*next));
-                    (mark, filled) = (marks.next(), filled + 1);
-                    rest
-                }
-                (_, rest) => rest,
-            };
-        }
+/// The first records and marks of an outbox, interleaved.
+struct Slots<'a, T> {
+    records: Drain<'a, Record<T>>,
+    marks: &'a [(usize, Mark)],
+    taken: usize,
+}
+
+impl<'a, T> Slots<'a, T> {
+    fn of(outbox: &'a mut Outbox<T>, records: usize, marks: usize) -> Self {
+        let Outbox { records: all, marks: positions, .. } = outbox;
+        Self { records: all.drain(..records), marks: &positions[..marks], taken: 0 }
     }
-    drop(all);
-    // SAFETY: the first so many slots have been written, in their order.
-    unsafe { chunk.commit(filled) };
-    filled
+}
+
+impl<T> Iterator for Slots<'_, T> {
+    type Item = Slot<T>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Slot<T>> {
+        if let Some(((position, mark), rest)) = self.marks.split_first()
+            && *position == self.taken
+        {
+            self.marks = rest;
+            return Some(Slot::Mark(*mark));
+        }
+        self.taken += 1;
+        self.records.next().map(Slot::Record)
+    }
 }
 
 /// The receiving end.

@@ -15,9 +15,9 @@ const RUNS: usize = 4;
 /// as they arrived.
 ///
 /// The watermark follows most records closely: it comes with their batch, or with that of the other
-/// input. Such records pass through queues, each of them in order, and are merged when the watermark
-/// is there. What it has not passed by then waits in a wheel, and so does whatever is here between
-/// two steps: the wheel is all there is to be saved.
+/// input. Such records pass through queues, each of them in order, and are merged when it is there.
+/// What it has not passed by then waits in a wheel, and so does whatever is here between two steps:
+/// the wheel is all there is to be saved.
 ///
 /// So what is in the wheel came before all that is in queues, and what is in a queue before all
 /// that is in the next one. Of equal times the first of these is first.
@@ -198,8 +198,8 @@ impl<K: Key, T> Early<K, T> {
         record
     }
 
-    /// Whether some of those that are due did not go into the wheel, and nobody has looked ahead for
-    /// them.
+    /// Whether some of those that are due did not go into the wheel, and nobody has looked ahead
+    /// for them.
     #[inline(always)]
     pub fn is_unforeseen(&self) -> bool {
         self.is_due && self.foreseen == 0
@@ -282,12 +282,11 @@ mod tests {
             let mut records: Vec<_> = records.collect();
             let mut batch = records.drain(..);
             let told = Timestamp(self.told);
-            let mut taken = self.early.push_some(told, &numbers, &mut batch);
-            for Record { at, value } in batch {
+            let taken = self.early.push_some(told, &numbers, &mut batch);
+            for (Record { at, value }, number) in batch.zip(&numbers[taken..]) {
                 if at >= told {
-                    self.early.push(at, numbers[taken], value).unwrap();
+                    self.early.push(at, *number, value).unwrap();
                 }
-                taken += 1;
             }
             let waiting = times.iter().copied().zip(numbers).filter(|(at, _)| *at >= self.told);
             self.model.extend(waiting);
@@ -350,5 +349,17 @@ mod tests {
             both.advance(Watermark::at(Timestamp(8)));
             assert!(both.early.push(Timestamp(9), 0, 0).is_ok());
         }
+    }
+
+    /// Those in passing count as those in the wheel do.
+    #[test]
+    fn batches_in_passing_are_bounded() {
+        let mut early = Early::new(4, 7);
+        let taken = [0, 5].map(|first| {
+            let record = |n: u32| Record::new(Timestamp(n.into()), n);
+            let mut records: Vec<_> = (first..first + 5).map(record).collect();
+            early.push_some(Timestamp(0), &[1, 2, 3, 4, 5], &mut records.drain(..))
+        });
+        assert_eq!(taken, [5, 2]);
     }
 }

@@ -77,8 +77,8 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         true
     }
 
-    /// Takes records that have waited for the watermark, while they come first and the budget allows
-    /// it; says how many.
+    /// Takes records that have waited for the watermark, while they come first and the budget
+    /// allows it; says how many.
     fn release(&mut self, cx: &mut Context) -> u64 {
         let (mut done, is_far) = (0, self.table.len() > FAR);
         while self.budget > 0 {
