@@ -28,7 +28,7 @@ fn impossible_command_lines() {
         ("bench --arrival burst:8/1", &["`1` is no share of the time"]),
         ("bench --arrival poisson --flat-out", &["--arrival", "--flat-out"]),
         ("bench --arrival replay", &["--arrival replay", "needs --input"]),
-        ("bench window --arrival poisson", &["window", "takes no --arrival", "bars"]),
+        ("bench growth --arrival poisson", &["growth", "takes no --arrival", "bars"]),
         ("bench hop --arrival poisson", &["hop", "with --slo or --sweep only", "--arrival"]),
         ("bench growth --slo p99<1ms", &["growth", "takes no --slo", "window, sliding"]),
         ("bench --closed-loop --shards 2 --idle park", &["--shards 2", "on one shard"]),
