@@ -138,9 +138,9 @@ pub struct BenchArgs {
     /// How they arrive, and which rates are tried.
     #[command(flatten)]
     pub load: LoadArgs,
-    /// Keys that there are records for [default: 1000 for `bars` and where rates are tried; else what
-    /// --list says for `sliding`, `sessions`, `join`, `asof`, `tablejoin`, `process`, `timers`, `ttl`,
-    /// `hotkey`, `checkpoint` and `yahoo`; others are of fixed keys].
+    /// Keys that there are records for [default: 1000 for `bars` and where rates are tried; else
+    /// what --list says for `sliding`, `sessions`, `join`, `asof`, `tablejoin`, `process`,
+    /// `timers`, `ttl`, `hotkey`, `checkpoint` and `yahoo`; others are of fixed keys].
     #[arg(long, value_name = "N", help_heading = "Load", conflicts_with = "input")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub keys: Option<u32>,

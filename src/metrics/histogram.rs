@@ -59,8 +59,8 @@ impl Latency {
         Self::over(Series::starting_at(origin))
     }
 
-    /// An empty one of a few kilobytes, for shards that are made by the thousand: within 10 %, and of
-    /// its course over time it knows two parts.
+    /// An empty one of a few kilobytes, for shards that are made by the thousand: within 10 %, and
+    /// of its course over time it knows two parts.
     pub fn coarse() -> Self {
         Self::of(Series::with_slots(2, COARSE_SLOT_NS), 1)
     }

@@ -15,7 +15,8 @@ use crate::table::Changes;
 /// ```
 ///
 /// A table of changes, by category. The SQL counts auctions that are still open, with their best
-/// bid so far; here each is counted once, when it is [over](super::winning). In the end that is the same.
+/// bid so far; here each is counted once, when it is [over](super::winning). In the end that is
+/// the same.
 /// Keeps the auctions that are open, a sum and a count by category.
 pub fn q04<'p>(
     auctions: Stream<'p, impl Stage<Out = Auction>>,

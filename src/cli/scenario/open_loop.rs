@@ -112,7 +112,8 @@ impl Times {
     }
 }
 
-/// Runs a pipeline whose records begin [`Times::lead`] after it was made, and come for all of `span`.
+/// Runs a pipeline whose records begin [`Times::lead`] after it was made, and come for all of
+/// `span`.
 ///
 /// # Errors
 /// What kept it from running.

@@ -114,8 +114,8 @@ fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> 
     })
 }
 
-/// Views by campaign, in windows of ten seconds; at a rate in shorter ones, since one of ten seconds
-/// would not end while it is tried.
+/// Views by campaign, in windows of ten seconds; at a rate in shorter ones, since one of ten
+/// seconds would not end while it is tried.
 fn build(p: Pipeline<'_>, feed: Feed, of: u64, into: &Found) -> crate::error::Result<()> {
     let size = if feed.is_due() { ms(DUE_MS) } else { ns(WINDOW_NS as u64) };
     let events = feed.share((p.shard(), p.shards()), move |index, _| shown(index, of))?;
