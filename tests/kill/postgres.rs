@@ -81,8 +81,12 @@ fn a_server_that_is_killed() {
     std::fs::write(folder.join(SERVER), server.folder.display().to_string()).unwrap();
     std::thread::scope(|scope| {
         let run = scope.spawn(|| run(&folder));
-        while !run.is_finished() {
-            std::thread::sleep(ms(60));
+        // Each time later, so that it gets on however slow the host is.
+        for pause in (60..).step_by(20) {
+            std::thread::sleep(ms(pause));
+            if run.is_finished() {
+                break;
+            }
             server.kill();
             server.start();
             eventually("it answers", || ask(&server, async |it| it.simple_query("").await).is_ok());
