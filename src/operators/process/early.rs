@@ -48,7 +48,8 @@ impl<K: Key, T> Early<K, T> {
     /// Room for two batches in passing, and for so many records in all.
     pub fn new(batch_max: usize, records_max: usize) -> Self {
         Self {
-            runs: [const { VecDeque::new() }; RUNS],
+            // All of it now: the second run may be needed for the first time after hours.
+            runs: std::array::from_fn(|_| VecDeque::with_capacity(2 * batch_max)),
             used: 0,
             len: 0,
             most: 2 * batch_max,
