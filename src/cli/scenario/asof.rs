@@ -31,13 +31,11 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 /// Quotes and trades at any rate, which is that of both together.
-pub const OPEN_LOOP: OpenLoop = OpenLoop {
-    name: SCENARIO.name,
-    is_run: false,
-    rate: open_loop::RATE,
-    generator: |args, span| open_loop::made(args, span, |index, _| quote(index, SYMBOLS.into())),
+pub const OPEN_LOOP: OpenLoop = OpenLoop::beside(
+    SCENARIO.name,
+    |args, span| open_loop::made(args, span, |index, _| quote(index, SYMBOLS.into())),
     sample,
-};
+);
 
 /// So many symbols.
 const SYMBOLS: u32 = 1_000;

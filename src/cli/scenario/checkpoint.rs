@@ -21,7 +21,7 @@ use crate::dataflow::{Pipeline, Plan, Stage, Stream};
 use crate::metrics::Latency;
 use crate::runtime::Engine;
 
-use super::open_loop::{self, OpenLoop};
+use super::open_loop::OpenLoop;
 use super::trial::{interrupted, on_core};
 use super::{Measured, Scenario};
 use pause::Pauses;
@@ -36,13 +36,7 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 /// Amounts at any rate while checkpoints are taken.
-pub const OPEN_LOOP: OpenLoop = OpenLoop {
-    name: SCENARIO.name,
-    is_run: false,
-    rate: open_loop::RATE,
-    generator: live::alone,
-    sample: live::sample,
-};
+pub const OPEN_LOOP: OpenLoop = OpenLoop::beside(SCENARIO.name, live::alone, live::sample);
 
 /// Accounts whose sums take over a gigabyte of memory, and 700 MB of a disk.
 const KEYS: u32 = 26_000_000;

@@ -60,6 +60,17 @@ pub struct OpenLoop {
     pub sample: fn(&BenchArgs, f64, Times, &mut Progress) -> Result<Sample>,
 }
 
+impl OpenLoop {
+    /// Of a scenario that is flat out by itself.
+    pub const fn beside(
+        name: &'static str,
+        generator: fn(&BenchArgs, Times) -> Result<f64>,
+        sample: fn(&BenchArgs, f64, Times, &mut Progress) -> Result<Sample>,
+    ) -> Self {
+        Self { name, is_run: false, rate: RATE, generator, sample }
+    }
+}
+
 /// How long a rate is measured, and how long not before that.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {

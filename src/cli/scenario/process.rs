@@ -33,13 +33,11 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 /// Readings at any rate; the timeout lasts as long as three of a meter take to come.
-pub const OPEN_LOOP: OpenLoop = OpenLoop {
-    name: SCENARIO.name,
-    is_run: false,
-    rate: open_loop::RATE,
-    generator: |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS.into())),
+pub const OPEN_LOOP: OpenLoop = OpenLoop::beside(
+    SCENARIO.name,
+    |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS.into())),
     sample,
-};
+);
 
 /// Readings of so many meters.
 const KEYS: u32 = 100_000;

@@ -32,15 +32,13 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 /// Readings at any rate, whose gaps last as long as some of them take to come.
-pub const OPEN_LOOP: OpenLoop = OpenLoop {
-    name: SCENARIO.name,
-    is_run: false,
-    rate: open_loop::RATE,
-    generator: |args, span| {
+pub const OPEN_LOOP: OpenLoop = OpenLoop::beside(
+    SCENARIO.name,
+    |args, span| {
         open_loop::made(args, span, |index, at| delayed(index, at.as_nanos(), KEYS.into(), 1))
     },
     sample,
-};
+);
 
 /// Readings of so many meters.
 const KEYS: u32 = 100_000;

@@ -29,13 +29,11 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 /// Upserts of both tables at any rate; behind the first of each row all are updates.
-pub const OPEN_LOOP: OpenLoop = OpenLoop {
-    name: SCENARIO.name,
-    is_run: false,
-    rate: open_loop::RATE,
-    generator: |args, span| open_loop::made(args, span, |index, _| upsert(index, ROWS.into())),
+pub const OPEN_LOOP: OpenLoop = OpenLoop::beside(
+    SCENARIO.name,
+    |args, span| open_loop::made(args, span, |index, _| upsert(index, ROWS.into())),
     sample,
-};
+);
 
 /// Rows of each table.
 const ROWS: u32 = 500_000;

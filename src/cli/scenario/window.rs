@@ -32,13 +32,11 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 /// Readings at any rate, in short windows.
-pub const OPEN_LOOP: OpenLoop = OpenLoop {
-    name: SCENARIO.name,
-    is_run: false,
-    rate: open_loop::RATE,
-    generator: |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS)),
+pub const OPEN_LOOP: OpenLoop = OpenLoop::beside(
+    SCENARIO.name,
+    |args, span| open_loop::made(args, span, |index, _| reading(index, KEYS)),
     sample,
-};
+);
 
 /// Readings of so many meters.
 const KEYS: u64 = 100_000;
