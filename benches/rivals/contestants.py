@@ -238,19 +238,39 @@ def inputs(rivals, quick):
                 rival.input(case.for_rival(rival.name).records)
 
 
-def host(how, all_cpus):
-    """The host's fingerprint and its noise floor, as `millstream bench` has them; and when ours was
-    built."""
-    found = {"host": {}, "noise_floor_ns": None, "built": int(OURS.binary.stat().st_mtime)}
-    try:
-        binary = cargo(ROOT, how, "millstream")
+class Host:
+    """What `millstream bench` says of this host."""
+
+    def __init__(self, how):
+        self.binary, self.why = None, None
+        try:
+            self.binary = cargo(ROOT, how, "millstream")
+        except Unavailable as why:
+            self.why = str(why)
+
+    def listen(self, on, seconds):
+        """The noise floor of some CPUs: how late an empty loop on each notices that a moment has
+        come. None if nothing can tell; then `why` says why."""
+        return self.line(on, seconds).get("noise_floor")
+
+    def fingerprint(self, on, seconds):
+        """What it is, its noise floor now, and when ours was built."""
         say("the host and its noise floor")
-        numbers = ",".join(map(str, all_cpus[:2]))
-        bench = [str(binary), "bench", "bars", "--seconds", "2" if how.quick else "15"]
-        line = json.loads(call(bench + ["--cpus", numbers, "--json"], TURN_MOST))
-        return {**found, "host": line["host"], "noise_floor_ns": line["noise_floor"]}
-    except (Unavailable, ValueError, KeyError) as why:
-        return {**found, "why": str(why)}
+        line = self.line(on, seconds)
+        return {"host": line.get("host", {}), "noise_floor_ns": line.get("noise_floor"),
+                "why": self.why, "built": int(OURS.binary.stat().st_mtime)}
+
+    def line(self, on, seconds):
+        if self.binary is None:
+            return {}
+        numbers = ",".join(map(str, on))
+        command = [str(self.binary), "bench", "noise", "--seconds", str(seconds), "--cpus", numbers,
+                   "--json"]
+        try:
+            return json.loads(call(command, TURN_MOST + 2 * seconds))
+        except (Unavailable, ValueError) as why:
+            self.why = str(why)
+            return {}
 
 
 ONE_CORE = "written by hand for one core only"
@@ -264,12 +284,11 @@ RIVALS = {rival.name: rival for rival in (
     Rust("differential", "differential", "differential-dataflow"),
     Rust("renoir", "renoir", "renoir", loses=True),
     Rust("dbsp", "dbsp", "dbsp", about="a transaction for each window or slide"),
-    Jvm("flink", "flink", *FLINK,
+    Jvm("flink", "flink", *FLINK, leaves={("latency", 2): "as flink-shuffle"},
         about="all operators one chain on one core, by SQL where windows slide"),
     Jvm("flink-shuffle", "flink", *FLINK, way="shuffle",
-        leaves={kind: "as flink" for kind in ("tumbling", "sliding", "join", "query")} |
-               {("latency", 2): "as flink"}, both_cores=True,
-        about="the same behind a key_by: the source and the window on a core each"),
+        leaves={kind: "as flink" for kind in ("tumbling", "sliding", "join", "query")},
+        both_cores=True, about="the same behind a key_by, the source and the window a thread each"),
     Jvm("spark", "spark", "pyspark", "4.3.0", "pyspark/jars", about="micro-batches",
         leaves={"q4": "a running average of what a timer yields is no streaming query there"}),
 )}

@@ -67,7 +67,10 @@ def call(command, most, stdout=subprocess.PIPE, **options):
 def found_in(out):
     """The line of JSON among what a contestant printed."""
     lines = [line for line in out.splitlines() if line.startswith("{")]
-    return json.loads(lines[-1]) if lines else {"left_out": "it printed nothing"}
+    try:
+        return json.loads(lines[-1]) if lines else {"left_out": "it printed nothing"}
+    except ValueError:
+        raise Unavailable(f"it printed what is no JSON: {lines[-1][:200]}") from None
 
 
 class Anew:

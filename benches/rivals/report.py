@@ -9,6 +9,7 @@ from processes import say
 
 FOLDER = TARGET
 PERCENTILES = ("p50_ns", "p99_ns", "p999_ns")
+LATE = (*PERCENTILES, "p90_ns", "p9999_ns", "max_ns", "samples")
 
 
 def rate(per_s):
@@ -22,6 +23,11 @@ def span(ns):
         if ns >= unit:
             return f"{ns / unit:.3g} {name}"
     return f"{ns:.0f} ns"
+
+
+def said_of_floor(floor):
+    """A noise floor, for people."""
+    return " / ".join(span(floor[name]) for name in ("p50", "p99", "p99_9"))
 
 
 def said(line):
@@ -38,12 +44,18 @@ def ratios(case, mine, theirs):
                                        for one, other in zip(mine, theirs)] for name in names}
 
 
+def missing(case, line):
+    """What a turn should have said and did not, such as percentiles of no results at all."""
+    wanted = LATE if case.rate else ("rate",)
+    return ", ".join(name for name in (*wanted, "records", "rows", "hash") if name not in line)
+
+
 def name_of(case, rival):
     """The stable name of a comparison."""
     return f"{case.key}_vs_{rival.name}"
 
 
-def row(case, rival, mine, theirs):
+def row(case, rival, mine, theirs, floors=()):
     """What a comparison came to."""
     turns = ratios(case, mine, theirs)
     median = {name: statistics.median(values) for name, values in turns.items()}
@@ -56,7 +68,7 @@ def row(case, rival, mine, theirs):
     if len(results) > 1:
         rows = f"{theirs[-1]['rows']} rows instead of {mine[-1]['rows']}"
         notes.add(f"other results than ours: {rows}")
-    keep = PERCENTILES + ("p90_ns", "p9999_ns", "max_ns", "samples") if case.rate else ("rate",)
+    keep = LATE if case.rate else ("rate",)
     of = lambda lines: {name: statistics.median(line[name] for line in lines) for name in keep}
     return {
         "name": name_of(case, rival), "case": case.title, "workload": case.workload,
@@ -66,8 +78,14 @@ def row(case, rival, mine, theirs):
         "ratio_range": {name: [min(values), max(values)] for name, values in turns.items()},
         "rounds": len(mine), "same_results": len(results) == 1, "rival_loses": rival.LOSES,
         "rival_is_better": better, "hash": mine[0]["hash"], "rows": mine[0]["rows"],
-        "note": "; ".join(sorted(notes)),
+        "noise_floor_ns": middle(floors), "note": "; ".join(sorted(notes)),
     }
+
+
+def middle(floors):
+    """The median of each percentile of some noise floors; none if there are none."""
+    names = floors[0].keys() if floors else ()
+    return {name: statistics.median(floor[name] for floor in floors) for name in names} or None
 
 
 class Report:
@@ -130,9 +148,7 @@ class Report:
                f"load {host.get('load', '?')}"
         if not floor:
             return f"{said}; noise floor unknown: {self.host.get('why', '')}"
-        names = ("p50", "p99", "p99_9", "p999", "max")
-        values = [f"{name} {span(floor[name])}" for name in names if name in floor]
-        return f"{said}; noise floor {', '.join(values)}"
+        return f"{said}; noise floor {said_of_floor(floor)} at first"
 
     def head(self):
         quick = ["", "**Quick run: builds without link-time optimisation, small inputs, one "
@@ -144,6 +160,7 @@ class Report:
             *(quick if self.quick else []), "",
             "Throughput is ours to theirs: above 1 we are faster. Latency (p50, p99, p99.9 from "
             "when the last record of a window was due) is ours to theirs: below 1 we are faster. "
+            "The noise floor beside it is that of turns between theirs. "
             "**Bold: the rival is better. ! : not the same results.**",
         ]
 
@@ -179,6 +196,8 @@ class Report:
                       for name, (low, high) in row["ratio_range"].items()]
             same = "yes" if row["same_results"] else "NO"
             notes = [row["note"]] if row["note"] else []
+            if row["noise_floor_ns"]:
+                notes.append(f"noise floor {said_of_floor(row['noise_floor_ns'])}")
             if row["rival_is_better"]:
                 notes.insert(0, "the rival is better")
             lines.append(f"| {row['case']} | {row['rival']} | {said(row['ours'])} | "

@@ -18,6 +18,10 @@ from processes import Unavailable, say
 from schedule import Schedule
 
 
+# How much of a turn counts where latency is asked for: the first fifth does not.
+COUNTED = 0.8
+
+
 def positive(kind):
     """Numbers above zero."""
     def read(text):
@@ -81,9 +85,10 @@ def build(only, how):
     return built, left_out
 
 
-def compare(case: Case, ours, rival, rounds, seconds):
-    """Turns of both; returns a row of the table, or why there is none."""
-    mine, theirs = [], []
+def compare(case: Case, ours, rival, rounds, seconds, host):
+    """Turns of both; returns a row of the table, or why there is none. Behind each pair that is
+    about latency comes one of the noise floor, for as long as ours counted."""
+    mine, theirs, floors = [], [], []
     with rival.turns(case, seconds) as rivals, ours.turns(case, seconds) as own:
         for turn in range(rounds):
             for who, turns, found in ((ours, own, mine), (rival, rivals, theirs)):
@@ -93,13 +98,18 @@ def compare(case: Case, ours, rival, rounds, seconds):
                     raise Unavailable(f"{who.name}: {why}") from None
                 if "left_out" in line:
                     raise Unavailable(f"{who.name}: {line['left_out']}")
+                if missing := report.missing(case, line):
+                    raise Unavailable(f"{who.name}: said nothing of {missing}")
                 found.append(line)
             pair = f"millstream {report.said(mine[-1])}, {rival.name} {report.said(theirs[-1])}"
+            if case.rate and (floor := host.listen(case.cpus, seconds * COUNTED)):
+                floors.append(floor)
+                pair += f", floor {report.said_of_floor(floor)}"
             say(f"{case.title}, {turn + 1} of {rounds}: {pair}")
-    return report.row(case, rival, mine, theirs)
+    return report.row(case, rival, mine, theirs, floors)
 
 
-def measure(args, rivals, found, todo):
+def measure(args, rivals, found, todo, host):
     """All pairs of a case and a rival, but those that are in the table."""
     pairs = [(case.for_rival(rival.name), rival) for case in todo for rival in rivals
              if rival.does(case)]
@@ -109,7 +119,7 @@ def measure(args, rivals, found, todo):
         say(f"{head} {case.title}: {rival.name}")
         try:
             found.rows.append(compare(case, contestants.OURS, rival, args.rounds,
-                                      args.seconds or case.seconds))
+                                      args.seconds or case.seconds, host))
         except Unavailable as why:
             say(f"left out: {why}")
             found.leave_out(rival.name, case.title, str(why))
@@ -123,7 +133,8 @@ def seconds_of(case, rival, args):
     """About how long a pair takes."""
     measured = args.seconds or case.seconds
     aside = contestants.OURS.ASIDE + rival.ASIDE
-    return rival.START + args.rounds * (2 * measured + aside)
+    sides = 3 if case.rate else 2
+    return rival.START + args.rounds * (sides * measured + aside)
 
 
 def main():
@@ -136,23 +147,27 @@ def main():
         say(f"nothing to compare with, millstream: {why}")
         return 2
     rivals, left_out = build(args.only, how)
+    host = contestants.Host(how)
     if args.build_only:
         contestants.inputs(rivals, args.quick)
         built = ", ".join(rival.name for rival in rivals)
         say(f"built: {built}; scripts/rivals --prebuilt runs them")
         return 0
     cpus = contestants.cpus()
-    found = report.Report(args, contestants.host(how, cpus), left_out)
+    floor = host.fingerprint(cpus[:2], 1 if args.quick else 3)
+    found = report.Report(args, floor, left_out)
     if args.resume:
         found.go_on()
     todo = [case for case in cases(args.quick, cpus) if case.workload in args.workloads]
+    if len(cpus) < 2:
+        found.leave_out("all", "what needs two cores", "this process may use one only")
     for case in todo:
         for rival in rivals:
             why = rival.why_not(case)
             if why and not why.startswith("as "):
                 found.leave_out(rival.name, case.title, why)
     try:
-        schedule = measure(args, rivals, found, todo)
+        schedule = measure(args, rivals, found, todo, host)
     except KeyboardInterrupt:
         say("stopped; with --resume and the same flags it goes on from here")
         return 130

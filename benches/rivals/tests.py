@@ -119,6 +119,11 @@ class Plans(unittest.TestCase):
         with mock.patch.object(contestants, "cpus", lambda: [0, 1]):
             self.assertTrue(shuffle.does(case))
 
+    def test_flink_on_two_cores_has_a_shuffle_and_says_so(self):
+        two = next(it for it in cases(True, [0, 1]) if it.rate == 500_000)
+        does = {name: contestants.RIVALS[name].does(two) for name in ("flink", "flink-shuffle")}
+        self.assertEqual(does, {"flink": False, "flink-shuffle": True})
+
     def test_names_of_comparisons_are_of_one_each(self):
         for cpus in ([0], [0, 1]):
             names = [report.name_of(case, rival) for case in cases(False, cpus)
@@ -160,6 +165,11 @@ class Flags(unittest.TestCase):
 LINE = {"rate": 2e6, "rows": 3, "hash": "00", "records": 10}
 
 
+PACED = {**LINE, "p50_ns": 10, "p90_ns": 20, "p99_ns": 30, "p999_ns": 40, "p9999_ns": 50,
+         "max_ns": 60, "samples": 7}
+FLOOR = {"p50": 1, "p99": 2000, "p99_9": 3e6}
+
+
 class Away:
     """A rival whose turns are given."""
 
@@ -186,6 +196,7 @@ class Tables(unittest.TestCase):
         for patch in patches:
             self.patches.enter_context(patch)
         self.args = mock.Mock(rounds=1, quick=True, seconds=None)
+        self.listener = mock.Mock(listen=lambda on, seconds: FLOOR)
         self.host = {"host": {"cpu_model": "some"}, "noise_floor_ns": None}
         self.case = cases(True, [0])[0]
 
@@ -193,11 +204,11 @@ class Tables(unittest.TestCase):
         self.patches.close()
         self.folder.cleanup()
 
-    def measure(self, found, *lines):
+    def measure(self, found, *lines, mine=LINE):
         rivals = [Away(f"r{place}", [line]) for place, line in enumerate(lines)]
-        ours = Away("millstream", [LINE] * len(lines))
+        ours = Away("millstream", [mine] * len(lines))
         with mock.patch.object(contestants, "OURS", ours):
-            run.measure(self.args, rivals, found, [self.case])
+            run.measure(self.args, rivals, found, [self.case], self.listener)
         return ours
 
     def found(self):
@@ -216,6 +227,27 @@ class Tables(unittest.TestCase):
         for words in ("| 2 | **0.5** | 1 ! |", "the rival is better", "| NO |", "r3, tumbling"):
             self.assertIn(words, text)
         self.assertIn("<svg", (Path(self.folder.name) / "chart.svg").read_text())
+
+    def test_latency_stands_beside_the_noise_floor_of_its_own_turns(self):
+        self.case = next(case for case in cases(True, [0]) if case.rate)
+        found = self.found()
+        self.measure(found, {**PACED, "p50_ns": 100}, mine=PACED)
+        row = found.rows[0]
+        self.assertEqual((row["ratio"]["p50"], row["noise_floor_ns"]), (0.1, FLOOR))
+        text = (Path(self.folder.name) / "table.md").read_text()
+        self.assertIn("noise floor 1 ns / 2 us / 3 ms |", text)
+        self.listener.listen = lambda on, seconds: None
+        self.case = next(case for case in cases(True, [0, 1]) if case.rate == 500_000)
+        self.measure(found, PACED, mine=PACED)
+        self.assertIsNone(found.rows[1]["noise_floor_ns"])
+
+    def test_who_says_nothing_that_can_be_compared_is_left_out(self):
+        found = self.found()
+        self.measure(found, {"rows": 0, "hash": "00", "records": 0}, LINE)
+        self.assertEqual([row["rival"] for row in found.rows], ["r1"])
+        self.assertEqual(found.left_out[0]["why"], "r0: said nothing of rate")
+        with self.assertRaisesRegex(Unavailable, "no JSON: {half"):
+            processes.found_in("{half")
 
     def test_a_run_goes_on_where_it_was_cut_short(self):
         found = self.found()

@@ -67,7 +67,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// A number above zero, with `k`, `M` or `G` behind it if that is shorter: `1000000`, `1M`, `1e6`.
 ///
 /// # Errors
-/// What is no finite number above zero.
+/// What is no finite number, or below a millionth.
 pub fn rate(text: &str) -> Result<f64, String> {
     let (number, factor) = match text.strip_suffix(['k', 'M', 'G']) {
         Some(number) if text.ends_with('k') => (number, 1e3),
@@ -75,8 +75,14 @@ pub fn rate(text: &str) -> Result<f64, String> {
         Some(number) => (number, 1e9),
         None => (text, 1.0),
     };
-    positive(number).map(|number| number * factor)
+    match positive(number)? * factor {
+        rate if rate < SLOWEST => Err(format!("below {SLOWEST} a second nothing would happen")),
+        rate => Ok(rate),
+    }
 }
+
+/// Records a second, one in eleven days: the time between two is still a number of nanoseconds.
+const SLOWEST: f64 = 1e-6;
 
 /// A finite number above zero.
 ///
@@ -171,7 +177,11 @@ mod tests {
     fn rates() {
         let texts = ["1000000", "1M", "250k", "1e6", "2.5G"];
         assert_eq!(texts.map(|text| rate(text).unwrap()), [1e6, 1e6, 250e3, 1e6, 2.5e9]);
-        assert!(["0", "-1", "NaN", "inf", "", "M", "1 M"].iter().all(|text| rate(text).is_err()));
+        assert!(
+            ["0", "-1", "NaN", "inf", "", "M", "1 M", "1e-20"]
+                .iter()
+                .all(|text| rate(text).is_err())
+        );
     }
 
     #[test]

@@ -60,6 +60,7 @@ const SCENARIOS: &[&str] = &[
     "nexmark",
     "yahoo",
     "codecs",
+    "noise",
     #[cfg(feature = "net")]
     "wire",
     #[cfg(feature = "net")]

@@ -76,6 +76,19 @@ fn ttl() {
     names("ttl", 0.1, &["ttl_worst_step_us", "ttl_worst_stall_us"]);
 }
 
+/// All the time goes into the floor: some million looks at the clock a second and core.
+#[test]
+fn noise() {
+    let text = run(&folder("noise_text"), "bench noise --seconds 0.2 --shards 1 --quiet");
+    for words in ["noise floor", "an empty loop on each", "was away for up to"] {
+        assert!(text.stdout.contains(words), "{words}: {}", text.stdout);
+    }
+    let json = run(&folder("noise"), "bench noise --seconds 0.2 --shards 1 --json --quiet").json();
+    let floor = &json["noise_floor"];
+    assert!(floor["samples"].as_u64().unwrap() > 100_000, "{json}");
+    assert!(floor["p99_9"].as_u64().unwrap() <= floor["max"].as_u64().unwrap(), "{json}");
+}
+
 /// No engine runs, so there is no step.
 #[test]
 fn journal() {

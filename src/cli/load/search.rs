@@ -132,25 +132,26 @@ impl<P: FnMut(f64) -> Result<Option<Probe>>> Search<P> {
     }
 
     /// Probes both sides of the boundary again. What does not hold in most runs is the new upper
-    /// side.
+    /// side; a rate that has not run says nothing.
     fn confirm(&mut self, mut bounds: Bounds) -> Result<Bounds> {
-        for _ in 0..BACK_MAX {
+        for _ in 0..=BACK_MAX {
             let Some(low) = bounds.low else { return Ok(bounds) };
-            if !self.again(low)? {
+            let has_run = self.again(low)?;
+            let found = self.boundary(low);
+            if found.is_held() {
+                if let Some(high) = bounds.high.filter(|_| has_run) {
+                    self.again(high)?;
+                }
                 return Ok(bounds);
             }
-            if self.boundary(low).is_held() {
+            if found.runs > 0 {
+                bounds = Bounds { low: Some(low * BACK), high: Some(low) };
+            }
+            if !has_run {
                 break;
             }
-            bounds = Bounds { low: Some(low * BACK), high: Some(low) };
         }
-        if let Some(low) = bounds.low.filter(|low| !self.boundary(*low).is_held()) {
-            bounds = Bounds { low: None, high: Some(low) };
-        }
-        if let Some(high) = bounds.high {
-            self.again(high)?;
-        }
-        Ok(bounds)
+        Ok(Bounds { low: None, ..bounds })
     }
 
     /// Runs a rate until it has run often enough; returns whether it has.
@@ -261,6 +262,25 @@ mod tests {
         let highest = found.highest.unwrap();
         assert!(highest.is_held() && highest.runs >= RUNS, "{found:?}");
         assert!(highest.per_s < 600e3, "{highest:?}");
+    }
+
+    #[test]
+    fn what_is_tried_last_counts() {
+        // A million held once by luck; what always holds comes after the last step down but one.
+        for (steps, holds) in [(BACK_MAX, true), (BACK_MAX + 1, false)] {
+            let knee = 1e6 * BACK.powi(steps as i32) * 1.001;
+            let mut runs = 0;
+            let found = search(slo(), 1e6, 1e9, |rate| {
+                runs += 1;
+                let held = rate <= knee || runs == 1;
+                Ok(Some(at(rate, if held { 10_000 } else { 900_000 }, 1e9)))
+            });
+            let found = found.unwrap();
+            assert_eq!(found.highest.map(|at| (at.held, at.runs)), holds.then_some((3, 3)));
+            let next = found.next.unwrap();
+            assert!(next.held == 0 || next.per_s == 1e6, "{next:?}");
+            assert_eq!(next.runs, 3, "{next:?}");
+        }
     }
 
     #[test]

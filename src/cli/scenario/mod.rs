@@ -54,6 +54,7 @@ mod join;
 mod journal;
 mod measured;
 mod nexmark;
+mod noise;
 mod open_loop;
 mod process;
 mod sessions;
@@ -102,6 +103,7 @@ pub const ALL: &[Scenario] = &[
     nexmark::SCENARIO,
     yahoo::SCENARIO,
     codecs::SCENARIO,
+    noise::SCENARIO,
     #[cfg(feature = "net")]
     wire::SCENARIO,
     #[cfg(feature = "net")]

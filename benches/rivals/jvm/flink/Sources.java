@@ -7,8 +7,8 @@ import org.apache.flink.streaming.api.functions.source.legacy.SourceFunction;
 import org.apache.flink.streaming.api.watermark.Watermark;
 
 /**
- * Sources over records in memory. They stamp and give watermarks themselves, and reuse one object:
- * nothing behind them keeps it. Watermarks come with each chunk.
+ * Sources over records in memory. They stamp and give watermarks themselves. Each record is an
+ * object of its own, since the join keeps them. Watermarks come with each chunk.
  */
 final class Sources {
     private Sources() {}
@@ -55,7 +55,10 @@ final class Sources {
         public void cancel() {}
     }
 
-    /** An open loop: spins on the clock, gives what is due, says what is complete. */
+    /**
+     * An open loop: spins on the clock, gives what is due, says what is complete. While nothing is
+     * due, several of them let the threads of the windows have their cores.
+     */
     static final class Paced extends RichParallelSourceFunction<Reading> {
         /** When the first record is due, by System.nanoTime. */
         static volatile long start;
@@ -76,7 +79,11 @@ final class Sources {
             for (long next = subtask; next < records && isOn; ) {
                 long now = System.nanoTime();
                 if (start + next * period > now) {
-                    Thread.onSpinWait();
+                    if (subtasks > 1) {
+                        Thread.yield();
+                    } else {
+                        Thread.onSpinWait();
+                    }
                     continue;
                 }
                 synchronized (out.getCheckpointLock()) {
