@@ -24,7 +24,7 @@ FEWER = {
 }
 
 # Seconds that a turn measures unless said: throughput, latency.
-SECONDS, LATENCY_SECONDS = 0.5, 4.0
+SECONDS, LATENCY_SECONDS = 0.5, 5.0
 QUICK_SECONDS, QUICK_LATENCY_SECONDS = 0.2, 2.0
 
 

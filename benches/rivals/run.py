@@ -55,7 +55,7 @@ def arguments():
     parser.add_argument("--rounds", type=positive(int), metavar="N",
                         help="5 unless said, 1 if quick")
     parser.add_argument("--seconds", type=positive(float), metavar="S",
-                        help="how long each turn measures: 0.5 unless said, latency 4")
+                        help="how long each turn measures: 0.5 unless said, latency 5")
     building = parser.add_mutually_exclusive_group()
     building.add_argument("--build-only", action="store_true",
                           help="install and build all that a run needs, and run nothing")
