@@ -57,9 +57,10 @@ pub struct Config {
     pub ring_capacity: usize,
     /// Records that a source gives, and a lane delivers, at most a step. At least 1.
     pub batch_max: usize,
-    /// Keys that a closing window emits, sub-tables that are cleaned, timers that fire, and keys
-    /// that are copied for a checkpoint, at most in one slice of work: one slice a step, and one
-    /// for each batch that the operator takes in it. At least 1.
+    /// Keys that a closing window emits, sub-tables that are cleaned, timers that fire and records
+    /// that leave their wait for the watermark, and keys that are copied for a checkpoint, at most
+    /// in one slice of work: one slice a step, and one for each batch that the operator takes in
+    /// it. At least 1.
     pub fire_max: usize,
     /// Keys that one keyed operator may hold on one shard, over all its open panes; one more is an
     /// error.

@@ -430,11 +430,16 @@ fn processed<'p, P: Process, H>(
         fire_max: config.fire_max,
         keys_max: config.keys_max,
         batch_max: config.batch_max,
+        passing_max: match P::ORDER {
+            Order::Arrival => 0,
+            Order::Time => 2 * config.batch_max,
+        },
         expires: ttl.map(|ttl| match ttl.is_by_processing_time() {
             true => TimerClock::ProcessingTime,
             false => TimerClock::EventTime,
         }),
     };
+    pipeline.reserve_bytes(Early::<P::Key, P::In>::bytes(settings.passing_max));
     let shared = Shared {
         timers: Timers::new(config.timers_max, config.hash_seed),
         out: VecDeque::with_capacity(config.batch_max),
@@ -480,7 +485,7 @@ impl<P: Process> Stage for ProcessStage<P> {
             settings,
             sweep: Sweep::default(),
             held: Held::new(settings.batch_max),
-            early: Early::new(settings.batch_max, timers_max),
+            early: Early::new(settings.passing_max, timers_max),
             credit: 0,
             unpublished: 0,
             budget: settings.fire_max,

@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 /// is given what the first one was given since gives the same results, to the byte and in the same
 /// order.
 ///
-/// Clones share what they hold. The settings of operators are no part of it but for the limits of
-/// timers: the closure that builds the pipeline brings them along.
+/// Clones share what they hold. The settings of operators and their limits are no part of it: the
+/// closure that builds the pipeline and its [`Config`] bring them along.
 #[derive(Clone)]
 pub struct Snapshot {
     plan: Plan,

@@ -124,13 +124,14 @@ impl<K: Key, T: Clone + Stored> Rescaled for TimerWheel<(K, T)> {
         TimerWheel::bulk(self, each);
     }
 
-    /// Timers of the same time keep the order in which they were set on their shard.
+    /// Timers of the same time keep the order in which they were set on their shard. How many there
+    /// may be is not looked at.
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
         let mut wheel = from.first().ok_or("there was no wheel")?.empty();
         for other in from {
             for (at, (key, what)) in other.in_order_set() {
                 if to.owns(key) && wheel.set(at, (key, what)).is_err() {
-                    return Err("more timers than `timers_max` for one shard".to_owned());
+                    return Err("more timers than one shard can hold".to_owned());
                 }
             }
         }

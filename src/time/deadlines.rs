@@ -18,10 +18,9 @@ const BLOCK: usize = 64;
 /// A hierarchical timing wheel (Varghese and Lauck, 1987) whose slots are lists of chunks: setting
 /// appends to a list, and an entry moves at most once to each level on its way down, from one
 /// piece of memory that is read through to one that is written through.
-/// [`TimerWheel`](super::TimerWheel) takes its memory at once, for a number of timers known at
-/// start, and can cancel; here there may be as many entries as keys, memory comes block by block as
-/// they come, and nothing is ever cancelled: whoever is told looks whether there is still something
-/// to do.
+/// [`TimerWheel`](super::TimerWheel) holds so many timers and no more, and can cancel; here there
+/// may be as many entries as keys, and nothing is ever cancelled: whoever is told looks whether
+/// there is still something to do.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Deadlines<K> {
     blocks: Vec<Box<[Chunk<K>]>>,

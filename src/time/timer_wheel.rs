@@ -18,6 +18,8 @@ use runs::{RUNS, Run, turn};
 
 /// No node.
 const NONE: u32 = u32::MAX;
+/// Timers that a wheel can number.
+const TIMERS_MAX: usize = NONE as usize - 1;
 /// Slots of a level, as a power of two: one bit of a `u64` each.
 const SLOT_BITS: u32 = 6;
 /// Levels enough for 64 bits of ticks.
@@ -37,7 +39,7 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 /// at worst, and a million timers due at one instant fire in as many small pieces as asked for.
 /// Those set in the order of their times are in lists beside the wheel, at one step each.
 ///
-/// Memory is taken as timers need it, for 1024 of them at a time (per timer, `T` and 40 bytes), and
+/// Memory is taken as timers need it, up to 64 KiB at a time (per timer, `T` and 40 bytes), and
 /// kept: no timer ever moves, and no call takes memory for more than that.
 ///
 /// ```
@@ -59,7 +61,8 @@ const LEVELS_MAX: usize = 64_usize.div_ceil(SLOT_BITS as usize);
 #[derive(Serialize, Deserialize)]
 pub struct TimerWheel<T> {
     nodes: Blocks<Node<T>>,
-    /// How many nodes there may be.
+    /// How many timers there may be. A setting that travels with the timers: whoever restores them
+    /// [sets](Self::set_capacity) its own.
     capacity: usize,
     /// The slots, level by level.
     slots: Box<[Slot]>,
@@ -145,7 +148,7 @@ impl<T> TimerWheel<T> {
     ///
     /// If `capacity` is 2^32 - 1 or more.
     pub fn new(capacity: usize, resolution: Duration) -> Self {
-        assert!(capacity < NONE as usize, "a timer wheel holds fewer than 2^32 - 1 timers");
+        assert!(capacity <= TIMERS_MAX, "a timer wheel holds fewer than 2^32 - 1 timers");
         let tick = nanos(resolution).max(1).unsigned_abs().next_power_of_two();
         let tick_bits = tick.trailing_zeros();
         let levels = (64 - tick_bits).div_ceil(SLOT_BITS);
@@ -262,9 +265,12 @@ impl<T> TimerWheel<T> {
     /// A node of no timer, a new one if need be; `None` if there may be no more.
     #[inline]
     fn take_free(&mut self) -> Option<u32> {
+        // Not as many as nodes: there may be more of these, since the capacity was lowered.
+        if self.len >= self.capacity {
+            return None;
+        }
         match self.nodes.get(self.free as usize) {
             Some(node) => Some(std::mem::replace(&mut self.free, node.left)),
-            None if self.nodes.len() == self.capacity => None,
             None => Some(self.nodes.push(Node::free(NONE)) as u32),
         }
     }

@@ -3,7 +3,7 @@
 use millstream::aggregates::{count, max, sum};
 use millstream::error::QueryError;
 use millstream::table::{Suppress, View, WhenFull};
-use millstream::{Change, Config, Shard, Timestamp, Tumbling, Versions, case, ns};
+use millstream::{Change, Config, Error, Input, Shard, Timestamp, Tumbling, Versions, case, ns};
 
 use super::support::model::{Row, watermarks};
 use super::support::tables::{
@@ -311,4 +311,42 @@ fn more_rows_in_groups_than_there_may_be_are_an_error() {
     }
     let golden = "group_aggregate: 3 rows is the limit; raise `records_max` or bound the input";
     assert_eq!(shard.failure().map(ToString::to_string).as_deref(), Some(golden));
+}
+
+/// Changes that a view has not shown yet are limited by who restores them.
+#[test]
+fn a_view_holds_to_the_limit_of_who_restores_it() {
+    let build = |timers_max| {
+        let config = Config { timers_max, ..Config::embedded() };
+        let built = Shard::embed(config, |p| {
+            let (input, rows) = p.input::<Row>();
+            let table = rows.key_by(|row| row.key).table(upsert);
+            table.view(&View::new()).to_stream().for_each(drop);
+            Ok(input)
+        });
+        built.expect("it can be built")
+    };
+    let feed = |shard: &mut Shard, input: &mut Input<Row>, keys: std::ops::Range<u64>| {
+        for key in keys {
+            input.push(Timestamp(5), Row { key, at: 5, value: 4 }).expect("there is room");
+        }
+        while !shard.step(Timestamp(0)).is_none() {}
+        shard.failure().map_or_else(|| "none".to_owned(), Error::to_string)
+    };
+    let (mut shard, mut input) = build(10);
+    assert_eq!(feed(&mut shard, &mut input, 0..9), "none");
+    let snapshot = shard.snapshot().expect("it is at rest");
+    for (limit, room) in [(10, 1), (20, 11), (9, 0), (5, 0)] {
+        let go_on = |count| {
+            let (mut shard, mut input) = build(limit);
+            shard.restore(&snapshot).expect("it is of this pipeline");
+            feed(&mut shard, &mut input, 100..100 + count)
+        };
+        assert_eq!(go_on(room), "none", "{limit}");
+        let golden = format!(
+            "view: {limit} changes ahead of the watermark is the limit; raise `timers_max` or \
+             bound the input"
+        );
+        assert_eq!(go_on(room + 1), golden);
+    }
 }

@@ -76,11 +76,9 @@ pub struct Shared<P: Process> {
 }
 
 impl<P: Process> Shared<P> {
-    /// Notes that there was too much of something.
+    /// Notes that there was more of something than a setting allows.
     #[cold]
-    pub fn breaks(&mut self, what: &'static str, setting: &'static str) {
-        let is_emits = setting == "emits_max";
-        let limit = if is_emits { self.emits_max } else { self.timers_max };
+    pub fn exceed(&mut self, what: &'static str, limit: usize, setting: &'static str) {
         let error = Error::Limit { operator: P::NAME, what, limit, setting };
         self.broken.get_or_insert(error);
     }
@@ -164,16 +162,17 @@ impl<P: Process> KeyContext<'_, P> {
     /// Sets a timer of the key, by event time if all that is given is a time; says whether it was
     /// not set already.
     ///
-    /// One by event time that the watermark has passed already fires right after this call, before
-    /// the next record. One by processing time fires in a later step, or not at all if the input
-    /// ends before; see [`Process::AT_END`].
+    /// One by event time that the watermark has passed already fires before the next record; under
+    /// [`Order::Time`](super::Order::Time), in its place among the records that wait and that the
+    /// watermark has passed too. One by processing time fires in a later step, or not at all if the
+    /// input ends before; see [`Process::AT_END`].
     #[inline(always)]
     pub fn set_timer(&mut self, timer: impl Into<Timer>) -> bool {
         let Self { key, slot, shared, .. } = self;
         match shared.timers.set(*key, &mut slot.pending, timer.into()) {
             Ok(is_new) => is_new,
             Err(Full(_)) => {
-                shared.breaks("timers", "timers_max");
+                shared.exceed("timers", shared.timers_max, "timers_max");
                 false
             }
         }
@@ -225,17 +224,17 @@ impl<P: Process> KeyContext<'_, P> {
     /// pipeline.
     #[cold]
     pub(crate) fn exceed(&mut self, what: &'static str, limit: usize, setting: &'static str) {
-        let error = Error::Limit { operator: P::NAME, what, limit, setting };
-        self.shared.broken.get_or_insert(error);
+        self.shared.exceed(what, limit, setting);
     }
 
     /// Counts one record, if there may be one more.
     #[inline(always)]
     fn may_emit(&mut self) -> bool {
-        let may = self.shared.emitted < self.shared.emits_max;
+        let most = self.shared.emits_max;
+        let may = self.shared.emitted < most;
         match may {
             true => self.shared.emitted += 1,
-            false => self.shared.breaks("records from one call", "emits_max"),
+            false => self.shared.exceed("records from one call", most, "emits_max"),
         }
         may
     }

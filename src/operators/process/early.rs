@@ -38,30 +38,36 @@ pub struct Early<K: Key, T> {
     last: Timestamp,
     /// Whether the next watermark is likely to pass what comes now, since the last one did.
     is_near: bool,
-    /// The keys of those that were looked ahead for, and how many of them have not left yet.
+    /// The keys of those that were looked ahead for last, and how many of each run that were have
+    /// not left yet.
     ahead: Vec<K>,
-    foreseen: usize,
+    foreseen: [usize; RUNS],
     wheel: TimerWheel<(K, T)>,
 }
 
 impl<K: Key, T> Early<K, T> {
-    /// Room for two batches in passing, and for so many records in all.
-    pub fn new(batch_max: usize, records_max: usize) -> Self {
+    /// Room for so many records in passing, and for so many in all.
+    pub fn new(passing_max: usize, records_max: usize) -> Self {
         Self {
             // All of it now: the second run may be needed for the first time after hours.
-            runs: std::array::from_fn(|_| VecDeque::with_capacity(2 * batch_max)),
+            runs: std::array::from_fn(|_| VecDeque::with_capacity(passing_max)),
             used: 0,
             len: 0,
-            most: 2 * batch_max,
+            most: passing_max,
             is_due: false,
             first: (0, Timestamp::MAX),
             until: Timestamp::MIN,
             last: Timestamp::MIN,
             is_near: true,
-            ahead: Vec::with_capacity(TOGETHER),
-            foreseen: 0,
+            ahead: Vec::with_capacity(TOGETHER.min(passing_max)),
+            foreseen: [0; RUNS],
             wheel: TimerWheel::new(records_max, us(1)),
         }
+    }
+
+    /// What the room for so many in passing takes.
+    pub const fn bytes(passing_max: usize) -> usize {
+        passing_max.saturating_mul(RUNS * size_of::<(Timestamp, K, T)>())
     }
 
     /// What a snapshot holds, once the queues are empty.
@@ -96,7 +102,7 @@ impl<K: Key, T> Early<K, T> {
     /// Records of a batch wait: those before the first that is behind `told`, as many as are likely
     /// to pass soon. Says how many it took.
     pub fn push_some(&mut self, told: Timestamp, keys: &[K], batch: &mut Batch<'_, T>) -> usize {
-        let room = self.wheel.capacity() - self.wheel.len();
+        let room = self.wheel.capacity().saturating_sub(self.wheel.len());
         let room = room.min(self.most).saturating_sub(self.len);
         let ahead = batch.as_slice().iter().take(room).take_while(|record| record.at >= told);
         let most = if self.is_near { ahead.count() } else { 0 };
@@ -176,7 +182,7 @@ impl<K: Key, T> Early<K, T> {
         }
         let record = self.runs[run].pop_front();
         self.len -= 1;
-        self.foreseen = self.foreseen.saturating_sub(1);
+        self.foreseen[run] = self.foreseen[run].saturating_sub(1);
         match self.runs[run].front() {
             Some((at, ..)) if *at < self.until => self.first.1 = *at,
             _ => self.find_first(),
@@ -195,23 +201,25 @@ impl<K: Key, T> Early<K, T> {
         }
         let record = self.runs[run].pop_front();
         self.len -= 1;
+        self.foreseen[run] = self.foreseen[run].saturating_sub(1);
         self.find_first();
         record
     }
 
     /// Whether some of those that are due did not go into the wheel, and nobody has looked ahead
-    /// for them.
+    /// for the first of them.
     #[inline(always)]
     pub fn is_unforeseen(&self) -> bool {
-        self.is_due && self.foreseen == 0
+        self.is_due && self.foreseen[self.first.0] == 0
     }
 
     /// The keys of those that come next in the first run, as many as are looked up together.
     pub fn foresee(&mut self) -> &[K] {
-        let next = self.runs[self.first.0].iter().take(TOGETHER);
+        let (run, _) = self.first;
+        let next = self.runs[run].iter().take(TOGETHER);
         self.ahead.clear();
         self.ahead.extend(next.map(|(_, key, _)| *key));
-        self.foreseen = self.ahead.len();
+        self.foreseen[run] = self.ahead.len();
         &self.ahead
     }
 
@@ -229,7 +237,7 @@ impl<K: Key, T> Early<K, T> {
             // The next one starts where its memory does.
             self.runs[..self.used].iter_mut().for_each(VecDeque::clear);
             (self.used, self.first, self.until) = (0, (0, Timestamp::MAX), Timestamp::MIN);
-            self.foreseen = 0;
+            self.foreseen = [0; RUNS];
             return;
         }
         let (mut first, mut until) = ((0, Timestamp::MAX), Timestamp::MAX);
@@ -272,7 +280,7 @@ mod tests {
 
     impl Both {
         fn new(batch_max: usize, most: usize) -> Self {
-            Self { early: Early::new(batch_max, most), model: Vec::new(), told: 0, count: 0 }
+            Self { early: Early::new(2 * batch_max, most), model: Vec::new(), told: 0, count: 0 }
         }
 
         /// A batch comes, of which some may be late and are not looked at.
@@ -352,10 +360,30 @@ mod tests {
         }
     }
 
+    /// Two inputs whose times are mixed: each record was looked ahead for once, before it left.
+    #[test]
+    fn each_run_is_looked_ahead_for() {
+        let mut both = Both::new(200, 1_000);
+        for first in 0..2 {
+            both.batch(&(0..150).map(|n| 2 * n + first).collect::<Vec<_>>());
+        }
+        both.early.reach(Watermark::END);
+        let mut foreseen = Vec::new();
+        while !both.early.is_settled() {
+            if both.early.is_unforeseen() {
+                foreseen.extend_from_slice(both.early.foresee());
+            }
+            let (_, key, _) = both.early.pop(Timestamp::MAX).expect("it is due");
+            assert!(foreseen.contains(&key), "{key}");
+        }
+        foreseen.sort_unstable();
+        assert!(foreseen.into_iter().eq(0..300));
+    }
+
     /// Those in passing count as those in the wheel do.
     #[test]
     fn batches_in_passing_are_bounded() {
-        let mut early = Early::new(4, 7);
+        let mut early = Early::new(8, 7);
         let taken = [0, 5].map(|first| {
             let record = |n: u32| Record::new(Timestamp(n.into()), n);
             let mut records: Vec<_> = (first..first + 5).map(record).collect();

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use crate::dataflow::{
     Batch, Checkpoint, Context, KeyColumn, Operator, Pressure, Record, Saved, Shown, Work,
 };
-use crate::error::Error;
 use crate::metrics::{Counter, Share};
 use crate::operators::process::context::{Held, KeyContext, Shared, Slot};
 use crate::operators::process::early::Early;
@@ -22,10 +21,12 @@ pub(super) const FAR: usize = 1 << 14;
 /// What the operator is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Timers that fire at most a step, and for each batch.
+    /// Timers that fire and records that leave their wait, at most a step and for each batch.
     pub fire_max: usize,
     pub keys_max: usize,
     pub batch_max: usize,
+    /// Records that wait for a watermark that is near, at most; none where they come on arrival.
+    pub passing_max: usize,
     /// Whether state has a time to live, and by which clock.
     pub expires: Option<TimerClock>,
 }
@@ -156,6 +157,10 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         self.process.on_record(record.value, &mut ctx);
         if !slot.is_vacant() {
             *self.table.entry(key) = slot;
+            // Where state expires, some may be there no longer: that is looked at by the batch.
+            if self.settings.expires.is_none() {
+                self.check_keys();
+            }
         }
         self.taken += 1;
         self.leave(key, false, cx);
@@ -173,7 +178,8 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         if P::ORDER == Order::Arrival || record.at < self.shared.told.at {
             self.take_one(key, record, cx);
         } else if self.early.push(record.at, key, record.value).is_err() {
-            self.shared.breaks("records ahead of the watermark", "timers_max");
+            let limit = self.shared.timers_max;
+            self.shared.exceed("records ahead of the watermark", limit, "timers_max");
             self.leave(key, false, cx);
         }
     }
@@ -251,11 +257,33 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         self.outlets.iter().all(|outlet| outlet.pressure() != Pressure::Full)
     }
 
-    /// Notes the latency of the records that the function has seen.
+    /// After some records: notes their latency, and takes back places of expired state.
     #[inline]
-    fn note_latency(&mut self, cx: &mut Context) {
-        if self.taken > 0 {
-            cx.reached_state(std::mem::take(&mut self.taken));
+    fn tidy_up(&mut self, cx: &mut Context) {
+        if self.taken == 0 {
+            return;
+        }
+        let taken = std::mem::take(&mut self.taken);
+        cx.reached_state(taken);
+        if let Some(clock) = self.settings.expires {
+            let now = match clock {
+                TimerClock::EventTime => self.shared.told.at,
+                TimerClock::ProcessingTime => cx.now,
+            };
+            let is_needed = |_, slot: &Slot<P::State>| slot.is_needed(now);
+            self.sweep.pay(taken as usize, &mut self.table, is_needed);
+            self.check_keys();
+            if self.shared.broken.is_some() {
+                self.fail(cx);
+            }
+        }
+    }
+
+    /// Notes that there are more keys than there may be.
+    fn check_keys(&mut self) {
+        let limit = self.settings.keys_max;
+        if self.table.len() > limit {
+            self.shared.exceed("keys", limit, "keys_max");
         }
     }
 
@@ -265,25 +293,6 @@ impl<P: Process, N: Operator<P::Out>> ProcessOperator<P, N> {
         self.held_keys.show(&cx.counters, self.table.len() as u64);
         self.outlets.iter().for_each(|outlet| outlet.on_batch_end(cx));
         self.next.on_batch_end(cx);
-    }
-
-    /// Takes back places of expired state, and looks at how many keys there are.
-    fn tidy_up(&mut self, records: usize, cx: &mut Context) {
-        if let Some(clock) = self.settings.expires {
-            let now = match clock {
-                TimerClock::EventTime => self.shared.told.at,
-                TimerClock::ProcessingTime => cx.now,
-            };
-            self.sweep.pay(records, &mut self.table, |_, slot| slot.is_needed(now));
-        }
-        if self.table.len() > self.settings.keys_max {
-            cx.fail(Error::Limit {
-                operator: P::NAME,
-                what: "keys",
-                limit: self.settings.keys_max,
-                setting: "keys_max",
-            });
-        }
     }
 }
 
@@ -317,10 +326,9 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
                 self.go_on(cx);
             }
         }
-        self.note_latency(cx);
         let rest = self.column[taken..].iter().copied();
         self.held.records.extend(rest.zip(batch));
-        self.tidy_up(count, cx);
+        self.tidy_up(cx);
     }
 
     fn on_watermark(&mut self, watermark: Watermark, cx: &mut Context) {
@@ -331,7 +339,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         self.begin(cx);
         self.reach(watermark);
         self.go_on(cx);
-        self.note_latency(cx);
+        self.tidy_up(cx);
     }
 
     fn on_batch_end(&mut self, cx: &mut Context) {
@@ -350,7 +358,7 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
         if self.holds() {
             cx.ingress = self.held.ingress;
             done += self.go_on(cx);
-            self.note_latency(cx);
+            self.tidy_up(cx);
         }
         done += self.fire_processing(cx);
         if done > 0 || self.unpublished > 0 {
@@ -392,14 +400,20 @@ impl<P: Process, N: Operator<P::Out>> Operator<P::In> for ProcessOperator<P, N> 
     }
 
     fn load(&mut self, from: &mut Saved) {
-        let Shared { timers, watermark, told, .. } = &mut self.shared;
+        let Shared { timers, watermark, told, timers_max, .. } = &mut self.shared;
         self.process.load(from);
         moved::load(&mut self.process, &mut self.table, from);
         from.rescale(P::NAME, timers);
+        timers.limit(*timers_max);
         from.rescale_watermark(P::NAME, watermark);
         *told = *watermark;
         from.take_unless_rescaled(P::NAME, &mut self.sweep);
         from.rescale(P::NAME, self.early.wheel_mut());
+        self.early.wheel_mut().set_capacity(*timers_max);
+        // The keys of several shards have come together.
+        if from.shares().is_some() && timers.len().max(self.early.wheel().len()) > *timers_max {
+            from.not_rescaled(P::NAME, "more timers than `timers_max` for one shard");
+        }
         let mut slice = (self.budget, self.credit);
         from.take_unless_rescaled(P::NAME, &mut slice);
         (self.budget, self.credit) = slice;

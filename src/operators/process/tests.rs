@@ -1,5 +1,7 @@
 //! What no output shows: how much a step does, and what happens at the limits.
 
+mod limits;
+
 use super::{AtEnd, KeyContext, Order, Process, Timer};
 use crate::config::Config;
 use crate::dataflow::Record;

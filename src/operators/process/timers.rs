@@ -125,12 +125,13 @@ impl<K: Key> Rescaled for Timers<K> {
         each(&mut self.others);
     }
 
-    /// All of them are named in the table then: see [`Pending::forget_place`].
+    /// All of them are named in the table then: see [`Pending::forget_place`]. How many there may
+    /// be is not looked at.
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
         let first = from.first().ok_or("there was no shard")?;
         let (event, processing) = (first.event.empty(), first.processing.empty());
         let mut all = Self { event, processing, others: first.others.empty(), most: first.most };
-        let full = |_| "more timers than `timers_max` for one shard".to_owned();
+        let full = |_| "more timers than one shard can hold".to_owned();
         for Self { event, processing, .. } in from {
             for (at, (key, tag)) in event.in_order_set().filter(|(_, (key, _))| to.owns(*key)) {
                 let id = all.event.set(at, (key, tag)).map_err(full)?;
@@ -152,6 +153,13 @@ impl<K: Key> Timers<K> {
         // Fine enough that few timers share a slot at a million a second.
         let wheel = || TimerWheel::new(most, us(1));
         Self { event: wheel(), processing: wheel(), others: Table::new(hash_seed), most }
+    }
+
+    /// At most `most` of them at a time from now on, whatever it was when they were saved.
+    pub fn limit(&mut self, most: usize) {
+        self.event.set_capacity(most);
+        self.processing.set_capacity(most);
+        self.most = most;
     }
 
     /// How many are set.
@@ -194,7 +202,7 @@ impl<K: Key> Timers<K> {
         if self.is_set(key, pending, timer) {
             return Ok(false);
         }
-        if self.len() == self.most {
+        if self.len() >= self.most {
             return Err(Full(timer));
         }
         let what = (key, timer.tag);

@@ -59,11 +59,7 @@ impl<K: Key, V: State> Table<K, V> {
     #[inline]
     pub fn warm(&self, keys: &[K]) {
         assert!(keys.len() <= TOGETHER);
-        let mut scratch = Scratch {
-            lows: [const { MaybeUninit::uninit() }; TOGETHER],
-            heads: [const { MaybeUninit::uninit() }; TOGETHER],
-            slots: [const { MaybeUninit::uninit() }; TOGETHER],
-        };
+        let mut scratch = Scratch::new();
         let keys = &keys[..keys.len().min(TOGETHER)];
         self.locate(keys, &mut scratch);
         scratch.match_tags(keys.len());
@@ -74,11 +70,7 @@ impl<K: Key, V: State> Table<K, V> {
     #[inline]
     pub fn get_batch<'a>(&'a self, keys: &[K], mut found: impl FnMut(usize, Option<&'a V>)) {
         assert!(keys.len() <= TOGETHER);
-        let mut scratch = Scratch {
-            lows: [const { MaybeUninit::uninit() }; TOGETHER],
-            heads: [const { MaybeUninit::uninit() }; TOGETHER],
-            slots: [const { MaybeUninit::uninit() }; TOGETHER],
-        };
+        let mut scratch = Scratch::new();
         self.locate(keys, &mut scratch);
         scratch.match_tags(keys.len());
         for (i, &key) in keys.iter().enumerate() {
@@ -127,11 +119,7 @@ impl<K: Key, V: State> Table<K, V> {
         keys: &[K],
         each: &mut impl FnMut(&mut V, &T),
     ) -> usize {
-        let mut scratch = Scratch {
-            lows: [const { MaybeUninit::uninit() }; TOGETHER],
-            heads: [const { MaybeUninit::uninit() }; TOGETHER],
-            slots: [const { MaybeUninit::uninit() }; TOGETHER],
-        };
+        let mut scratch = Scratch::new();
         let count = records.len().min(keys.len()).min(TOGETHER);
         self.locate(&keys[..count], &mut scratch);
         scratch.match_tags(count);
@@ -224,6 +212,16 @@ impl<K: Key, V: State> Table<K, V> {
 }
 
 impl<K: Key, V: State> Scratch<K, V> {
+    /// Nothing written yet.
+    #[inline(always)]
+    const fn new() -> Self {
+        Self {
+            lows: [const { MaybeUninit::uninit() }; TOGETHER],
+            heads: [const { MaybeUninit::uninit() }; TOGETHER],
+            slots: [const { MaybeUninit::uninit() }; TOGETHER],
+        }
+    }
+
     /// Starts loading what notes are found by.
     #[inline(always)]
     fn prefetch_heads(&self, count: usize) {

@@ -275,6 +275,7 @@ where
         from.take(NAME, &mut self.rows);
         from.take(NAME, &mut self.root);
         from.take(NAME, &mut self.ahead);
+        self.ahead.set_capacity(self.config.timers_max);
         from.take(NAME, &mut self.waits);
         let mut times = (self.watermark, self.shown, self.towards);
         from.take(NAME, &mut times);

@@ -243,3 +243,19 @@ fn ids_outlive_their_timers_and_take_eight_bytes() {
     assert_eq!((wheel.cancel(old), wheel.cancel(new)), (None, Some('b')));
     assert_eq!((wheel.cancel(new), wheel.next()), (None, None));
 }
+
+/// Nodes of timers that have gone are not used beyond it.
+#[test]
+fn a_capacity_can_be_set_anew() {
+    let mut wheel = TimerWheel::new(4, us(1));
+    let set = |wheel: &mut TimerWheel<i64>, n| wheel.set(Timestamp(n), n).is_ok();
+    assert_eq!([0, 1, 2, 3, 4].map(|n| set(&mut wheel, n)), [true, true, true, true, false]);
+    wheel.set_capacity(6);
+    assert_eq!([4, 5, 6].map(|n| set(&mut wheel, n)), [true, true, false]);
+    wheel.set_capacity(2);
+    assert_eq!((wheel.expire(Timestamp(3), 9, |_, _| ()), wheel.len()), (4, 2));
+    assert!(!set(&mut wheel, 6), "there are four nodes of no timer");
+    assert_eq!(wheel.pop(Timestamp(4)), Some((Timestamp(4), 4)));
+    assert_eq!([6, 7].map(|n| set(&mut wheel, n)), [true, false]);
+    wheel.check();
+}
