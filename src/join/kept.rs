@@ -15,6 +15,15 @@ const SHIFT_MIN: u32 = 10;
 /// So many stretches without a record are worth a new pane.
 const GAP_MIN: u64 = 64;
 
+/// So many records are worth a pane of their own.
+const PANE_MIN: usize = 1024;
+
+/// So many panes are few, beside one for as many records as are worth one.
+const PANES_FEW: usize = 16;
+
+/// So many panes, from the last on, are asked one by one for what belongs there.
+const PANES_NEAR: usize = 4;
+
 /// The records of one input, by key and by time.
 ///
 /// Time is cut into stretches at least as long as the interval of the join, so that a record finds
@@ -36,8 +45,11 @@ pub struct Kept<K: Key, T: Copy> {
     seed: u64,
     /// A stretch is two to the power of this, in nanoseconds.
     shift: u32,
-    /// So many stretches without a record begin a new pane.
+    /// So many stretches without a record begin a new pane; more once panes are no longer few.
     gap: u64,
+    /// So many records are worth a pane of their own. As the config says, not the snapshot.
+    #[serde(skip)]
+    pub pane_min: usize,
 }
 
 /// Where a record is, as long as nothing is added to or dropped from what its input keeps.
@@ -86,8 +98,8 @@ pub enum Seen<'a, T> {
 
 impl<K: Key, T: Copy + Stored> Kept<K, T> {
     /// Nothing is kept. Looks will reach over `length` nanoseconds, and records be kept for about
-    /// as long as `reach`.
-    pub fn new(seed: u64, length: u64, reach: u64) -> Self {
+    /// as long as `reach`; at most `records_max` of them, of which a pane shall be a small part.
+    pub fn new(seed: u64, length: u64, reach: u64, records_max: usize) -> Self {
         // A stretch is longer than a look, which so touches two of them at most.
         let shift = u64::BITS - length.leading_zeros();
         let shift = shift.clamp(SHIFT_MIN, i64::BITS - 2);
@@ -102,6 +114,7 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
             seed,
             shift,
             gap: GAP_MIN.max((reach >> shift) / GAP_MIN),
+            pane_min: (records_max / 8).clamp(1, PANE_MIN),
         }
     }
 
@@ -121,11 +134,7 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
     #[inline]
     fn pane_of(&self, stretch: i64) -> usize {
         // By index: an iterator over a queue of two halves is a quarter of a look.
-        let mut place = self.panes.len().saturating_sub(1);
-        while place > 0 && self.panes[place].start > stretch {
-            place -= 1;
-        }
-        place
+        last_not(self.panes.len(), |place| self.panes[place].start > stretch)
     }
 
     /// Starts loading what it takes to keep records of these keys and times: at most 64.
@@ -203,7 +212,7 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         let place = self.pane_of(stretches.1);
         let pane = &mut self.panes[place];
         let begins_before = pane.start <= stretches.0 || place == 0;
-        if !begins_before || !pane.takes_all(stretches, records.len(), self.gap) {
+        if !begins_before || !pane.takes_all(stretches, records.len(), self.pane_min, self.gap) {
             return None;
         }
         runs.clear();
@@ -219,16 +228,32 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
         let stretch = self.stretch(at);
         let mut place = self.pane_of(stretch);
         let pane = &self.panes[place];
-        if pane.is_over(stretch, self.gap) {
-            place += 1;
-            self.open(place, stretch, stretch);
-        } else if pane.is_ahead(stretch, self.gap) {
-            let start = pane.start;
-            self.panes[place].begin_later();
-            self.open(place, start, stretch);
+        if pane.is_over(stretch, self.pane_min, self.gap) || pane.is_ahead(stretch, self.gap) {
+            place = self.open_beside(place, stretch);
         }
         self.len += 1;
         self.panes[place].add(key, stretch, at, value)
+    }
+
+    /// Opens a pane for a record of a stretch behind or before all that the pane of this place
+    /// holds; returns its place.
+    #[cold]
+    fn open_beside(&mut self, place: usize, stretch: i64) -> usize {
+        let (panes, few) = (self.panes.len(), PANES_FEW + self.len / self.pane_min);
+        let pane = &mut self.panes[place];
+        if pane.len() < self.pane_min && panes > few {
+            // It is for the gap alone.
+            self.gap = self.gap.saturating_mul(2);
+        }
+        let (start, last) = (pane.start, pane.stretches().1);
+        if stretch > last {
+            // Also for what comes in between later: so no pane is followed by two.
+            self.open(place + 1, last + 1, stretch);
+            return place + 1;
+        }
+        pane.begin_later();
+        self.open(place, start, stretch);
+        place
     }
 
     /// Opens a pane that begins at `start`, for a record of `stretch`.
@@ -324,6 +349,36 @@ impl<K: Key, T: Copy + Stored> Kept<K, T> {
     }
 }
 
+/// The last of so many places that is not `after` what is looked for, or the first: those after it
+/// are the last ones, and mostly none or few.
+#[inline(always)]
+fn last_not(places: usize, after: impl Fn(usize) -> bool) -> usize {
+    let last = places.saturating_sub(1);
+    let mut place = last;
+    while place > 0 && after(place) {
+        if last - place == PANES_NEAR {
+            return last_not_far(place, after);
+        }
+        place -= 1;
+    }
+    place
+}
+
+/// The same where it is before `end`, by halves.
+#[cold]
+fn last_not_far(mut end: usize, after: impl Fn(usize) -> bool) -> usize {
+    let mut begin = 0;
+    while end - begin > 1 {
+        let place = begin + (end - begin) / 2;
+        if after(place) {
+            end = place;
+        } else {
+            begin = place;
+        }
+    }
+    begin
+}
+
 impl<K: Key, T: Copy + Stored> Rescaled for Kept<K, T> {
     /// Shows what of it may be large.
     fn bulk(&mut self, each: &mut EachBulk<'_>) {
@@ -333,7 +388,7 @@ impl<K: Key, T: Copy + Stored> Rescaled for Kept<K, T> {
 
     fn rescaled(from: Vec<Self>, to: &Rescale) -> Result<Self, String> {
         let Self { seed, shift, gap, .. } = *from.first().ok_or("there was no shard")?;
-        let mut all = Self { shift, gap, ..Self::new(seed, 0, 0) };
+        let mut all = Self { shift, gap, ..Self::new(seed, 0, 0, usize::MAX) };
         for pane in from.iter().flat_map(|kept| &kept.panes) {
             pane.visit(&mut |key, Entry { at, value, matched, .. }| {
                 if to.owns(key) {
@@ -347,147 +402,4 @@ impl<K: Key, T: Copy + Stored> Rescaled for Kept<K, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Against a list of all records: sparse and dense stretches, gaps, steps back, and clocks
-    /// that are far ahead.
-    #[test]
-    fn looks_find_what_a_list_holds() {
-        for seed in 0..40 {
-            let mut rng = fastrand::Rng::with_seed(seed);
-            let length = 1 << rng.u32(1..24);
-            let mut kept = Kept::<u64, u32>::new(seed, length, 8 * length);
-            let mut list: Vec<(u64, i64, u32)> = Vec::new();
-            let (mut now, mut past) = (rng.i64(-1_000_000..1_000_000), i64::MIN);
-            for number in 0..4_000u32 {
-                let far = if rng.u8(..) == 0 { 40 } else { rng.u32(1..14) };
-                let ahead = rng.u16(..) == 0 || (number == 0 && seed % 2 == 0);
-                now += if ahead { 0 } else { rng.i64(0..1 << far) };
-                let at = if ahead { now + (1 << 50) } else { now - rng.i64(0..2 * length as i64) };
-                let key = rng.u64(..3);
-                let entry = kept.add(key, Timestamp(at), number);
-                assert_eq!(kept.entry_at(Timestamp(at), entry).value, number);
-                list.push((key, at, number));
-                let from = now - rng.i64(0..2 * length as i64);
-                let to = from + rng.i64(0..length as i64);
-                let mut got = Vec::new();
-                let mut look = kept.look(key, Timestamp(from), Timestamp(to));
-                let mut units = 0;
-                loop {
-                    units += 1;
-                    match kept.see(&mut look) {
-                        Seen::Record(entry) => got.push(entry.value),
-                        Seen::Passed => {}
-                        Seen::End => break,
-                    }
-                }
-                let is_found = |&(k, at, _): &(u64, i64, u32)| k == key && from <= at && at <= to;
-                let held = list.iter().filter(|one| is_found(one) && one.1 > past);
-                got.retain(|number| list[*number as usize].1 > past);
-                let mut want: Vec<u32> = held.map(|one| one.2).collect();
-                got.sort_unstable();
-                want.sort_unstable();
-                assert_eq!(got, want);
-                assert!(units <= list.len() + 4);
-                if rng.u8(..) < 8 {
-                    past = past.max(now - 4 * length as i64);
-                    while kept.drop_past(Timestamp(past)) {}
-                }
-            }
-            past = i64::MAX;
-            while kept.drop_past(Timestamp(past)) {}
-            assert_eq!(kept.len(), 0, "drained to nothing");
-        }
-    }
-
-    /// Batches of any kind are kept as they are one by one, and looks that begin together see what
-    /// those do that begin alone.
-    #[test]
-    fn together_is_as_one_by_one() {
-        for seed in 0..30 {
-            let mut rng = fastrand::Rng::with_seed(seed);
-            let length = 1 << rng.u32(1..24);
-            let new = || Kept::<u64, u32>::new(7, length, 8 * length);
-            let (mut some, mut each) = (new(), new());
-            let (mut runs, mut looks, mut together) = (Vec::new(), Vec::new(), 0usize);
-            let (keys, far) = (1 << rng.u32(0..12), rng.u32(1..16));
-            let mut now = 0;
-            for number in 0..200u32 {
-                let count = rng.usize(1..=64);
-                let is_jump = rng.u8(..) < 10;
-                now += if is_jump { rng.i64(-200..200) * length as i64 } else { 0 };
-                let key: Vec<u64> = (0..count).map(|_| rng.u64(..keys)).collect();
-                let mut time = || {
-                    now += rng.i64(0..1 << far);
-                    Timestamp(now - if rng.u8(..) == 0 { rng.i64(0..2 * length as i64) } else { 0 })
-                };
-                let records: Vec<_> = (0..count).map(|_| Record::new(time(), number)).collect();
-                let times = records.iter().map(|record| record.at);
-                let ends = (times.clone().min().unwrap(), times.max().unwrap());
-                let pairs = || key.iter().zip(&records);
-                let alone: Vec<u32> =
-                    pairs().map(|(key, r)| each.add(*key, r.at, r.value)).collect();
-                let numbers = match some.add_all(&key, &records, ends, &mut runs) {
-                    Some(first) => {
-                        together += 1;
-                        (first..first + count as u32).collect()
-                    }
-                    None => {
-                        pairs().map(|(key, r)| some.add(*key, r.at, r.value)).collect::<Vec<_>>()
-                    }
-                };
-                assert_eq!(numbers, alone);
-                let wanted: Vec<_> = (0..count)
-                    .map(|_| {
-                        let from = now - rng.i64(-100..3 * length as i64);
-                        let to = from + rng.i64(0..length as i64);
-                        (rng.u64(..keys), Timestamp(from), Timestamp(to))
-                    })
-                    .collect();
-                some.begin(wanted.iter().copied(), &mut looks, &mut runs);
-                for (mut look, (key, from, to)) in looks.iter().copied().zip(wanted) {
-                    let mut other = each.look(key, from, to);
-                    assert_eq!(all(&mut some, &mut look), all(&mut each, &mut other));
-                }
-                if rng.u8(..) < 20 {
-                    let past = Timestamp(now - 3 * length as i64);
-                    while some.drop_past(past) | each.drop_past(past) {}
-                }
-            }
-            assert_eq!((some.len(), some.panes.len()), (each.len(), each.panes.len()));
-            assert!(together > 0, "no batch was kept as one");
-        }
-    }
-
-    /// The time and the value of all that a look sees.
-    fn all(kept: &mut Kept<u64, u32>, look: &mut Look<u64>) -> Vec<(Timestamp, u32)> {
-        let mut found = Vec::new();
-        assert!(!look.is_at_end() || matches!(kept.see(look), Seen::End));
-        loop {
-            match kept.see(look) {
-                Seen::Record(entry) => found.push((entry.at, entry.value)),
-                Seen::Passed => {}
-                Seen::End => return found,
-            }
-        }
-    }
-
-    /// One record with a clock far ahead keeps nothing else from being dropped.
-    #[test]
-    fn a_clock_that_is_ahead_holds_up_nobody() {
-        for first in [true, false] {
-            let mut kept = Kept::<u64, ()>::new(0, 1_000, 1_000);
-            if !first {
-                (0..10).for_each(|n| _ = kept.add(0, Timestamp(n), ()));
-            }
-            kept.add(0, Timestamp(1 << 50), ());
-            for n in 0..100_000 {
-                kept.add(n as u64 % 7, Timestamp(n * 10), ());
-                while kept.drop_past(Timestamp(n * 10 - 5_000)) {}
-            }
-            assert!(kept.len() < 5_000, "{} are kept", kept.len());
-            assert!(kept.panes.len() < 20, "in {} panes", kept.panes.len());
-        }
-    }
-}
+mod tests;

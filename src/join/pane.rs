@@ -7,9 +7,6 @@ use crate::memory::{Blocks, prefetch};
 use crate::state::{Cursor, EachBulk, Key, NONE, Stored, TOGETHER, Table};
 use crate::time::Timestamp;
 
-/// So many records are worth a pane of their own.
-const PANE_MIN: usize = 1024;
-
 /// The stretches of no record.
 const NO_STRETCH: (i64, i64) = (i64::MAX, i64::MIN);
 
@@ -38,7 +35,6 @@ impl Default for Run {
 }
 
 /// The records of some stretches of time: an arena, and a table of their runs.
-
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "K: Key, T: Copy + Stored")]
 pub struct Pane<K: Key, T> {
@@ -86,10 +82,10 @@ impl<K: Key, T: Copy> Pane<K, T> {
     /// Whether a stretch should have a pane of its own: it is later than all here, of which there
     /// are many, or there is a gap between.
     #[inline]
-    pub fn is_over(&self, stretch: i64, gap: u64) -> bool {
+    pub fn is_over(&self, stretch: i64, many: usize, gap: u64) -> bool {
         let last = self.stretches.1;
         let is_later = stretch > last && self.len() > 0;
-        is_later && (self.len() >= PANE_MIN || stretch.abs_diff(last) > gap)
+        is_later && (self.len() >= many || stretch.abs_diff(last) > gap)
     }
 
     /// Whether a stretch is so long before all here that it should have a pane of its own: what is
@@ -151,10 +147,10 @@ impl<K: Key, T: Copy> Pane<K, T> {
     /// Whether so many records, the stretches of which lie between two, all belong here whatever
     /// comes first, so that there is nothing to ask for each.
     #[inline]
-    pub fn takes_all(&self, (from, to): (i64, i64), records: usize, gap: u64) -> bool {
+    pub fn takes_all(&self, (from, to): (i64, i64), records: usize, many: usize, gap: u64) -> bool {
         let (first, last) = self.stretches;
         let is_near = |one: i64, other: i64| one.abs_diff(other) <= gap;
-        let is_later_here = || self.len() + records <= PANE_MIN && is_near(to, last);
+        let is_later_here = || self.len() + records <= many && is_near(to, last);
         self.len() > 0 && (first <= from || is_near(first, from)) && (to <= last || is_later_here())
     }
 

@@ -7,7 +7,7 @@ use millstream::join::{after, before};
 use millstream::metrics::Counter;
 use millstream::testing::{TestDriver, TestInput, TestOutput};
 use millstream::{
-    Config, Output, Pipeline, Result, Shard, Stage, Stream, Timestamp, Ttl, Tumbling, ns,
+    Config, Output, Pipeline, Result, Shard, Stage, Stream, Timestamp, Ttl, Tumbling, ms, ns,
 };
 
 type Alone = (Option<u32>, Option<u32>);
@@ -216,6 +216,8 @@ fn a_cross_join_holds_as_much_as_may_be() {
             (0..lefts).for_each(|n| left.push(t(at), n));
             (0..rights).for_each(|n| right.push(t(at), 100 + n));
             driver.settle().expect("so many may be held");
+            let holds = driver.holds();
+            assert!(holds.iter().all(|line| line.starts_with("cross join ")), "{holds:?}");
             left.watermark(t(at + 100));
             right.watermark(t(at + 100));
             driver.settle().expect("so many may be held");
@@ -230,6 +232,30 @@ fn a_cross_join_holds_as_much_as_may_be() {
         let failure = driver.settle().err().map(|error| error.to_string());
         assert_eq!(failure.as_deref(), Some(golden), "{lefts} and {rights}");
     }
+}
+
+/// Of sparse records not a whole pane is held beyond what is wanted, where little may be held.
+#[test]
+fn a_join_of_sparse_records_holds_little() {
+    let config = Config { records_max: 500, ..Config::embedded() };
+    let build = |p: Pipeline<'_>| -> Result<Ends> {
+        let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
+        let join = l.key_by(|_| ()).interval_join(r.key_by(|_| ()));
+        let pairs = join.between(before(ms(1)), after(ms(1)));
+        Ok((left, right, pairs.select_left(|l, r| (Some(*l), r.copied())).test_output()))
+    };
+    let built = TestDriver::with_config(config, build);
+    let (mut driver, (left, right, pairs)) = built.expect("it builds");
+    for n in 0..2_000 {
+        let at = 50_000_000 * i64::from(n);
+        left.push(t(at), n);
+        left.watermark(t(at));
+        right.watermark(t(at - 100_000_000));
+        driver.settle().expect("few are wanted");
+        let holds = driver.holds().len();
+        assert!(holds <= 3 + 500 / 8, "{holds} are held");
+    }
+    assert_eq!(pairs.take().len(), 1_997, "the last three may still have partners");
 }
 
 /// A record whose answer a silent input could still change waits for it, until that is idle.

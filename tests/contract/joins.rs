@@ -207,6 +207,25 @@ fn whoever_comes_behind_the_other_input_is_alone_at_once() {
     }
 }
 
+/// Which pairs a cap lets through depends on the records alone: those of the earlier piece of time
+/// first, which is 2048 ns long here, within one the oldest arrivals.
+#[test]
+fn the_cap_takes_partners_by_pieces_of_time() {
+    let (mut driver, (left, right, pairs)) = TestDriver::new(|p| {
+        let ((left, l), (right, r)) = (p.test_input::<u32>(), p.test_input::<u32>());
+        let join = l.key_by(|_| ()).interval_join(r.key_by(|_| ()));
+        let join = join.between(before(ns(1_000)), after(ns(1_000))).fan_out(FanOut::AtMost(3));
+        Ok((left, right, join.select(|_, r| *r).test_output()))
+    })
+    .unwrap();
+    let rights = [3_000, 2_100, 1_900, 3_100, 1_600];
+    rights.iter().for_each(|at| right.push(Timestamp(*at), *at as u32));
+    driver.settle().unwrap();
+    left.push(Timestamp(2_500), 0);
+    driver.settle().unwrap();
+    assert_eq!(pairs.take_values(), [1_900, 1_600, 3_000]);
+}
+
 #[test]
 fn what_is_refused() {
     let build = |from, to, fan_out| {

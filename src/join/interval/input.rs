@@ -75,6 +75,8 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
         keys: Rc<dyn KeyColumn<K, T>>,
         late: Option<Side<T>>,
     ) -> Self {
+        let Settings { hash_seed, records_max, .. } = *settings;
+        let reach = part.partners.reach().saturating_add(lateness_ns.unsigned_abs());
         Self {
             name: settings.name,
             part,
@@ -85,7 +87,7 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
             runs: Vec::with_capacity(TOGETHER),
             looks: Vec::with_capacity(TOGETHER),
             numbers: Vec::with_capacity(TOGETHER),
-            kept: Kept::new(settings.hash_seed, part.partners.length(), part.partners.reach()),
+            kept: Kept::new(hash_seed, part.partners.length(), reach, records_max),
             alone: Deadlines::new(),
             past: Timestamp::MIN,
             has_past: false,
@@ -290,18 +292,20 @@ impl<K: Key, T: Copy + Stored> Input<K, T> {
 
     /// Puts into a snapshot what it keeps; nothing may wait.
     pub fn save(&self, out: &mut Saved) {
-        out.at_rest("interval join", !self.holds(), "looks for partners");
-        out.put("interval join", &self.kept);
-        out.put("interval join", &self.alone);
-        out.put("interval join", &self.past);
+        out.at_rest(self.name, !self.holds(), "looks for partners");
+        out.put(self.name, &self.kept);
+        out.put(self.name, &self.alone);
+        out.put(self.name, &self.past);
         self.late.save(out);
     }
 
     /// Takes it from a snapshot.
     pub fn load(&mut self, from: &mut Saved) {
-        from.rescale("interval join", &mut self.kept);
-        from.take_unless_shared("interval join", &mut self.alone);
-        from.rescale_alike("interval join", &mut self.past);
+        let pane_min = self.kept.pane_min;
+        from.rescale(self.name, &mut self.kept);
+        self.kept.pane_min = pane_min;
+        from.take_unless_shared(self.name, &mut self.alone);
+        from.rescale_alike(self.name, &mut self.past);
         if from.shares().is_some() && self.part.alone {
             let Self { kept, alone, past, .. } = self;
             let ahead = kept.numbered().filter(|(_, entry)| !entry.matched && entry.at > *past);

@@ -20,9 +20,14 @@ impl<'p, K: Key, L: Copy + Stored> Keyed<'p, K, L> {
     /// time. [`between`](JoinBetween::between) must follow.
     ///
     /// A pair comes out as soon as its second record has come, whichever that is, with the later of
-    /// the two times. Both streams may be disordered. A record is kept until the watermark of the
-    /// other stream has passed the last time at which a partner could be, and a stretch of time as
-    /// long as the interval more. What is behind the watermark of its own stream is late.
+    /// the two times. Both streams may be disordered. What is behind the watermark of its own
+    /// stream is late.
+    ///
+    /// A record is wanted until the watermark of the other stream has passed the last time at which
+    /// a partner could be. Records go many together, once none of them is wanted: as a rule 1024,
+    /// or an eighth of [`records_max`](crate::Config::records_max) if that is less, and always all
+    /// of a piece of time that is up to twice as long as the interval. So more are held than are
+    /// wanted.
     ///
     /// ```
     /// use millstream::join::{after, before};
@@ -77,8 +82,13 @@ impl<'p, K: Key, L: Copy + Stored, R: Copy + Stored> JoinBetween<'p, K, L, R> {
 pub enum FanOut {
     /// As many as there are.
     Any,
-    /// So many, the oldest arrivals first; the others are counted
-    /// ([`Counter::PairsDropped`](crate::metrics::Counter)) and left out.
+    /// So many; the others are counted ([`Counter::PairsDropped`](crate::metrics::Counter)) and
+    /// left out.
+    ///
+    /// In a window join the oldest arrivals come first. An interval join cuts time into pieces,
+    /// each as long as the least power of two nanoseconds, 1024 at least, that is longer than the
+    /// interval, from multiples of that length on. A record has its partners in one or two of
+    /// them: those of the earlier piece come first, within a piece the oldest arrivals.
     AtMost(usize),
     /// So many; one more is an error and stops the pipeline.
     FailAbove(usize),

@@ -283,16 +283,18 @@ where
     }
 
     fn inspect(&self, each: &mut dyn FnMut(Shown<'_>)) {
-        self.left.kept.visit(|key, value| each(Shown::value("interval join", &key, value)));
-        self.right.kept.visit(|key, value| each(Shown::value("interval join", &key, value)));
+        let name = self.settings.name;
+        self.left.kept.visit(|key, value| each(Shown::value(name, &key, value)));
+        self.right.kept.visit(|key, value| each(Shown::value(name, &key, value)));
         self.out.next.inspect(each);
     }
 
     fn save(&self, out: &mut Saved) {
-        out.at_rest("interval join", !self.pace.is_pending(), "fires");
-        out.unseen::<F>("interval join");
-        out.put("interval join", &self.reached);
-        out.put("interval join", &self.pace);
+        let name = self.settings.name;
+        out.at_rest(name, !self.pace.is_pending(), "fires");
+        out.unseen::<F>(name);
+        out.put(name, &self.reached);
+        out.put(name, &self.pace);
         self.left.save(out);
         self.right.save(out);
         self.out.next.save(out);
@@ -300,8 +302,9 @@ where
 
     fn load(&mut self, from: &mut Saved) {
         // At rest all shards have come equally far.
-        from.rescale_alike("interval join", &mut self.reached);
-        from.rescale_alike("interval join", &mut self.pace);
+        let name = self.settings.name;
+        from.rescale_alike(name, &mut self.reached);
+        from.rescale_alike(name, &mut self.pace);
         self.told = self.reached;
         self.left.load(from);
         self.right.load(from);
