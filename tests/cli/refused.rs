@@ -30,6 +30,8 @@ fn impossible_command_lines() {
         ("bench --arrival replay", &["--arrival replay", "needs --input"]),
         ("bench growth --arrival poisson", &["growth", "takes no --arrival", "bars"]),
         ("bench hop --arrival poisson", &["hop", "with --slo or --sweep only", "--arrival"]),
+        ("bench growth --rate 5", &["growth", "takes no --rate", "bars, stall"]),
+        ("bench window --rate 5M", &["window", "--rate with --slo only", "--sweep", "bars, stall"]),
         ("bench growth --slo p99<1ms", &["growth", "takes no --slo", "window, sliding"]),
         ("bench --closed-loop --shards 2 --idle park", &["--shards 2", "on one shard"]),
         ("bench --closed-loop --flat-out", &["--closed-loop", "--flat-out"]),

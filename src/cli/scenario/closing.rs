@@ -20,7 +20,7 @@ use crate::window::aggregates::count;
 pub const SCENARIO: Scenario = Scenario {
     name: "closing",
     about: "latency of records while a window of 1 000 000 keys closes, beside the same without",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

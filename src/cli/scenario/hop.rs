@@ -25,14 +25,14 @@ use crate::time::{Clock, SystemClock, Timestamp};
 pub const SCENARIO: Scenario = Scenario {
     name: "hop",
     about: "one record from shard to shard and back, beside a raw ring between two threads",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };
 
 /// Records that are served when they are due, whether or not the one before is back.
 pub const OPEN_LOOP: OpenLoop =
-    OpenLoop { name: SCENARIO.name, is_run: false, rate: 100_000.0, generator: alone, sample };
+    OpenLoop { name: SCENARIO.name, rate: 100_000.0, generator: alone, sample };
 
 /// Round trips for each second of the time given; about a tenth of what a quiet host does.
 const ROUNDS_PER_SECOND: f64 = 100_000.0;

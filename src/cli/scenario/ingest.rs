@@ -32,7 +32,7 @@ use crate::window::aggregates::{count, sum};
 pub const SCENARIO: Scenario = Scenario {
     name: "ingest",
     about: "TCP into a keyed window, flat out, beside a bare io_uring that only counts bytes",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

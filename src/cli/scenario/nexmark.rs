@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::open_loop::{self, OpenLoop};
 use super::trial::{Found, Trials, agree};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::Checksum;
 use crate::cli::failure::Result;
@@ -21,7 +21,6 @@ use crate::cli::run::{self, Timing};
 use crate::cli::{interrupt, table};
 use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
-use crate::error::ConfigError;
 use crate::io::{Arrival, Generator};
 use crate::nexmark::{Event, Nexmark, Query};
 use crate::runtime::Engine;
@@ -31,7 +30,7 @@ use digest::Digest;
 pub const SCENARIO: Scenario = Scenario {
     name: "nexmark",
     about: "queries 0 to 22 of an auction house, flat out: `nexmark q5`, or all",
-    takes_trades: false,
+    takes: &[Takes::Rate, Takes::Arrival],
     plan,
     run,
 };
@@ -39,7 +38,6 @@ pub const SCENARIO: Scenario = Scenario {
 /// One query at any rate.
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
-    is_run: true,
     rate: open_loop::RATE,
     generator: load::alone,
     sample: load::sample,
@@ -72,10 +70,6 @@ fn queries(args: &BenchArgs) -> Result<Vec<Query>> {
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let queries = queries(args)?;
-    if args.load.closed_loop {
-        let reason = "its latencies are those of an open loop";
-        return Err(ConfigError::setting("closed-loop", SCENARIO.name, reason).into());
-    }
     let batch_max = args.batch_max.unwrap_or(BATCH_MAX);
     let config = Config { idle: Idle::Spin, batch_max, ..args.config()? };
     let cpus = Engine::new(config.clone())?.cpus().to_vec();

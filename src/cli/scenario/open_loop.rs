@@ -50,8 +50,6 @@ pub fn find(name: &str) -> Option<&'static OpenLoop> {
 pub struct OpenLoop {
     /// What it is called on the command line.
     pub name: &'static str,
-    /// Whether a run of it is an open loop, too, and not only what `--slo` and `--sweep` measure.
-    pub is_run: bool,
     /// Records a second unless the command line says so.
     pub rate: f64,
     /// Records a second that whatever makes them makes by itself on these cores.
@@ -67,7 +65,7 @@ impl OpenLoop {
         generator: fn(&BenchArgs, Times) -> Result<f64>,
         sample: fn(&BenchArgs, f64, Times, &mut Progress) -> Result<Sample>,
     ) -> Self {
-        Self { name, is_run: false, rate: RATE, generator, sample }
+        Self { name, rate: RATE, generator, sample }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
@@ -21,7 +21,7 @@ use crate::window::aggregates::count;
 pub const SCENARIO: Scenario = Scenario {
     name: "stall",
     about: "a planted stall of 50 ms a second, as an open and as a closed loop see it",
-    takes_trades: false,
+    takes: &[Takes::Rate],
     plan,
     run,
 };

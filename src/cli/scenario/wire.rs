@@ -10,7 +10,7 @@ use super::bars::CLOSED;
 use super::client::{Client, Paced, ROW, connect, readings};
 use super::open_loop::{OpenLoop, Sample, Times};
 use super::trial::{failed, interrupted};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::sockets::{self, Ways};
 use crate::cli::failure::Result;
@@ -34,14 +34,14 @@ use crate::window::{Tumbling, triggers};
 pub const SCENARIO: Scenario = Scenario {
     name: "wire",
     about: "TCP in, keyed window update, TCP out, beside a bare io_uring echo on the same cores",
-    takes_trades: false,
+    takes: &[Takes::Rate, Takes::Arrival, Takes::ClosedLoop],
     plan,
     run,
 };
 
 /// Any rate of its open loop.
 pub const OPEN_LOOP: OpenLoop =
-    OpenLoop { name: SCENARIO.name, is_run: true, rate: RATE, generator: alone, sample };
+    OpenLoop { name: SCENARIO.name, rate: RATE, generator: alone, sample };
 
 /// Records a second of the open loop unless the command line says so.
 const RATE: f64 = 200_000.0;

@@ -31,7 +31,7 @@ use crate::window::{Tumbling, Windowed};
 pub const SCENARIO: Scenario = Scenario {
     name: "yahoo",
     about: "views of ads by campaign: filter, join with a static table, 10 s windows",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };
@@ -39,7 +39,6 @@ pub const SCENARIO: Scenario = Scenario {
 /// What happens to ads, at any rate.
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
-    is_run: false,
     rate: 1e6,
     generator: |args, span| open_loop::made(args, span, |index, _| shown(index, CAMPAIGNS.into())),
     sample,
