@@ -176,8 +176,8 @@ pub struct BenchArgs {
 
     /// Show where the time went: from the intended time to the source, over the edge, into the
     /// state, out of it, and through the sink. Measures each batch, and costs some of what it
-    /// measures.
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["slo", "sweep"])]
+    /// measures. With --slo and --sweep of the highest rate that held, or was kept up with.
+    #[arg(long, help_heading = "Output")]
     pub breakdown: bool,
     /// Write the results to this CSV file, ordered by window end and key; `-` is standard output.
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -40,7 +40,7 @@ fn impossible_command_lines() {
         ("bench --slo p99=1ms", &["--slo", "a percentile, `<` and a span"]),
         ("bench --slo p99<100", &["--slo", "a number and one of ns, us"]),
         ("bench --slo p99<1ms --sweep 1k..2k", &["--slo", "--sweep"]),
-        ("bench --slo p99<1ms --breakdown", &["--slo", "--breakdown"]),
+        ("bench window --breakdown", &["window", "--breakdown with --slo or --sweep", "bars, hop"]),
         ("bench --sweep 2k..1k/3", &["--sweep", "up to a higher one"]),
         ("bench --sweep 1k", &["--sweep", "two rates"]),
         ("bench --sweep 1k..2k/1", &["--sweep", "from 2 to 100"]),

@@ -35,7 +35,7 @@ use crate::runtime::Engine;
 pub const SCENARIO: Scenario = Scenario {
     name: "abuse",
     about: "TCP in and out beside garbage, half records and peers that never read, and without",
-    takes: &[Takes::Rate],
+    takes: &[Takes::Rate, Takes::Breakdown],
     plan,
     run,
 };

@@ -29,7 +29,7 @@ use crate::window::Sliding;
 pub const SCENARIO: Scenario = Scenario {
     name: "bars",
     about: "trades, generated or replayed, into bars per symbol: latency at a given load",
-    takes: &[Takes::Trades, Takes::Rate, Takes::Arrival, Takes::ClosedLoop],
+    takes: &[Takes::Trades, Takes::Rate, Takes::Arrival, Takes::ClosedLoop, Takes::Breakdown],
     plan,
     run,
 };

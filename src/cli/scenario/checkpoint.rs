@@ -30,7 +30,7 @@ use pause::Pauses;
 pub const SCENARIO: Scenario = Scenario {
     name: "checkpoint",
     about: "checkpoints of 26 000 000 keys: pause, throughput, p99.9, and the restore",
-    takes: &[Takes::Rate],
+    takes: &[Takes::Rate, Takes::Breakdown],
     plan,
     run,
 };

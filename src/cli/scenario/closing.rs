@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
@@ -20,7 +20,7 @@ use crate::window::aggregates::count;
 pub const SCENARIO: Scenario = Scenario {
     name: "closing",
     about: "latency of records while a window of 1 000 000 keys closes, beside the same without",
-    takes: &[],
+    takes: &[Takes::Breakdown],
     plan,
     run,
 };

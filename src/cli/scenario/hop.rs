@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::feed::Feed;
 use super::open_loop::{self, OpenLoop, Sample, Times};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::ping_pong;
 use crate::cli::failure::Result;
@@ -25,7 +25,7 @@ use crate::time::{Clock, SystemClock, Timestamp};
 pub const SCENARIO: Scenario = Scenario {
     name: "hop",
     about: "one record from shard to shard and back, beside a raw ring between two threads",
-    takes: &[],
+    takes: &[Takes::Breakdown],
     plan,
     run,
 };

@@ -141,6 +141,8 @@ pub enum Takes {
     Arrival,
     /// The loop of `--closed-loop`.
     ClosedLoop,
+    /// Where the time went, for `--breakdown`.
+    Breakdown,
 }
 
 impl Takes {
@@ -169,7 +171,7 @@ pub fn find(args: &BenchArgs) -> Result<&'static Scenario> {
     if let Some(flag) = args.bars_only().filter(|_| !scenario.takes.contains(&Takes::Trades)) {
         return refused(format!("makes its own records and takes no {flag}"));
     }
-    if let Some(reason) = refused_load(scenario, args) {
+    if let Some(reason) = refused_load(scenario, args).or(refused_breakdown(scenario, args)) {
         return refused(reason);
     }
     let (input, speed, rate) = (args.input.is_some(), args.speed.is_some(), args.rate.is_some());
@@ -207,6 +209,19 @@ fn refused_load(scenario: &Scenario, args: &BenchArgs) -> Option<String> {
     Some(format!("{how}; runs of {others} take {flag} as they are"))
 }
 
+/// What is wrong with asking where the time went, if anything is.
+fn refused_breakdown(scenario: &Scenario, args: &BenchArgs) -> Option<String> {
+    if !args.breakdown || scenario.takes.contains(&Takes::Breakdown) || args.load.is_probed() {
+        return None;
+    }
+    let others = Takes::Breakdown.names();
+    let how = match open_loop::find(scenario.name) {
+        Some(_) => "takes --breakdown with --slo or --sweep only",
+        None => "takes no --breakdown",
+    };
+    Some(format!("{how}; runs of {others} show where the time went"))
+}
+
 /// The list of scenarios, a line each.
 pub fn list() -> String {
     let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
@@ -236,6 +251,7 @@ mod tests {
             (Takes::Rate, "--rate", "--rate 5"),
             (Takes::Arrival, "--arrival", "--arrival poisson"),
             (Takes::ClosedLoop, "--closed-loop", "--closed-loop"),
+            (Takes::Breakdown, "--breakdown", "--breakdown"),
         ];
         for scenario in ALL {
             let name = scenario.name;
@@ -247,7 +263,7 @@ mod tests {
                 assert!(is_taken || helps, "{name} {words}: {said}");
             }
             // Where rates are tried, all that can be tried at one begin and come as they are told.
-            let said = refusal(&format!("{name} --slo p99<1ms --rate 5 --arrival poisson"));
+            let said = refusal(&format!("{name} --slo p99<1ms --rate 5 --arrival poisson --breakdown"));
             assert_eq!(said.is_empty(), open_loop::find(name).is_some(), "{name}: {said}");
         }
         let said = refusal("window --rate 5");

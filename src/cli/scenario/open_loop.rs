@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use super::feed::Feed;
+use super::measured::Pieces;
 use super::trial::on_core;
 use super::{
     Measured, asof, bars, checkpoint, hop, hotkey, join, nexmark, process, sessions, sliding,
@@ -90,6 +91,8 @@ pub struct Sample {
     pub kept_up: bool,
     /// From intended times on.
     pub latency: Latency,
+    /// Where the time went, if it was asked for.
+    pub pieces: Option<Pieces>,
 }
 
 /// From now until the first record is due, where shards need no more than to be built.
@@ -147,6 +150,7 @@ pub fn sample(
         setup,
         achieved_per_s: ran.records_per_s,
         kept_up: ran.summary.elapsed <= most,
+        pieces: ran.summary.latencies.breakdown.as_deref().map(Pieces::of),
         latency: ran.summary.latencies.to_sink,
     })
 }
@@ -233,6 +237,13 @@ pub fn find_rate(
         measured.note(beyond(rate, generator));
     }
     measured.note(sides(&found, span));
+    if let Some(rate) = shown {
+        let which = match found.highest {
+            Some(_) => "the highest rate that held",
+            None => "the lowest rate that was tried",
+        };
+        measured.note(of_one(rate, which, args));
+    }
     measured.report.slo = Some(found);
     Ok(measured)
 }
@@ -254,19 +265,33 @@ pub fn go_through(
     let found = sweep.run(args.load.seed, args.repeat, |rate| probes.probe(rate, progress))?;
     let found: Vec<Probe> = found.into_iter().map(|probe| probe.limited(generator)).collect();
     let highest = found.iter().filter(|probe| probe.kept_up).map(|probe| probe.offered_per_s);
-    let shown = highest.reduce(f64::max).or(found.first().map(|probe| probe.offered_per_s));
+    let highest = highest.reduce(f64::max);
+    let shown = highest.or(found.first().map(|probe| probe.offered_per_s));
     probes.end(&mut measured, shown);
     measured.note(format!(
-        "Rates were tried in random order (seed {}), each for {:.2?} after {:.2?} of warm-up. The \
-         curves above are those of the highest rate that was kept up with.",
+        "Rates were tried in random order (seed {}), each for {:.2?} after {:.2?} of warm-up.",
         args.load.seed, span.measured, span.warm_up
     ));
+    if let Some(rate) = shown {
+        let which = match highest {
+            Some(_) => "the highest rate that was kept up with",
+            None => "the lowest rate: none was kept up with",
+        };
+        measured.note(of_one(rate, which, args));
+    }
     let behind = |probe: &&Probe| probe.limited_by == Some(Limit::Generator);
     if let Some(probe) = found.iter().find(behind) {
         measured.note(beyond(probe.offered_per_s, generator));
     }
     measured.report.sweep = found;
     Ok(measured)
+}
+
+/// Which of several rates it is that a report shows more of than a row.
+fn of_one(rate: f64, which: &str, args: &BenchArgs) -> String {
+    let rate = crate::cli::table::rate(rate);
+    let where_to = if args.breakdown { ", and where the time went," } else { "" };
+    format!("The latency of results by percentile{where_to} is that at {rate}, {which}.")
 }
 
 /// Why a rate was not reached, or not asked for.
@@ -355,5 +380,8 @@ impl Probes<'_> {
         (report.offered_per_s, report.records_per_s) = (Some(rate), sample.achieved_per_s);
         measured.lasted = self.span.measured;
         measured.results(&sample.latency);
+        if let Some(pieces) = sample.pieces {
+            measured.pieces(pieces);
+        }
     }
 }

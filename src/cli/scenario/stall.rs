@@ -21,7 +21,7 @@ use crate::window::aggregates::count;
 pub const SCENARIO: Scenario = Scenario {
     name: "stall",
     about: "a planted stall of 50 ms a second, as an open and as a closed loop see it",
-    takes: &[Takes::Rate],
+    takes: &[Takes::Rate, Takes::Breakdown],
     plan,
     run,
 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::bars::CLOSED;
 use super::client::{Client, Paced, ROW, connect, readings};
+use super::measured::Pieces;
 use super::open_loop::{OpenLoop, Sample, Times};
 use super::trial::{failed, interrupted};
 use super::{Measured, Scenario, Takes};
@@ -34,7 +35,7 @@ use crate::window::{Tumbling, triggers};
 pub const SCENARIO: Scenario = Scenario {
     name: "wire",
     about: "TCP in, keyed window update, TCP out, beside a bare io_uring echo on the same cores",
-    takes: &[Takes::Rate, Takes::Arrival, Takes::ClosedLoop],
+    takes: &[Takes::Rate, Takes::Arrival, Takes::ClosedLoop, Takes::Breakdown],
     plan,
     run,
 };
@@ -196,8 +197,9 @@ fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> 
     let (config, cpus) = on_two_cores(args)?;
     let arrival = args.load.arrival();
     let game = move |mut client: Client, _: &Counts| client.open_loop(rate, arrival, span);
-    let (Paced { latency, per_s, kept_up }, _) = through(config, cpus, progress, game)?;
-    Ok(Sample { setup: in_words(cpus), achieved_per_s: per_s, kept_up, latency })
+    let (Paced { latency, per_s, kept_up }, ran) = through(config, cpus, progress, game)?;
+    let pieces = ran.summary.latencies.breakdown.as_deref().map(Pieces::of);
+    Ok(Sample { setup: in_words(cpus), achieved_per_s: per_s, kept_up, latency, pieces })
 }
 
 /// Records a second that the client sends and gets back where a bare ring is all there is.
