@@ -264,6 +264,20 @@ impl BenchArgs {
         Ok(config)
     }
 
+    /// Why there cannot be so many shards as there would be: by the flag that asks for them, or by
+    /// the scenario where none does, since then it is the host that has too few cores.
+    pub fn refuse_shards(&self, reason: &str) -> ConfigError {
+        if !self.cpus.is_empty() {
+            let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
+            return ConfigError::setting("--cpus", cpus.join(","), reason);
+        }
+        if let Some(count) = self.shards {
+            return ConfigError::setting("shards", count, reason);
+        }
+        let reason = format!("needs two cores, and has one here: {reason}");
+        ConfigError::setting("scenario", &self.scenario, reason)
+    }
+
     /// A goal, which is set for as many keys as a scenario has unless `--keys` says otherwise.
     pub fn goal(&self, goal: Goal) -> Option<Goal> {
         self.keys.is_none().then_some(goal)

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::command::{REPLAY, folder, run};
+use crate::command::{REPLAY, folder, run, run_on_one_core};
 
 #[test]
 fn impossible_command_lines() {
@@ -59,6 +59,17 @@ fn impossible_command_lines() {
         run(&folder, words).failed(2, expected);
     }
     assert_eq!(folder.read_dir().unwrap().count(), 0, "nothing was written");
+}
+
+/// Who gave no --shards reads of the host, and not of a flag.
+#[test]
+fn on_one_core_a_hop_asks_for_another() {
+    let folder = folder("refused_on_one");
+    let done = run_on_one_core(&folder, "bench hop");
+    done.failed(2, &["hop", "two cores, and has one here"]);
+    assert!(!done.stderr.contains("--shards"), "{}", done.stderr);
+    run(&folder, "bench hop --shards 1").failed(2, &["--shards 1: a hop is between two"]);
+    run(&folder, "bench hop --cpus 0").failed(2, &["--cpus 0: a hop is between two"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::cli::report::Goal;
 use crate::cli::run::{self, Timing};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan, Record};
-use crate::error::{ConfigError, IoError};
+use crate::error::IoError;
 use crate::exchange::{To, exchange};
 use crate::io::{Polled, Source};
 use crate::runtime::Engine;
@@ -46,10 +46,7 @@ fn config(args: &BenchArgs) -> Result<Config> {
     let config = Config { idle: Idle::Spin, ..args.config()? };
     match config.shards.count() {
         2 => Ok(config),
-        count => {
-            let reason = "a hop is between two shards, on two cores";
-            Err(ConfigError::setting("shards", count, reason).into())
-        }
+        _ => Err(args.refuse_shards("a hop is between two shards, on two cores").into()),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::cli::workload::Reading;
 use crate::cli::{interrupt, pin};
 use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
-use crate::error::{ConfigError, IoError};
+use crate::error::IoError;
 use crate::io::{Arrival, Codec, Fixed};
 use crate::metrics::Latency;
 use crate::net::{Count, Counts, Listener, Receiving, Sending, TcpSink, TcpSource};
@@ -73,9 +73,9 @@ pub fn on_two_cores(args: &BenchArgs) -> Result<(Config, [usize; 2])> {
         [first, second] => {
             Ok((Config { shards: Shards::Pinned(vec![first]), ..config }, [first, second]))
         }
-        ref cpus => {
+        _ => {
             let reason = "one core is for the shard, and one for who sends to it";
-            Err(ConfigError::setting("shards", cpus.len(), reason).into())
+            Err(args.refuse_shards(reason).into())
         }
     }
 }
