@@ -98,6 +98,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         agree("engine on one shard", alone.1, all.1)?;
         measured.ratio("yahoo_all_vs_1", all.0 / alone.0, None);
         said += &format!("; engine {} on {} cores", table::rate(all.0), cpus.len());
+    } else {
+        measured.note("One core only: nothing was compared on two.");
     }
     measured.note(format!("{said}. {} windows.", table::count(alone.1.results)));
     measured.report.seconds = started.elapsed().as_secs_f64();
