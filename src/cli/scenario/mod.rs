@@ -263,7 +263,8 @@ mod tests {
                 assert!(is_taken || helps, "{name} {words}: {said}");
             }
             // Where rates are tried, all that can be tried at one begin and come as they are told.
-            let said = refusal(&format!("{name} --slo p99<1ms --rate 5 --arrival poisson --breakdown"));
+            let said =
+                refusal(&format!("{name} --slo p99<1ms --rate 5 --arrival poisson --breakdown"));
             assert_eq!(said.is_empty(), open_loop::find(name).is_some(), "{name}: {said}");
         }
         let said = refusal("window --rate 5");

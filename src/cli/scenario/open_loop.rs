@@ -16,7 +16,7 @@ use crate::cli::interrupt;
 use crate::cli::load::{Found, Limit, Probe, Slo, Sweep, search};
 use crate::cli::progress::Progress;
 use crate::cli::report::LatencyNs;
-use crate::cli::run::{self, Timing};
+use crate::cli::run::{self, Ran, Timing};
 use crate::dataflow::Pipeline;
 use crate::io::Source;
 use crate::metrics::Latency;
@@ -113,7 +113,7 @@ const PROBES: u32 = 10;
 
 impl Times {
     /// A fifth of it for the warm-up.
-    fn of(whole: Duration) -> Self {
+    pub fn of(whole: Duration) -> Self {
         let whole = whole.max(SPAN_MIN);
         Self { lead: LEAD, warm_up: whole / 5, measured: whole - whole / 5 }
     }
@@ -125,17 +125,16 @@ impl Times {
 }
 
 /// Runs a pipeline whose records begin [`Times::lead`] after it was made, and come for all of
-/// `span`.
+/// `span`; returns whether every record was sent by the end of its time.
 ///
 /// # Errors
 /// What kept it from running.
-pub fn sample(
+pub fn paced(
     engine: Engine,
-    setup: String,
     span: Times,
     progress: &mut Progress,
     build: impl Fn(Pipeline<'_>) -> crate::error::Result<()> + Send + Sync + 'static,
-) -> Result<Sample> {
+) -> Result<(Ran, bool)> {
     let whole = span.whole();
     // What is not through by then never will be: the rate is too high, and it is known by how much.
     let patience = span.measured / 4 + GRACE;
@@ -146,10 +145,26 @@ pub fn sample(
     };
     let ran = run::engine(engine, timing, progress, build)?;
     let most = span.lead + whole + (whole / 100).max(GRACE);
+    let kept_up = ran.summary.elapsed <= most;
+    Ok((ran, kept_up))
+}
+
+/// Measures one rate of such a pipeline.
+///
+/// # Errors
+/// What kept it from running.
+pub fn sample(
+    engine: Engine,
+    setup: String,
+    span: Times,
+    progress: &mut Progress,
+    build: impl Fn(Pipeline<'_>) -> crate::error::Result<()> + Send + Sync + 'static,
+) -> Result<Sample> {
+    let (ran, kept_up) = paced(engine, span, progress, build)?;
     Ok(Sample {
         setup,
         achieved_per_s: ran.records_per_s,
-        kept_up: ran.summary.elapsed <= most,
+        kept_up,
         pieces: ran.summary.latencies.breakdown.as_deref().map(Pieces::of),
         latency: ran.summary.latencies.to_sink,
     })
