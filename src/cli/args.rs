@@ -124,7 +124,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = values::length)]
     pub slide: Option<Duration>,
 
-    /// Records a second over all shards, open loop [default: 1M, with --input flat out].
+    /// Records a second over all shards, open loop [default: 1M, with --input flat out; less for
+    /// runs of `stall`, `checkpoint`, `nexmark`, `wire` and `abuse`]. Where --slo begins, for all
+    /// that take it; others run flat out and refuse it.
     #[arg(long, value_name = "PER_S", help_heading = "Load", value_parser = values::rate)]
     #[arg(conflicts_with_all = ["speed", "flat_out"])]
     pub rate: Option<f64>,

@@ -75,7 +75,7 @@ fn trial(
     span: Duration,
     progress: &mut Progress,
 ) -> Result<Ran> {
-    let timing = Timing { warm_up: WARM_UP, measured: Some(span), stop: true };
+    let timing = Timing { warm_up: WARM_UP, measured: Some(span), stop: Some(Duration::ZERO) };
     let build = move |p: Pipeline<'_>| build(p, window, WARM_UP + span + secs(1));
     run::engine(Engine::new(config.clone())?, timing, progress, build)
 }

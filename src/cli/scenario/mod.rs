@@ -17,7 +17,7 @@
 //!     let engine = Engine::new(args.config()?)?;
 //!     let times = args.schedule();
 //!     measured.noise(run::noise_floor(engine.cpus(), times.noise, progress));
-//!     let timing = Timing { warm_up: times.warm_up, measured: Some(times.measured), stop: true };
+//!     let timing = Timing { measured: Some(times.measured), ..Timing::default() };
 //!     let ran = run::engine(engine, timing, progress, |pipeline| ..)?;
 //!     measured.ran(&ran);                        // rate, counters, latencies, allocations
 //!     measured.ratio("hop_vs_rtrb", ratio, Some(Goal::AtMost(1.5)));
@@ -31,8 +31,8 @@
 //! Repeats, medians, text, JSON and HTML are made from what it returns.
 //!
 //! One whose load can be chosen (arrivals, an objective to search for, a sweep of rates) has a line
-//! in [`OPEN_LOOPS`] too, with a function that measures one rate of it. What else it can do that not
-//! all can is in [`Scenario::takes`]: a flag that a run does not read is refused.
+//! in [`OPEN_LOOPS`] too, with a function that measures one rate of it. What else it can do that
+//! not all can is in [`Scenario::takes`]: a flag that a run does not read is refused.
 
 #[cfg(feature = "net")]
 mod abuse;

@@ -1,5 +1,5 @@
-//! `nexmark`: the queries of an auction house, one or all, flat out on one shard and on two, and the
-//! latency of each in an open loop (`load.rs`).
+//! `nexmark`: the queries of an auction house, one or all, flat out on one shard and on two, and
+//! the latency of each in an open loop (`load.rs`).
 //!
 //! Each result is reduced to a number that does not depend on the order of its rows (`digest.rs`),
 //! and it must be the same on one shard, on two, and where events come disordered.
@@ -32,7 +32,7 @@ use load::Load;
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
     name: "nexmark",
-    about: "queries 0 to 22 of an auction house, flat out and in an open loop: `nexmark q5`, or all",
+    about: "queries 0 to 22 of an auction house, flat out and open loop: `nexmark q5`, or all",
     takes: &[Takes::Rate, Takes::Arrival, Takes::Breakdown],
     plan,
     run,

@@ -111,6 +111,11 @@ const SPAN_MIN: Duration = Duration::from_millis(20);
 /// A probe takes this part of the time of a run.
 const PROBES: u32 = 10;
 
+/// How long a run may go on after its time: one that is far behind by then will not catch up.
+pub fn patience(span: Duration) -> Duration {
+    (span / 2).max(Duration::from_secs(1))
+}
+
 impl Times {
     /// A fifth of it for the warm-up.
     pub fn of(whole: Duration) -> Self {
@@ -137,11 +142,10 @@ pub fn paced(
 ) -> Result<(Ran, bool)> {
     let whole = span.whole();
     // What is not through by then never will be: the rate is too high, and it is known by how much.
-    let patience = span.measured / 4 + GRACE;
     let timing = Timing {
         warm_up: span.lead + span.warm_up,
-        measured: Some(span.measured + patience),
-        stop: true,
+        measured: Some(span.measured),
+        stop: Some(span.measured / 4 + GRACE),
     };
     let ran = run::engine(engine, timing, progress, build)?;
     let most = span.lead + whole + (whole / 100).max(GRACE);

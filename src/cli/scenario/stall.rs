@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::open_loop::patience;
 use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
@@ -110,7 +111,8 @@ fn trial(
     // The first of them begins half its distance into what is measured.
     let stalls = Stalls { every, next: start + warm_up + every / 2 };
     let course = Course { rate, start, span: warm_up + span, is_closed, stalls };
-    let timing = Timing { warm_up: LEAD + warm_up, measured: Some(span), stop: false };
+    let stop = Some(patience(span));
+    let timing = Timing { warm_up: LEAD + warm_up, measured: Some(span), stop };
     run::engine(Engine::new(config.clone())?, timing, progress, move |p| course.build(p))
 }
 
