@@ -124,7 +124,9 @@ pub struct BenchArgs {
     #[arg(long, value_name = "SPAN", help_heading = "Windows", value_parser = values::length)]
     pub slide: Option<Duration>,
 
-    /// Records a second over all shards, open loop [default: 1M, with --input flat out].
+    /// Records a second over all shards, open loop [default: 1M, with --input flat out; less for
+    /// runs of `stall`, `checkpoint`, `nexmark`, `wire` and `abuse`]. Where --slo begins, for all
+    /// that take it; others run flat out and refuse it.
     #[arg(long, value_name = "PER_S", help_heading = "Load", value_parser = values::rate)]
     #[arg(conflicts_with_all = ["speed", "flat_out"])]
     pub rate: Option<f64>,
@@ -176,8 +178,8 @@ pub struct BenchArgs {
 
     /// Show where the time went: from the intended time to the source, over the edge, into the
     /// state, out of it, and through the sink. Measures each batch, and costs some of what it
-    /// measures.
-    #[arg(long, help_heading = "Output", conflicts_with_all = ["slo", "sweep"])]
+    /// measures. With --slo and --sweep of the highest rate that held, or was kept up with.
+    #[arg(long, help_heading = "Output")]
     pub breakdown: bool,
     /// Write the results to this CSV file, ordered by window end and key; `-` is standard output.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -262,6 +264,20 @@ impl BenchArgs {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Why there cannot be so many shards as there would be: by the flag that asks for them, or by
+    /// the scenario where none does, since then it is the host that has too few cores.
+    pub fn refuse_shards(&self, reason: &str) -> ConfigError {
+        if !self.cpus.is_empty() {
+            let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
+            return ConfigError::setting("--cpus", cpus.join(","), reason);
+        }
+        if let Some(count) = self.shards {
+            return ConfigError::setting("shards", count, reason);
+        }
+        let reason = format!("needs two cores, and has one here: {reason}");
+        ConfigError::setting("scenario", &self.scenario, reason)
     }
 
     /// A goal, which is set for as many keys as a scenario has unless `--keys` says otherwise.

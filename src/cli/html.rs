@@ -3,6 +3,7 @@
 mod breakdown;
 mod chart;
 mod load;
+mod queries;
 
 use std::fmt::Write;
 
@@ -108,6 +109,7 @@ pub fn render(report: &Report, plots: &Plots) -> String {
     time_chart(&mut out, report, plots);
     breakdown::section(&mut out, &report.breakdown);
     load::sections(&mut out, report);
+    queries::section(&mut out, &report.queries);
     latencies(&mut out, &report.latencies());
     steps(&mut out, report);
     ratios(&mut out, report);
@@ -145,10 +147,15 @@ fn head(out: &mut String, report: &Report) {
 
 /// The handful of numbers that most readers came for.
 fn figures(out: &mut String, report: &Report) {
-    let mut cells = vec![("achieved".to_owned(), unit(&table::rate(report.records_per_s)))];
-    if let Some(offered) = report.offered_per_s {
-        cells.insert(0, ("offered".to_owned(), unit(&table::rate(offered))));
+    let mut rates = vec![("achieved", report.records_per_s)];
+    if let Some(paced) = report.open_loop {
+        rates = vec![("flat out", report.records_per_s), ("achieved", paced.achieved_per_s)];
     }
+    if let Some(offered) = report.offered_per_s {
+        rates.insert(rates.len() - 1, ("offered", offered));
+    }
+    let named = rates.into_iter().map(|(name, rate)| (name.to_owned(), unit(&table::rate(rate))));
+    let mut cells: Vec<(String, String)> = named.collect();
     // Results if there are any, else records.
     if let Some((what, latency)) = report.latencies().last().filter(|row| row.0 != NOISE_FLOOR) {
         let names = ["p50", "p99", "p99.9", "max"];

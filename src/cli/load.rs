@@ -72,17 +72,6 @@ impl LoadArgs {
         }
     }
 
-    /// The first flag given that is only for scenarios with a load to choose.
-    pub fn given(&self) -> Option<&'static str> {
-        let given = [
-            ("--arrival", self.arrival.is_some()),
-            ("--closed-loop", self.closed_loop),
-            ("--slo", self.slo.is_some()),
-            ("--sweep", self.sweep.is_some()),
-        ];
-        given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
-    }
-
     /// Whether rates are tried, and not one run made.
     pub fn is_probed(&self) -> bool {
         self.slo.is_some() || self.sweep.is_some()

@@ -1,5 +1,7 @@
 //! What a benchmark found: the one object that `--json` prints.
 
+mod queries;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
@@ -8,6 +10,8 @@ use serde::{Serialize, Serializer};
 use super::host::{Disturbance, Host};
 use super::load::{Found, Probe};
 use crate::metrics::{Counters, Percentiles};
+
+pub use queries::{Paced, QueryFigures};
 
 /// The result of one scenario. Field names are stable: programs read them.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -34,6 +38,10 @@ pub struct Report {
     pub offered_per_s: Option<f64>,
     /// Records that went through in a second.
     pub records_per_s: f64,
+    /// What became of the open loop that latencies are of, where `records_per_s` is of another run,
+    /// flat out; of several the worst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<Paced>,
     /// How long the measured part lasted.
     pub seconds: f64,
     /// From a record's intended time to the result that it completed.
@@ -44,6 +52,9 @@ pub struct Report {
     /// Other latencies that a reader should see beside those, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub beside_ns: BTreeMap<String, LatencyNs>,
+    /// What was found of each query, where there are queries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<QueryFigures>,
     /// Where the time went, piece by piece, if it was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub breakdown: Vec<Piece>,
@@ -307,6 +318,11 @@ impl Report {
         for (at, units) in sum.stage_work.iter_mut().enumerate() {
             let of_runs = runs.iter().filter_map(|run| run.stage_work.get(at));
             units.work = of_runs.map(|units| units.work).max().unwrap_or(units.work);
+        }
+        sum.open_loop = Paced::worst(runs.iter().filter_map(|run| run.open_loop));
+        for (at, query) in sum.queries.iter_mut().enumerate() {
+            let of_runs: Vec<_> = runs.iter().filter_map(|run| run.queries.get(at)).collect();
+            *query = QueryFigures::of_repeats(&of_runs).unwrap_or_default();
         }
         sum.disturbance =
             runs.iter().fold(Disturbance::default(), |all, run| all + run.disturbance);

@@ -27,8 +27,8 @@ pub struct Timing {
     pub warm_up: Duration,
     /// How long it is measured after that; without it, until the input ends.
     pub measured: Option<Duration>,
-    /// Stops the engine after that time; else the sources are trusted to end by themselves.
-    pub stop: bool,
+    /// Stops the engine so long after that time; else the sources are trusted to end by themselves.
+    pub stop: Option<Duration>,
 }
 
 /// What a run came to, without its warm-up.
@@ -145,7 +145,8 @@ impl Watch<'_> {
                 seen.first = Some(look);
             }
             seen.last = Some(look);
-            let is_time = stop && measured.is_some_and(|measured| elapsed >= warm_up + measured);
+            let most = measured.zip(stop).map(|(measured, more)| warm_up + measured + more);
+            let is_time = most.is_some_and(|most| elapsed >= most);
             if is_time || interrupt::is_seen() {
                 self.monitor.stop();
             }

@@ -2,12 +2,16 @@
 
 pub mod breakdown;
 pub mod load;
+mod queries;
+mod rates;
 mod steps;
 
 use std::fmt::Write;
 
 use super::host::{Disturbance, Host};
 use super::report::{Goal, LatencyNs, Report};
+
+pub use rates::allocations;
 
 /// The widest line.
 const WIDTH: usize = 100;
@@ -24,7 +28,8 @@ pub fn render(report: &Report) -> String {
         section(&mut out, "disturbed", &[line]);
     }
     out.push('\n');
-    rates(&mut out, report);
+    rates::section(&mut out, report);
+    queries::section(&mut out, &report.queries);
     latencies(&mut out, &report.latencies());
     breakdown::section(&mut out, &report.breakdown);
     load::sections(&mut out, report);
@@ -128,40 +133,6 @@ pub fn disturbance_line(disturbance: Disturbance) -> Option<String> {
         parts.push(format!("{} involuntary context switches", count(switches)));
     }
     (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-fn rates(out: &mut String, report: &Report) {
-    if report.offered_per_s.is_none() && report.records_per_s == 0.0 {
-        return;
-    }
-    let offered = report.offered_per_s.map(|offered| format!("offered {}, ", rate(offered)));
-    let offered = offered.unwrap_or_default();
-    let mut text = format!("{offered}achieved {}", rate(report.records_per_s));
-    if !report.pace.is_empty() {
-        let _ = write!(text, ", {}", report.pace);
-    }
-    if let Some(wanted) = report.offered_per_s.filter(|&wanted| wanted > 0.0) {
-        let share = report.records_per_s / wanted * 100.0;
-        if share < 99.0 {
-            let _ = write!(text, " ({share:.1} %: it fell behind)");
-        }
-    }
-    let mut lines = vec![text];
-    lines.extend(report.allocations_per_step.map(allocations));
-    section(out, "records", &lines);
-    out.push('\n');
-}
-
-/// Allocations, said so that zero can be told from nearly zero.
-pub fn allocations(per_step: f64) -> String {
-    if per_step == 0.0 {
-        return "no allocation in a step after warm-up".to_owned();
-    }
-    if per_step < 0.01 {
-        let steps = count((1.0 / per_step).round() as u64);
-        return format!("one allocation in {steps} steps after warm-up");
-    }
-    format!("{per_step:.2} allocations a step after warm-up")
 }
 
 fn latencies(out: &mut String, rows: &[(&str, LatencyNs)]) {
@@ -304,6 +275,11 @@ pub fn nanos(ns: u64) -> String {
         return format!("{ns} ns");
     }
     scaled(ns as f64, &[" ns", " us", " ms", " s"])
+}
+
+/// Without the gap between a number and its unit, where columns are narrow.
+fn short(text: &str) -> String {
+    text.replace(' ', "")
 }
 
 /// A rate of records: `12.3 M/s`.

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// What a run left behind.
@@ -60,6 +63,20 @@ pub fn run(folder: &Path, words: &str) -> Done {
     let output = command(folder, words).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Done { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Runs it to its end where one core is all that it may use.
+pub fn run_on_one_core(folder: &Path, words: &str) -> Done {
+    // A process inherits what a thread may use, and that is forgotten with the thread.
+    let on_one = || {
+        let mine = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        let first = (0..CpuSet::count()).find(|cpu| mine.is_set(*cpu).unwrap()).unwrap();
+        let mut one = CpuSet::new();
+        one.set(first).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+        run(folder, words)
+    };
+    thread::scope(|scope| scope.spawn(on_one).join().unwrap())
 }
 
 /// What the tests replay by: a file with a header, and shards that leave the cores to other tests.

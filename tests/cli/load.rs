@@ -154,10 +154,12 @@ fn a_query_of_nexmark_has_a_load_too() {
 fn a_sweep_is_a_table_a_chart_and_json() {
     let folder = folder("sweep");
     let small = SMALL.replace(" --json", "");
-    let words = format!("bench {small} --sweep 10k..30k/3 --repeat 2 --window 2ms");
+    let words = format!("bench {small} --sweep 10k..30k/3 --repeat 2 --window 2ms --breakdown");
     let text = run(&folder, &words);
     assert_eq!(text.code, Some(0), "{}", text.stderr);
-    for word in ["load", "achieved", "10.0k/s", "20.0k/s", "30.0k/s", "p99.99"] {
+    let breakdown = ["where the time went", "results, emitted to sent"];
+    let load = ["load", "achieved", "10.0k/s", "20.0k/s", "30.0k/s", "p99.99"];
+    for word in load.into_iter().chain(breakdown) {
         assert!(text.stdout.contains(word), "no {word:?} in {}", text.stdout);
     }
     let page = fs::read_to_string(folder.join("report/index.html")).unwrap();
@@ -172,9 +174,23 @@ fn a_sweep_is_a_table_a_chart_and_json() {
         assert_eq!(probe["runs"], 2);
         whole(&probe["latency_ns"]);
     }
+    adds_up(&json, "results", "latency_ns");
 }
 
 /// The pieces of each batch add up to its latency, so their means add up to its mean.
+fn adds_up(json: &Value, of: &str, whole: &str) {
+    let pieces = json["breakdown"].as_array().unwrap();
+    let own: Vec<&Value> = pieces.iter().filter(|piece| piece["of"] == of).collect();
+    assert!(!own.is_empty(), "{json}");
+    let mean: u64 = own.iter().map(|piece| piece["latency_ns"]["mean"].as_u64().unwrap()).sum();
+    let expected = json[whole]["mean"].as_u64().unwrap();
+    let error = mean.abs_diff(expected) as f64 / expected as f64;
+    assert!(error < 0.01, "{of}: {mean} and {expected}");
+    for piece in own {
+        assert_eq!(piece["latency_ns"]["samples"], json[whole]["samples"], "{piece}");
+    }
+}
+
 #[test]
 fn a_breakdown_adds_up() {
     let folder = folder("breakdown");
@@ -185,15 +201,7 @@ fn a_breakdown_adds_up() {
         let pieces = json["breakdown"].as_array().unwrap();
         assert_eq!(pieces.len(), 7, "{pieces:?}");
         for (of, whole) in [("records", "record_latency_ns"), ("results", "latency_ns")] {
-            let own = pieces.iter().filter(|piece| piece["of"] == of);
-            let mean: u64 = own.map(|piece| piece["latency_ns"]["mean"].as_u64().unwrap()).sum();
-            let expected = json[whole]["mean"].as_u64().unwrap();
-            let error = mean.abs_diff(expected) as f64 / expected as f64;
-            assert!(error < 0.01, "{of}: {mean} and {expected}");
-            for piece in pieces.iter().filter(|piece| piece["of"] == of) {
-                let samples = &piece["latency_ns"]["samples"];
-                assert_eq!(samples, &json[whole]["samples"], "{piece}");
-            }
+            adds_up(&json, of, whole);
         }
         let without = run(&folder, &words.replace(" --breakdown", "")).json();
         assert!(without["breakdown"].is_null());
@@ -244,7 +252,7 @@ fn what_is_flat_out_has_a_load_too() {
     for (scenario, words) in each {
         let small = "--shards 1 --idle adaptive --seconds 0.5 --json --quiet --keys 10";
         let loaded = format!("bench {scenario} {small} --sweep 2k..6k/2 --arrival poisson");
-        let json = run(&folder, &loaded).json();
+        let json = run(&folder, &(loaded + " --breakdown")).json();
         assert_eq!(json["pace"], "open loop, poisson, seed 1", "{scenario}");
         let setup = json["setup"].as_str().unwrap();
         assert!(setup.starts_with(words), "{scenario}: {setup}");
@@ -253,6 +261,11 @@ fn what_is_flat_out_has_a_load_too() {
             whole(&probe["latency_ns"]);
             assert!(probe["latency_ns"]["samples"].as_u64().unwrap() > 10, "{scenario}: {probe}");
         }
+        let notes = json["notes"].to_string();
+        assert!(notes.contains("where the time went, is that at"), "{notes}");
+        let of_results = |pieces: &Vec<Value>| pieces.iter().any(|it| it["of"] == "results");
+        let is_known = json["breakdown"].as_array().is_some_and(of_results);
+        assert!(is_known || notes.contains("went is not known"), "{scenario}: {json}");
         let refused = format!("bench {scenario} {small} --arrival poisson");
         run(&folder, &refused).failed(2, &[scenario, "--slo or --sweep"]);
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::command::{REPLAY, folder, run};
+use crate::command::{REPLAY, folder, run, run_on_one_core};
 
 #[test]
 fn impossible_command_lines() {
@@ -30,6 +30,8 @@ fn impossible_command_lines() {
         ("bench --arrival replay", &["--arrival replay", "needs --input"]),
         ("bench growth --arrival poisson", &["growth", "takes no --arrival", "bars"]),
         ("bench hop --arrival poisson", &["hop", "with --slo or --sweep only", "--arrival"]),
+        ("bench growth --rate 5", &["growth", "takes no --rate", "bars, stall"]),
+        ("bench window --rate 5M", &["window", "--rate with --slo only", "--sweep", "bars, stall"]),
         ("bench growth --slo p99<1ms", &["growth", "takes no --slo", "window, sliding"]),
         ("bench --closed-loop --shards 2 --idle park", &["--shards 2", "on one shard"]),
         ("bench --closed-loop --flat-out", &["--closed-loop", "--flat-out"]),
@@ -38,7 +40,7 @@ fn impossible_command_lines() {
         ("bench --slo p99=1ms", &["--slo", "a percentile, `<` and a span"]),
         ("bench --slo p99<100", &["--slo", "a number and one of ns, us"]),
         ("bench --slo p99<1ms --sweep 1k..2k", &["--slo", "--sweep"]),
-        ("bench --slo p99<1ms --breakdown", &["--slo", "--breakdown"]),
+        ("bench window --breakdown", &["window", "--breakdown with --slo or --sweep", "bars, hop"]),
         ("bench --sweep 2k..1k/3", &["--sweep", "up to a higher one"]),
         ("bench --sweep 1k", &["--sweep", "two rates"]),
         ("bench --sweep 1k..2k/1", &["--sweep", "from 2 to 100"]),
@@ -57,6 +59,17 @@ fn impossible_command_lines() {
         run(&folder, words).failed(2, expected);
     }
     assert_eq!(folder.read_dir().unwrap().count(), 0, "nothing was written");
+}
+
+/// Who gave no --shards reads of the host, and not of a flag.
+#[test]
+fn on_one_core_a_hop_asks_for_another() {
+    let folder = folder("refused_on_one");
+    let done = run_on_one_core(&folder, "bench hop");
+    done.failed(2, &["hop", "two cores, and has one here"]);
+    assert!(!done.stderr.contains("--shards"), "{}", done.stderr);
+    run(&folder, "bench hop --shards 1").failed(2, &["--shards 1: a hop is between two"]);
+    run(&folder, "bench hop --cpus 0").failed(2, &["--cpus 0: a hop is between two"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::command::{folder, run};
+use crate::command::{folder, run, run_on_one_core};
 
 /// Runs a scenario in next to no time and looks for the ratios that it promises.
 fn names(scenario: &str, seconds: f64, ratios: &[&str]) -> Value {
@@ -57,7 +57,8 @@ fn tablejoin() {
 
 #[test]
 fn yahoo() {
-    names("yahoo", 0.1, &["yahoo_vs_hand"]);
+    let json = names("yahoo", 0.1, &["yahoo_vs_hand"]);
+    assert!(json["notes"].to_string().contains("One core only"), "{json}");
     names_on("--shards 2", "yahoo", 0.1, &["yahoo_vs_hand", "yahoo_all_vs_1"]);
 }
 
@@ -263,22 +264,59 @@ fn checkpoint() {
 /// All queries, which must come to the same on one shard, on two, and disordered.
 #[test]
 fn nexmark() {
-    let words = "bench nexmark --seconds 0.5 --json --quiet";
+    let words = "bench nexmark --seconds 0.5 --rate 50k --arrival burst:8 --json --quiet";
     let json = run(&folder("nexmark"), words).json();
     let ratios = json["ratios"].as_object().unwrap();
     let is_there = |number: i32| ratios.contains_key(&format!("nexmark_q{number}_m_per_s"));
     assert!((0..23).all(is_there), "{json}");
     assert!(ratios.values().all(|ratio| ratio.as_f64().unwrap() > 0.0), "{json}");
-    let notes = json["notes"].as_array().unwrap();
-    let hashes = notes.iter().filter(|note| note.as_str().unwrap().contains(" rows, hash "));
-    assert_eq!(hashes.count(), 23, "{json}");
+    let queries = json["queries"].as_array().unwrap();
+    assert_eq!(queries.len(), 23, "{json}");
+    for query in queries {
+        assert_eq!(query["hash"].as_str().unwrap().len(), 16, "{query}");
+        assert!(query["rows"].is_u64() && query["one_shard_per_s"].as_f64().unwrap() > 0.0);
+        assert!(query["open_loop"]["achieved_per_s"].is_f64(), "{query}");
+        assert!(query["open_loop"]["kept_up"].is_boolean(), "{query}");
+    }
+    // Bids as they are, with prices in euros, of an auction: not all of them can have been starved.
+    let samples = |query: &Value| query["latency_ns"]["samples"].as_u64().unwrap_or(0);
+    assert!(queries[..3].iter().map(samples).sum::<u64>() > 0, "{json}");
+    assert_eq!(json["offered_per_s"], 50_000.0);
+    assert_eq!(json["pace"], "flat out; latencies: open loop, bursts of 8 at once");
 }
 
 #[test]
 fn nexmark_of_one_query_has_latencies() {
-    let words = "bench nexmark q1 --seconds 0.5 --rate 20k --json --quiet";
-    let json = run(&folder("nexmark_q1"), words).json();
+    let folder_of = folder("nexmark_q1");
+    let words = "bench nexmark q1 --seconds 0.5 --rate 20k --breakdown --quiet";
+    let text = run(&folder_of, words);
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    for word in ["open loop: offered 20.0 k/s, achieved ", "  q1 ", "where the time went"] {
+        assert!(text.stdout.contains(word), "no {word:?} in {}", text.stdout);
+    }
+    let page = std::fs::read_to_string(folder_of.join("report/index.html")).unwrap();
+    assert!(page.contains("<h2>Queries</h2>") && page.contains("flat out; latencies"), "{page}");
+    let json = std::fs::read_to_string(folder_of.join("report/report.json")).unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
     assert!(json["latency_ns"]["samples"].as_u64().unwrap() > 0, "{json}");
+    assert_eq!(json["queries"][0]["latency_ns"], json["latency_ns"]);
     run(&folder("nexmark_q1"), "bench nexmark q23").failed(2, &["query q23", "q0, q1,", "q22"]);
     run(&folder("nexmark_q1"), "bench bars q5").failed(2, &["bars", "no query q5"]);
+    let all = "bench nexmark --breakdown";
+    run(&folder("nexmark_q1"), all).failed(2, &["query all", "--breakdown", "nexmark q5"]);
+}
+
+/// More than can be made is stopped, and no rate that was achieved.
+#[test]
+fn nexmark_that_falls_behind_ends_and_says_so() {
+    let words = "bench nexmark q0 --seconds 0.4 --rate 1e12 --json --quiet";
+    let started = std::time::Instant::now();
+    let json = run_on_one_core(&folder("nexmark_behind"), words).json();
+    // It would take days.
+    assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());
+    let paced = &json["open_loop"];
+    assert_eq!((&json["offered_per_s"], &paced["kept_up"]), (&1e12.into(), &false.into()));
+    let achieved = paced["achieved_per_s"].as_f64().unwrap();
+    assert!(0.0 < achieved && achieved < 1e9, "{json}");
+    assert!(json["notes"].to_string().contains("One core only"), "{json}");
 }

@@ -15,7 +15,7 @@ use super::client::{Client, KEYS, Paced, ROW, connect};
 use super::open_loop::Times;
 use super::trial::{failed, interrupted};
 use super::wire::{Ports, on_two_cores};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
@@ -35,7 +35,7 @@ use crate::runtime::Engine;
 pub const SCENARIO: Scenario = Scenario {
     name: "abuse",
     about: "TCP in and out beside garbage, half records and peers that never read, and without",
-    takes_trades: false,
+    takes: &[Takes::Rate, Takes::Breakdown],
     plan,
     run,
 };

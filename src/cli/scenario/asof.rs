@@ -25,7 +25,7 @@ use crate::time::{Timestamp, Watermarks};
 pub const SCENARIO: Scenario = Scenario {
     name: "asof",
     about: "trades joined with the latest quotes of 1000 symbols, beside two sorted arrays",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

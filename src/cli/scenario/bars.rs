@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(in crate::cli) use columns::Symbol;
 
 use super::open_loop::OpenLoop;
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::html::NOISE_FLOOR;
@@ -29,7 +29,7 @@ use crate::window::Sliding;
 pub const SCENARIO: Scenario = Scenario {
     name: "bars",
     about: "trades, generated or replayed, into bars per symbol: latency at a given load",
-    takes_trades: true,
+    takes: &[Takes::Trades, Takes::Rate, Takes::Arrival, Takes::ClosedLoop, Takes::Breakdown],
     plan,
     run,
 };
@@ -37,7 +37,6 @@ pub const SCENARIO: Scenario = Scenario {
 /// Generated trades at any rate.
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
-    is_run: true,
     rate: market::RATE,
     generator: market::alone,
     sample: market::sample,

@@ -23,14 +23,14 @@ use crate::runtime::Engine;
 
 use super::open_loop::OpenLoop;
 use super::trial::{interrupted, on_core};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use pause::Pauses;
 
 /// See the module.
 pub const SCENARIO: Scenario = Scenario {
     name: "checkpoint",
     about: "checkpoints of 26 000 000 keys: pause, throughput, p99.9, and the restore",
-    takes_trades: false,
+    takes: &[Takes::Rate, Takes::Breakdown],
     plan,
     run,
 };

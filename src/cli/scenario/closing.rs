@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
@@ -20,7 +20,7 @@ use crate::window::aggregates::count;
 pub const SCENARIO: Scenario = Scenario {
     name: "closing",
     about: "latency of records while a window of 1 000 000 keys closes, beside the same without",
-    takes_trades: false,
+    takes: &[Takes::Breakdown],
     plan,
     run,
 };
@@ -75,7 +75,7 @@ fn trial(
     span: Duration,
     progress: &mut Progress,
 ) -> Result<Ran> {
-    let timing = Timing { warm_up: WARM_UP, measured: Some(span), stop: true };
+    let timing = Timing { warm_up: WARM_UP, measured: Some(span), stop: Some(Duration::ZERO) };
     let build = move |p: Pipeline<'_>| build(p, window, WARM_UP + span + secs(1));
     run::engine(Engine::new(config.clone())?, timing, progress, build)
 }

@@ -19,7 +19,7 @@ use crate::runtime::Engine;
 pub const SCENARIO: Scenario = Scenario {
     name: "codecs",
     about: "ITCH and JSON lines read from memory, beside a match by hand and a parser to a struct",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -26,7 +26,7 @@ use crate::window::{Aggregate, Fifo};
 pub const SCENARIO: Scenario = Scenario {
     name: "fifo",
     about: "combinations of one slide of a count window, by its length from 100 to 10 000 000",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

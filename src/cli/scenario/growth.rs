@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 pub const SCENARIO: Scenario = Scenario {
     name: "growth",
     about: "worst step of a keyed table that grows to 10 000 000 keys, beside hashbrown's worst",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::feed::Feed;
 use super::open_loop::{self, OpenLoop, Sample, Times};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::ping_pong;
 use crate::cli::failure::Result;
@@ -15,7 +15,7 @@ use crate::cli::report::Goal;
 use crate::cli::run::{self, Timing};
 use crate::config::{Config, Idle};
 use crate::dataflow::{Pipeline, Plan, Record};
-use crate::error::{ConfigError, IoError};
+use crate::error::IoError;
 use crate::exchange::{To, exchange};
 use crate::io::{Polled, Source};
 use crate::runtime::Engine;
@@ -25,14 +25,14 @@ use crate::time::{Clock, SystemClock, Timestamp};
 pub const SCENARIO: Scenario = Scenario {
     name: "hop",
     about: "one record from shard to shard and back, beside a raw ring between two threads",
-    takes_trades: false,
+    takes: &[Takes::Breakdown],
     plan,
     run,
 };
 
 /// Records that are served when they are due, whether or not the one before is back.
 pub const OPEN_LOOP: OpenLoop =
-    OpenLoop { name: SCENARIO.name, is_run: false, rate: 100_000.0, generator: alone, sample };
+    OpenLoop { name: SCENARIO.name, rate: 100_000.0, generator: alone, sample };
 
 /// Round trips for each second of the time given; about a tenth of what a quiet host does.
 const ROUNDS_PER_SECOND: f64 = 100_000.0;
@@ -46,10 +46,7 @@ fn config(args: &BenchArgs) -> Result<Config> {
     let config = Config { idle: Idle::Spin, ..args.config()? };
     match config.shards.count() {
         2 => Ok(config),
-        count => {
-            let reason = "a hop is between two shards, on two cores";
-            Err(ConfigError::setting("shards", count, reason).into())
-        }
+        _ => Err(args.refuse_shards("a hop is between two shards, on two cores").into()),
     }
 }
 

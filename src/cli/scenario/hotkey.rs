@@ -26,7 +26,7 @@ use crate::window::{HotKeys, Sliding};
 pub const SCENARIO: Scenario = Scenario {
     name: "hotkey",
     about: "sliding sum on two shards, one key with half of all records, beside uniform keys",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -9,7 +9,7 @@ use super::client::{CONGESTION, KEYS, ROW, flood, readings};
 use super::open_loop::Times;
 use super::trial::{failed, interrupted};
 use super::wire::on_two_cores;
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::sockets::{self, Ways};
 use crate::cli::failure::Result;
@@ -32,7 +32,7 @@ use crate::window::aggregates::{count, sum};
 pub const SCENARIO: Scenario = Scenario {
     name: "ingest",
     about: "TCP into a keyed window, flat out, beside a bare io_uring that only counts bytes",
-    takes_trades: false,
+    takes: &[Takes::Breakdown],
     plan,
     run,
 };

@@ -27,7 +27,7 @@ use crate::time::{Timestamp, Watermarks};
 pub const SCENARIO: Scenario = Scenario {
     name: "join",
     about: "two streams of 100 000 keys joined by interval, beside a map of sorted vectors",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

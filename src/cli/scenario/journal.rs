@@ -26,7 +26,7 @@ use crate::time::{Clock, SystemClock, us};
 pub const SCENARIO: Scenario = Scenario {
     name: "journal",
     about: "durable records a second and the wait for one, beside raw writes to the same disk",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

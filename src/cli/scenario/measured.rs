@@ -25,6 +25,28 @@ pub struct Measured {
     cores: Vec<CoreNoise>,
 }
 
+/// Where the time went, without the distributions behind it: those take megabytes.
+pub struct Pieces {
+    all: Vec<Piece>,
+    /// Records and results of which it is not known.
+    unknown: u64,
+}
+
+impl Pieces {
+    /// What a report has of it.
+    pub fn of(Breakdown { records, results, unknown }: &Breakdown) -> Self {
+        let of_records = Breakdown::RECORDS.iter().zip(records).map(|it| ("records", it));
+        let of_results = Breakdown::RESULTS.iter().zip(results).map(|it| ("results", it));
+        let piece = |(of, (span, latency)): (&str, (&&str, &Latency))| Piece {
+            of: of.to_owned(),
+            span: (*span).to_owned(),
+            latency_ns: latency.percentiles().into(),
+        };
+        let all = of_records.chain(of_results).filter(|(_, (_, it))| it.samples() > 0);
+        Self { all: all.map(piece).collect(), unknown: *unknown }
+    }
+}
+
 impl Measured {
     /// Nothing yet, of a scenario of this name.
     pub fn new(scenario: &str) -> Self {
@@ -69,7 +91,7 @@ impl Measured {
         self.lasted = Duration::from_secs_f64(ran.seconds);
         self.steps(ran.summary.worst_step.clone(), &ran.summary.stage_work);
         if let Some(breakdown) = &ran.summary.latencies.breakdown {
-            self.pieces(breakdown);
+            self.pieces(Pieces::of(breakdown));
         }
         if ran.was_interrupted {
             let done = ran.seconds;
@@ -78,18 +100,9 @@ impl Measured {
     }
 
     /// Takes in where the time went.
-    fn pieces(&mut self, breakdown: &Breakdown) {
-        let Breakdown { records, results, unknown } = breakdown;
-        let of_records = Breakdown::RECORDS.iter().zip(records).map(|it| ("records", it));
-        let of_results = Breakdown::RESULTS.iter().zip(results).map(|it| ("results", it));
-        let piece = |(of, (span, latency)): (&str, (&&str, &Latency))| Piece {
-            of: of.to_owned(),
-            span: (*span).to_owned(),
-            latency_ns: latency.percentiles().into(),
-        };
-        let all = of_records.chain(of_results).filter(|(_, (_, it))| it.samples() > 0);
-        self.report.breakdown = all.map(piece).collect();
-        if *unknown > 0 {
+    pub fn pieces(&mut self, Pieces { all, unknown }: Pieces) {
+        self.report.breakdown = all;
+        if unknown > 0 {
             self.note(format!(
                 "Where the time of {unknown} records and results went is not known: an operator \
                  held them back."

@@ -13,7 +13,7 @@ use crate::runtime::Engine;
 pub const SCENARIO: Scenario = Scenario {
     name: "noise",
     about: "what an empty loop measures on the cores of the shards; no result can be better",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

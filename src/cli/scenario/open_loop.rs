@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use super::feed::Feed;
+use super::measured::Pieces;
 use super::trial::on_core;
 use super::{
     Measured, asof, bars, checkpoint, hop, hotkey, join, nexmark, process, sessions, sliding,
@@ -15,7 +16,7 @@ use crate::cli::interrupt;
 use crate::cli::load::{Found, Limit, Probe, Slo, Sweep, search};
 use crate::cli::progress::Progress;
 use crate::cli::report::LatencyNs;
-use crate::cli::run::{self, Timing};
+use crate::cli::run::{self, Ran, Timing};
 use crate::dataflow::Pipeline;
 use crate::io::Source;
 use crate::metrics::Latency;
@@ -50,8 +51,6 @@ pub fn find(name: &str) -> Option<&'static OpenLoop> {
 pub struct OpenLoop {
     /// What it is called on the command line.
     pub name: &'static str,
-    /// Whether a run of it is an open loop, too, and not only what `--slo` and `--sweep` measure.
-    pub is_run: bool,
     /// Records a second unless the command line says so.
     pub rate: f64,
     /// Records a second that whatever makes them makes by itself on these cores.
@@ -67,7 +66,7 @@ impl OpenLoop {
         generator: fn(&BenchArgs, Times) -> Result<f64>,
         sample: fn(&BenchArgs, f64, Times, &mut Progress) -> Result<Sample>,
     ) -> Self {
-        Self { name, is_run: false, rate: RATE, generator, sample }
+        Self { name, rate: RATE, generator, sample }
     }
 }
 
@@ -92,6 +91,8 @@ pub struct Sample {
     pub kept_up: bool,
     /// From intended times on.
     pub latency: Latency,
+    /// Where the time went, if it was asked for.
+    pub pieces: Option<Pieces>,
 }
 
 /// From now until the first record is due, where shards need no more than to be built.
@@ -110,9 +111,14 @@ const SPAN_MIN: Duration = Duration::from_millis(20);
 /// A probe takes this part of the time of a run.
 const PROBES: u32 = 10;
 
+/// How long a run may go on after its time: one that is far behind by then will not catch up.
+pub fn patience(span: Duration) -> Duration {
+    (span / 2).max(Duration::from_secs(1))
+}
+
 impl Times {
     /// A fifth of it for the warm-up.
-    fn of(whole: Duration) -> Self {
+    pub fn of(whole: Duration) -> Self {
         let whole = whole.max(SPAN_MIN);
         Self { lead: LEAD, warm_up: whole / 5, measured: whole - whole / 5 }
     }
@@ -124,7 +130,30 @@ impl Times {
 }
 
 /// Runs a pipeline whose records begin [`Times::lead`] after it was made, and come for all of
-/// `span`.
+/// `span`; returns whether every record was sent by the end of its time.
+///
+/// # Errors
+/// What kept it from running.
+pub fn paced(
+    engine: Engine,
+    span: Times,
+    progress: &mut Progress,
+    build: impl Fn(Pipeline<'_>) -> crate::error::Result<()> + Send + Sync + 'static,
+) -> Result<(Ran, bool)> {
+    let whole = span.whole();
+    // What is not through by then never will be: the rate is too high, and it is known by how much.
+    let timing = Timing {
+        warm_up: span.lead + span.warm_up,
+        measured: Some(span.measured),
+        stop: Some(span.measured / 4 + GRACE),
+    };
+    let ran = run::engine(engine, timing, progress, build)?;
+    let most = span.lead + whole + (whole / 100).max(GRACE);
+    let kept_up = ran.summary.elapsed <= most;
+    Ok((ran, kept_up))
+}
+
+/// Measures one rate of such a pipeline.
 ///
 /// # Errors
 /// What kept it from running.
@@ -135,20 +164,12 @@ pub fn sample(
     progress: &mut Progress,
     build: impl Fn(Pipeline<'_>) -> crate::error::Result<()> + Send + Sync + 'static,
 ) -> Result<Sample> {
-    let whole = span.whole();
-    // What is not through by then never will be: the rate is too high, and it is known by how much.
-    let patience = span.measured / 4 + GRACE;
-    let timing = Timing {
-        warm_up: span.lead + span.warm_up,
-        measured: Some(span.measured + patience),
-        stop: true,
-    };
-    let ran = run::engine(engine, timing, progress, build)?;
-    let most = span.lead + whole + (whole / 100).max(GRACE);
+    let (ran, kept_up) = paced(engine, span, progress, build)?;
     Ok(Sample {
         setup,
         achieved_per_s: ran.records_per_s,
-        kept_up: ran.summary.elapsed <= most,
+        kept_up,
+        pieces: ran.summary.latencies.breakdown.as_deref().map(Pieces::of),
         latency: ran.summary.latencies.to_sink,
     })
 }
@@ -235,6 +256,13 @@ pub fn find_rate(
         measured.note(beyond(rate, generator));
     }
     measured.note(sides(&found, span));
+    if let Some(rate) = shown {
+        let which = match found.highest {
+            Some(_) => "the highest rate that held",
+            None => "the lowest rate that was tried",
+        };
+        measured.note(of_one(rate, which, args));
+    }
     measured.report.slo = Some(found);
     Ok(measured)
 }
@@ -256,19 +284,33 @@ pub fn go_through(
     let found = sweep.run(args.load.seed, args.repeat, |rate| probes.probe(rate, progress))?;
     let found: Vec<Probe> = found.into_iter().map(|probe| probe.limited(generator)).collect();
     let highest = found.iter().filter(|probe| probe.kept_up).map(|probe| probe.offered_per_s);
-    let shown = highest.reduce(f64::max).or(found.first().map(|probe| probe.offered_per_s));
+    let highest = highest.reduce(f64::max);
+    let shown = highest.or(found.first().map(|probe| probe.offered_per_s));
     probes.end(&mut measured, shown);
     measured.note(format!(
-        "Rates were tried in random order (seed {}), each for {:.2?} after {:.2?} of warm-up. The \
-         curves above are those of the highest rate that was kept up with.",
+        "Rates were tried in random order (seed {}), each for {:.2?} after {:.2?} of warm-up.",
         args.load.seed, span.measured, span.warm_up
     ));
+    if let Some(rate) = shown {
+        let which = match highest {
+            Some(_) => "the highest rate that was kept up with",
+            None => "the lowest rate: none was kept up with",
+        };
+        measured.note(of_one(rate, which, args));
+    }
     let behind = |probe: &&Probe| probe.limited_by == Some(Limit::Generator);
     if let Some(probe) = found.iter().find(behind) {
         measured.note(beyond(probe.offered_per_s, generator));
     }
     measured.report.sweep = found;
     Ok(measured)
+}
+
+/// Which of several rates it is that a report shows more of than a row.
+fn of_one(rate: f64, which: &str, args: &BenchArgs) -> String {
+    let rate = crate::cli::table::rate(rate);
+    let where_to = if args.breakdown { ", and where the time went," } else { "" };
+    format!("The latency of results by percentile{where_to} is that at {rate}, {which}.")
 }
 
 /// Why a rate was not reached, or not asked for.
@@ -357,5 +399,8 @@ impl Probes<'_> {
         (report.offered_per_s, report.records_per_s) = (Some(rate), sample.achieved_per_s);
         measured.lasted = self.span.measured;
         measured.results(&sample.latency);
+        if let Some(pieces) = sample.pieces {
+            measured.pieces(pieces);
+        }
     }
 }

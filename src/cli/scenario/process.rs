@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 pub const SCENARIO: Scenario = Scenario {
     name: "process",
     about: "state and a timer a record, 100 000 keys, flat out, beside a hand-written loop",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

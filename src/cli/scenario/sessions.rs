@@ -26,7 +26,7 @@ use crate::window::{Session, Windowed};
 pub const SCENARIO: Scenario = Scenario {
     name: "sessions",
     about: "sessions of 100 000 keys, 10 % out of order, flat out, beside a hand-written map",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -30,7 +30,7 @@ use crate::time::{Clock, SystemClock, Timestamp};
 pub const SCENARIO: Scenario = Scenario {
     name: "shared",
     about: "one record to another process by shared memory and back, beside a raw ring of threads",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -26,7 +26,7 @@ use crate::window::{Sliding, Windowed};
 pub const SCENARIO: Scenario = Scenario {
     name: "sliding",
     about: "sliding count, sum, max of 10 s, 100 000 keys, flat out, beside a hand-written table",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

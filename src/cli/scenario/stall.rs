@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Measured, Scenario};
+use super::open_loop::patience;
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
@@ -21,7 +22,7 @@ use crate::window::aggregates::count;
 pub const SCENARIO: Scenario = Scenario {
     name: "stall",
     about: "a planted stall of 50 ms a second, as an open and as a closed loop see it",
-    takes_trades: false,
+    takes: &[Takes::Rate, Takes::Breakdown],
     plan,
     run,
 };
@@ -110,7 +111,8 @@ fn trial(
     // The first of them begins half its distance into what is measured.
     let stalls = Stalls { every, next: start + warm_up + every / 2 };
     let course = Course { rate, start, span: warm_up + span, is_closed, stalls };
-    let timing = Timing { warm_up: LEAD + warm_up, measured: Some(span), stop: false };
+    let stop = Some(patience(span));
+    let timing = Timing { warm_up: LEAD + warm_up, measured: Some(span), stop };
     run::engine(Engine::new(config.clone())?, timing, progress, move |p| course.build(p))
 }
 

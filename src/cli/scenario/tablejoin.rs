@@ -23,7 +23,7 @@ use crate::runtime::Engine;
 pub const SCENARIO: Scenario = Scenario {
     name: "tablejoin",
     about: "two tables of 500 000 rows joined by key, 10 % updates, beside two hash maps",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 pub const SCENARIO: Scenario = Scenario {
     name: "timers",
     about: "worst step while 1 000 000 timers due at one instant fire, beside the host's stalls",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

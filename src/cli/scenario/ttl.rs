@@ -22,7 +22,7 @@ use crate::time::{Timestamp, ns};
 pub const SCENARIO: Scenario = Scenario {
     name: "ttl",
     about: "worst step while half of 10 000 000 keys expire, beside the host's stalls",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

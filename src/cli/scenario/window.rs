@@ -26,7 +26,7 @@ use crate::window::aggregates::{count, sum};
 pub const SCENARIO: Scenario = Scenario {
     name: "window",
     about: "keyed tumbling count and sum, 100 000 keys, flat out, beside hand-written loops",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::bars::CLOSED;
 use super::client::{Client, Paced, ROW, connect, readings};
+use super::measured::Pieces;
 use super::open_loop::{OpenLoop, Sample, Times};
 use super::trial::{failed, interrupted};
-use super::{Measured, Scenario};
+use super::{Measured, Scenario, Takes};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::sockets::{self, Ways};
 use crate::cli::failure::Result;
@@ -21,7 +22,7 @@ use crate::cli::workload::Reading;
 use crate::cli::{interrupt, pin};
 use crate::config::{Config, Idle, Shards};
 use crate::dataflow::{Pipeline, Plan};
-use crate::error::{ConfigError, IoError};
+use crate::error::IoError;
 use crate::io::{Arrival, Codec, Fixed};
 use crate::metrics::Latency;
 use crate::net::{Count, Counts, Listener, Receiving, Sending, TcpSink, TcpSource};
@@ -34,14 +35,14 @@ use crate::window::{Tumbling, triggers};
 pub const SCENARIO: Scenario = Scenario {
     name: "wire",
     about: "TCP in, keyed window update, TCP out, beside a bare io_uring echo on the same cores",
-    takes_trades: false,
+    takes: &[Takes::Rate, Takes::Arrival, Takes::ClosedLoop, Takes::Breakdown],
     plan,
     run,
 };
 
 /// Any rate of its open loop.
 pub const OPEN_LOOP: OpenLoop =
-    OpenLoop { name: SCENARIO.name, is_run: true, rate: RATE, generator: alone, sample };
+    OpenLoop { name: SCENARIO.name, rate: RATE, generator: alone, sample };
 
 /// Records a second of the open loop unless the command line says so.
 const RATE: f64 = 200_000.0;
@@ -72,9 +73,9 @@ pub fn on_two_cores(args: &BenchArgs) -> Result<(Config, [usize; 2])> {
         [first, second] => {
             Ok((Config { shards: Shards::Pinned(vec![first]), ..config }, [first, second]))
         }
-        ref cpus => {
+        _ => {
             let reason = "one core is for the shard, and one for who sends to it";
-            Err(ConfigError::setting("shards", cpus.len(), reason).into())
+            Err(args.refuse_shards(reason).into())
         }
     }
 }
@@ -196,8 +197,9 @@ fn sample(args: &BenchArgs, rate: f64, span: Times, progress: &mut Progress) -> 
     let (config, cpus) = on_two_cores(args)?;
     let arrival = args.load.arrival();
     let game = move |mut client: Client, _: &Counts| client.open_loop(rate, arrival, span);
-    let (Paced { latency, per_s, kept_up }, _) = through(config, cpus, progress, game)?;
-    Ok(Sample { setup: in_words(cpus), achieved_per_s: per_s, kept_up, latency })
+    let (Paced { latency, per_s, kept_up }, ran) = through(config, cpus, progress, game)?;
+    let pieces = ran.summary.latencies.breakdown.as_deref().map(Pieces::of);
+    Ok(Sample { setup: in_words(cpus), achieved_per_s: per_s, kept_up, latency, pieces })
 }
 
 /// Records a second that the client sends and gets back where a bare ring is all there is.

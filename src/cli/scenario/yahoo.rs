@@ -31,7 +31,7 @@ use crate::window::{Tumbling, Windowed};
 pub const SCENARIO: Scenario = Scenario {
     name: "yahoo",
     about: "views of ads by campaign: filter, join with a static table, 10 s windows",
-    takes_trades: false,
+    takes: &[],
     plan,
     run,
 };
@@ -39,7 +39,6 @@ pub const SCENARIO: Scenario = Scenario {
 /// What happens to ads, at any rate.
 pub const OPEN_LOOP: OpenLoop = OpenLoop {
     name: SCENARIO.name,
-    is_run: false,
     rate: 1e6,
     generator: |args, span| open_loop::made(args, span, |index, _| shown(index, CAMPAIGNS.into())),
     sample,
@@ -99,6 +98,8 @@ fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
         agree("engine on one shard", alone.1, all.1)?;
         measured.ratio("yahoo_all_vs_1", all.0 / alone.0, None);
         said += &format!("; engine {} on {} cores", table::rate(all.0), cpus.len());
+    } else {
+        measured.note("One core only: nothing was compared on two.");
     }
     measured.note(format!("{said}. {} windows.", table::count(alone.1.results)));
     measured.report.seconds = started.elapsed().as_secs_f64();

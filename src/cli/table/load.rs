@@ -1,6 +1,6 @@
 //! Latency against load as text: a search for the highest rate, a sweep.
 
-use super::{WIDTH, count, line, nanos, rate, section};
+use super::{WIDTH, count, line, nanos, rate, section, short};
 use crate::cli::load::search::Boundary;
 use crate::cli::load::{Found, Probe};
 use crate::cli::report::{LatencyNs, Report};
@@ -39,11 +39,6 @@ fn row(probe: &Probe, values: &[u64]) -> String {
     let samples = count(probe.latency_ns.samples);
     let text = format!("{:<8}{:>9}{values}{samples:>15}", short(&offered), short(&achieved));
     format!("{text}  {}", remark(probe))
-}
-
-/// Without the gap, so that six columns have room.
-fn short(text: &str) -> String {
-    text.replace(' ', "")
 }
 
 /// Whether a rate was held, or fell behind, in few words.

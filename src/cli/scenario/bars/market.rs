@@ -10,7 +10,7 @@ use crate::cli::failure::Result;
 use crate::cli::output::Csv;
 use crate::cli::progress::Progress;
 use crate::cli::run::{self, Timing};
-use crate::cli::scenario::open_loop::{self, FASTEST, LEAD, Sample, Times};
+use crate::cli::scenario::open_loop::{self, FASTEST, LEAD, Sample, Times, patience};
 use crate::cli::scenario::{Measured, bars::SCENARIO};
 use crate::cli::table;
 use crate::cli::workload::mix;
@@ -50,10 +50,14 @@ pub fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     measured.noise(run::noise_floor(engine.cpus(), times.noise, progress));
     let span = LEAD + times.warm_up + times.measured;
     let market = Market::of(args, (!args.flat_out).then_some(span));
+    // A file of bars has those of all trades, however long that takes.
     let timing = Timing {
         warm_up: times.warm_up + LEAD,
         measured: Some(times.measured),
-        stop: args.flat_out,
+        stop: match args.flat_out {
+            true => Some(Duration::ZERO),
+            false => args.output.is_none().then(|| patience(span)),
+        },
     };
     let ran = run::engine(engine, timing, progress, move |pipeline| market.build(pipeline))?;
     measured.ran(&ran);

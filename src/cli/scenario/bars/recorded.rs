@@ -65,7 +65,7 @@ pub fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let noise = args.seconds.map_or(usual, |_| args.schedule().noise);
     measured.noise(run::noise_floor(engine.cpus(), noise, progress));
     let most = args.seconds.map(|seconds| seconds - noise);
-    let timing = Timing { measured: most, stop: true, ..Timing::default() };
+    let timing = Timing { measured: most, stop: Some(Duration::ZERO), ..Timing::default() };
     let letters = recorded.letters.clone();
     let ran = run::engine(engine, timing, progress, move |pipeline| recorded.build(pipeline))?;
     letters.check()?;

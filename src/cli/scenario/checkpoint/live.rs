@@ -117,7 +117,7 @@ impl Live {
         }
         let warm_up = self.filled * 2 + self.times.warm_up;
         let lasts = Some(self.times.measured / (4 * ROUNDS));
-        let timing = Timing { warm_up, measured: lasts, stop: true };
+        let timing = Timing { warm_up, measured: lasts, stop: Some(Duration::ZERO) };
         run::engine(engine, timing, progress, move |p| {
             let (own, amount) = (keys / shards, amount(keys / shards));
             let then = match rate {
