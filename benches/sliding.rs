@@ -17,8 +17,7 @@
 //! Run it with `cargo bench --bench sliding`; `cargo bench --bench sliding -- --test` runs each
 //! once.
 
-#[path = "sliding/windows.rs"]
-mod windows;
+mod rooms;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -26,12 +25,11 @@ use std::rc::Rc;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
 use millstream::Timestamp;
-use millstream::aggregates::{max, sum};
 use millstream::window::Aggregate;
-use windows::{OneKey, Queue, Recompute, Sorted, TwoStacks};
-
-/// How many places a disordered record is late, at most.
-const DISORDER: i64 = 64;
+use rooms::slices::{
+    DISORDER, OneKey, Queue, Recompute, Records, Sliding, Sorted, TwoStacks, fifo_max, fifo_sum,
+    recompute, tree_disordered, tree_in_order, two_stacks,
+};
 
 /// Records of the windows whose worst operation is looked for.
 const COUNTED: i64 = 1_000;
@@ -45,34 +43,28 @@ fn main() {
     }
     let mut group = criterion.benchmark_group("slide");
     for length in lengths {
-        slide(&mut group, "fifo sum", length, 0, || Queue::new(sum(|n: &i64| *n)));
-        slide(&mut group, "fifo max", length, 0, || Queue::new(max(|n: &i64| *n)));
-        slide(&mut group, "tree in order", length, 0, || Sorted::new(max(|n: &i64| *n)));
-        slide(&mut group, "tree disordered", length, DISORDER, || Sorted::new(max(|n: &i64| *n)));
-        slide(&mut group, "two stacks", length, 0, || TwoStacks::new(max(|n: &i64| *n)));
+        slide(&mut group, "fifo sum", length, fifo_sum);
+        slide(&mut group, "fifo max", length, fifo_max);
+        slide(&mut group, "tree in order", length, tree_in_order);
+        slide(&mut group, "tree disordered", length, tree_disordered);
+        slide(&mut group, "two stacks", length, two_stacks);
         if length == 100 {
-            slide(&mut group, "recompute", length, 0, || Recompute::new(max(|n: &i64| *n)));
+            slide(&mut group, "recompute", length, recompute);
         }
     }
     group.finish();
     criterion.final_summary();
 }
 
-fn slide<A: Aggregate<i64>, W: OneKey<A>>(
+fn slide<W: OneKey>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     length: i64,
-    disorder: i64,
-    new: impl Fn() -> W,
+    full: impl Fn(i64) -> Sliding<W>,
 ) {
     group.bench_function(BenchmarkId::new(name, length), |bencher| {
-        let (mut window, mut records) = (new(), Records::new(disorder));
-        (0..length).for_each(|_| records.push_into(&mut window));
-        bencher.iter(|| {
-            records.push_into(&mut window);
-            window.pop();
-            window.total()
-        });
+        let mut window = full(length);
+        bencher.iter(|| window.slide());
     });
 }
 
@@ -91,11 +83,7 @@ fn print_worst() {
 }
 
 /// Prints the most combinations of one operation and returns a checksum of all totals.
-fn worst<A: Aggregate<i64, Acc = i64>, W: OneKey<A>>(
-    name: &str,
-    disorder: i64,
-    new: impl Fn(Rc<Cell<u64>>) -> W,
-) -> i64 {
+fn worst<W: OneKey<Acc = i64>>(name: &str, disorder: i64, new: impl Fn(Rc<Cell<u64>>) -> W) -> i64 {
     let calls = Rc::new(Cell::new(0));
     let (mut window, mut records) = (new(calls.clone()), Records::new(disorder));
     let (mut most, mut totals) = (0, 0i64);
@@ -137,24 +125,5 @@ impl<const INVERSE: bool> Aggregate<i64> for Counted<INVERSE> {
 
     fn finish(&self, acc: &i64) -> i64 {
         *acc
-    }
-}
-
-/// Records one nanosecond apart, whose values have no pattern.
-struct Records {
-    next: i64,
-    disorder: i64,
-    random: fastrand::Rng,
-}
-
-impl Records {
-    fn new(disorder: i64) -> Self {
-        Self { next: 0, disorder, random: fastrand::Rng::with_seed(7) }
-    }
-
-    fn push_into<A: Aggregate<i64>>(&mut self, window: &mut impl OneKey<A>) {
-        self.next += 1;
-        let at = Timestamp(self.next - self.random.i64(0..=self.disorder));
-        window.push(at, self.random.i64(0..1_000_000));
     }
 }

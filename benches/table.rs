@@ -12,20 +12,16 @@
 //!
 //! Run it with `cargo bench --bench table`; `cargo bench --bench table -- --test` runs each once.
 
-use std::hint::black_box;
+mod rooms;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
-use hashbrown::HashMap;
-use millstream::state::{Cursor, Table};
+use rooms::table::{
+    BATCH, distinct, map_of, table_of, update_batch, update_each, update_map, updates_of, walk_map,
+    walk_table,
+};
 
 const KEYS: [usize; 3] = [1_000, 100_000, 1_000_000];
-
-/// Updates of one round: as many as a batch of the engine has.
-const BATCH: usize = 256;
-
-/// Keys in the order in which they are updated, before the same ones come round again.
-const UPDATES: usize = 256 * BATCH;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -40,34 +36,25 @@ fn update(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     for count in KEYS {
         let keys = distinct(count);
-        let updates = updates_of(&keys);
-        let records = [3u64; BATCH];
-        group.bench_function(BenchmarkId::new("update_batch", count), |bencher| {
-            let (mut table, mut batches) = (table_of(&keys), updates.chunks_exact(BATCH).cycle());
-            bencher.iter(|| {
-                let batch = batches.next().unwrap_or_default();
-                table.update_batch(black_box(&records), batch, |sum, record| *sum += record);
-            });
-        });
-        group.bench_function(BenchmarkId::new("entry", count), |bencher| {
-            let (mut table, mut batches) = (table_of(&keys), updates.chunks_exact(BATCH).cycle());
-            bencher.iter(|| {
-                let batch = batches.next().unwrap_or_default();
-                for (key, record) in batch.iter().zip(black_box(&records)) {
-                    *table.entry(*key) += record;
-                }
-            });
-        });
-        group.bench_function(BenchmarkId::new("hashbrown", count), |bencher| {
-            let (mut map, mut batches) = (map_of(&keys), updates.chunks_exact(BATCH).cycle());
-            bencher.iter(|| {
-                let batch = batches.next().unwrap_or_default();
-                for (key, record) in batch.iter().zip(black_box(&records)) {
-                    *map.entry(*key).or_default() += record;
-                }
-            });
-        });
+        batches(&mut group, "update_batch", &keys, table_of, update_batch);
+        batches(&mut group, "entry", &keys, table_of, update_each);
+        batches(&mut group, "hashbrown", &keys, map_of, update_map);
     }
+}
+
+/// Times an update of what has all the keys.
+fn batches<S>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    name: &str,
+    keys: &[u64],
+    of: fn(&[u64]) -> S,
+    update: impl Fn(&mut S, &[u64]),
+) {
+    let updates = updates_of(keys);
+    group.bench_function(BenchmarkId::new(name, keys.len()), |bencher| {
+        let (mut sums, mut batches) = (of(keys), updates.chunks_exact(BATCH).cycle());
+        bencher.iter(|| update(&mut sums, batches.next().unwrap_or_default()));
+    });
 }
 
 fn walk(criterion: &mut Criterion) {
@@ -77,15 +64,11 @@ fn walk(criterion: &mut Criterion) {
         few_samples(&mut group, count);
         group.bench_function(BenchmarkId::new("visit", count), |bencher| {
             let table = table_of(&keys);
-            bencher.iter(|| {
-                let mut sum = 0;
-                table.visit(&mut Cursor::default(), usize::MAX, |key, value| sum ^= key ^ value);
-                sum
-            });
+            bencher.iter(|| walk_table(&table));
         });
         group.bench_function(BenchmarkId::new("hashbrown", count), |bencher| {
             let map = map_of(&keys);
-            bencher.iter(|| map.iter().fold(0, |sum, (key, value)| sum ^ key ^ value));
+            bencher.iter(|| walk_map(&map));
         });
     }
 }
@@ -108,27 +91,4 @@ fn growth(criterion: &mut Criterion) {
 fn few_samples(group: &mut BenchmarkGroup<'_, WallTime>, keys: usize) {
     group.throughput(Throughput::Elements(keys as u64));
     group.sample_size(10);
-}
-
-fn table_of(keys: &[u64]) -> Table<u64, u64> {
-    let mut table = Table::new(1);
-    keys.iter().for_each(|key| *table.entry(*key) += 1);
-    table
-}
-
-fn map_of(keys: &[u64]) -> HashMap<u64, u64> {
-    let mut map = HashMap::new();
-    keys.iter().for_each(|key| *map.entry(*key).or_default() += 1);
-    map
-}
-
-/// Keys without a pattern, all different: an odd factor takes no two numbers to the same.
-fn distinct(count: usize) -> Vec<u64> {
-    (1..=count as u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect()
-}
-
-/// Some of the keys at random, with repetition.
-fn updates_of(keys: &[u64]) -> Vec<u64> {
-    let mut random = fastrand::Rng::with_seed(7);
-    (0..UPDATES).map(|_| keys[random.usize(..keys.len())]).collect()
 }

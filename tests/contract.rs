@@ -24,6 +24,8 @@ mod lookup;
 mod partitioning;
 #[path = "contract/process.rs"]
 mod process;
+#[path = "contract/ranked.rs"]
+mod ranked;
 #[path = "contract/sessions.rs"]
 mod sessions;
 #[cfg(feature = "calendar")]

@@ -5,6 +5,9 @@
 pub mod joins;
 pub mod panes;
 pub mod ring;
+pub mod slices;
+pub mod table;
+pub mod wheel;
 
 use std::cell::Cell;
 use std::rc::Rc;

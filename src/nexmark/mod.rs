@@ -26,7 +26,7 @@
 //! | [`q16`](q16()) | the same by channel |
 //! | [`q17`](q17()) | prices by auction and day: aggregates side by side |
 //! | [`q18`](q18()) | the last bid: a table by event time |
-//! | [`q19`](q19()) | the ten highest bids: a changelog of one's own |
+//! | [`q19`](q19()) | the ten highest bids: places that change |
 //! | [`q20`](q20()) | bids with their auctions: a join by interval |
 //! | [`q21`](q21()) | the identity of a channel: text that is looked into |
 //! | [`q22`](q22()) | folders of an address: text that is cut |

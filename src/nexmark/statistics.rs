@@ -1,8 +1,10 @@
 //! Counts by day of bids, of bidders and of auctions: what queries 15 and 16 have in common.
 //!
-//! Whoever is counted once must be known. So a day is counted in two windows of that day: one by
-//! bidder and by auction, which says in which ranks of price each was seen, and one over all of
-//! them, which counts those. The hot ones are met by aggregating on each shard first.
+//! Whoever is counted once must be known, and there is no aggregate that knows them: an accumulator
+//! has a size, and a day has as many bidders as come. So a day is counted in two windows of that
+//! day: one by bidder and by auction, which knows them by its table of keys and says in which ranks
+//! of price each was seen, and one over all of them, which counts those. The hot ones are met by
+//! aggregating on each shard first.
 
 use serde::{Deserialize, Serialize};
 

@@ -20,6 +20,7 @@
 //! | `aggregate(a)` | `aggregate.rs` | an accumulator by group, or its rows in a tree |
 //! | `distinct(f)` | `distinct.rs` | a count by what is made of rows |
 //! | `top_n(n, by)` | `top.rs` | all rows of each group, in order |
+//! | `keyed.ranked::<N>(by)` | `ranked.rs` | the first `N` records by key |
 //! | `suppress(s)` | `suppress.rs` | the first and the last row of what is held back |
 //! | `until_closed(l)` | `closed.rs` | the last result of each open window |
 //! | `join(table)` | `join/tables.rs` | the rows of both tables by key |
@@ -41,6 +42,7 @@ mod fold;
 mod global;
 mod group;
 mod join;
+mod ranked;
 mod suppress;
 mod top;
 mod view;

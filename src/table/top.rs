@@ -20,7 +20,8 @@ impl<'p, G: Key, K: Key, V: State + PartialEq> Grouped<'p, G, K, V> {
     /// alone whichever place it has among them. So a change of a row is at most two changes here,
     /// and there are never more than `n` rows. All rows of a group are kept, since those behind may
     /// come to be among the first: at most [`records_max`](crate::Config::records_max) on one
-    /// shard. O(log n) a change, n being the rows of the group.
+    /// shard. O(log n) a change, n being the rows of the group. Where records only come, and places
+    /// are asked for, [`Keyed::ranked`](crate::Keyed::ranked) keeps `n` of them.
     ///
     /// ```
     /// use millstream::{io::IterSource, Change, Record, Simulation, Timestamp};
