@@ -224,37 +224,37 @@ impl Crashing for WindowsOfWindows {
 
 #[test]
 fn windows() {
-    crashes::<Windows>(60);
+    crashes::<Windows>(24);
 }
 
 #[test]
 fn slides() {
-    crashes::<Slides>(60);
+    crashes::<Slides>(24);
 }
 
 #[test]
 fn sessions() {
-    crashes::<Visits>(60);
+    crashes::<Visits>(24);
 }
 
 #[test]
 fn joins() {
-    crashes::<Pairs>(60);
+    crashes::<Pairs>(24);
 }
 
 #[test]
 fn joins_in_windows_and_as_of_times() {
-    crashes::<Meetings>(60);
+    crashes::<Meetings>(24);
 }
 
 #[test]
 fn processes() {
-    crashes::<Silences>(60);
+    crashes::<Silences>(24);
 }
 
 #[test]
 fn exchanges_behind_each_other() {
-    crashes::<WindowsOfWindows>(60);
+    crashes::<WindowsOfWindows>(24);
 }
 
 /// Fails with rows of this value.

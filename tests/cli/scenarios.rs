@@ -245,7 +245,7 @@ fn windows_show_their_worst_step() {
 /// One shard that is looked at from outside, a file, and an engine.
 #[test]
 fn checkpoint() {
-    let words = "bench checkpoint --seconds 1 --keys 20000 --shards 1 --json --quiet";
+    let words = "bench checkpoint --seconds 0.4 --keys 5000 --shards 1 --json --quiet";
     let json = run(&folder("checkpoint_bench"), words).json();
     let names = [
         "checkpoint_barrier_us",

@@ -337,7 +337,7 @@ fn a_view_holds_to_the_limit_of_who_restores_it() {
     assert_eq!(feed(&mut shard, &mut input, 0..9), "none");
     let snapshot = shard.snapshot().expect("it is at rest");
     for (limit, room) in [(10, 1), (20, 11), (9, 0), (5, 0)] {
-        let go_on = |count| {
+        let go_on = |count: u64| {
             let (mut shard, mut input) = build(limit);
             shard.restore(&snapshot).expect("it is of this pipeline");
             feed(&mut shard, &mut input, 100..100 + count)

@@ -80,7 +80,7 @@ fn moves(default: u64, build: Build) {
 
 #[test]
 fn windows_with_triggers_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let counts = some
             .key_by(|row| row.key)
@@ -100,7 +100,7 @@ fn windows_with_triggers_move() {
 
 #[test]
 fn windows_by_time_or_count_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let sums = some
             .key_by(|row| row.key)
@@ -117,12 +117,12 @@ fn windows_by_time_or_count_move() {
 
 #[test]
 fn joins_as_of_times_and_in_windows_move() {
-    moves(20, |rows| Meetings::build(rows).map(|(met, up, down)| (met.into(), up, down)).boxed());
+    moves(10, |rows| Meetings::build(rows).map(|(met, up, down)| (met.into(), up, down)).boxed());
 }
 
 #[test]
 fn joins_that_look_ahead_and_around_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (ahead, others) = split(rows, |row| row.key % 3 == 0);
         let (around, versions) = split(others, |row| row.key % 3 == 1);
         let [(a, b), (c, d), (e, f)] = [ahead, around, versions].map(|rows| {
@@ -144,7 +144,7 @@ fn met(up: &Row, down: Option<&Row>) -> Shown {
 
 #[test]
 fn windows_that_end_at_each_record_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let spans = some.key_by(|row| row.key).rolling(Rolling::of(ns(40)));
         let spans = spans.aggregate((count(), max(|row: &Row| row.value)));
@@ -157,7 +157,7 @@ fn windows_that_end_at_each_record_move() {
 
 #[test]
 fn sliding_windows_by_count_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let most = some.key_by(|row| row.key).count_window(11).every(2).emit_incomplete();
         let most =
@@ -196,7 +196,7 @@ impl ProcessHeap for Lately {
 
 #[test]
 fn state_on_the_heap_moves() {
-    moves(20, |rows| rows.key_by(|row| row.key).process_heap(Lately).boxed());
+    moves(10, |rows| rows.key_by(|row| row.key).process_heap(Lately).boxed());
 }
 
 /// What a table has come to, since what it is on its way there depends on which shard is first.
@@ -233,7 +233,7 @@ fn table(rows: Rows<'_>) -> Changes<'_, u64, Row, Edge<(u64, Change<Row>)>> {
 
 #[test]
 fn tables_and_what_is_held_back_of_them_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let calm = table(some).suppress(Suppress::after(ns(35))).to_changes();
         let value = |row: Option<&Row>| row.map_or(-1, |row| row.value);
@@ -247,7 +247,7 @@ fn tables_and_what_is_held_back_of_them_move() {
 
 #[test]
 fn groups_of_rows_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let (tops, others) = split(others, |row| row.value % 3 == 0);
         // Sums of floats cannot deduct: all rows are kept.
@@ -266,7 +266,7 @@ fn groups_of_rows_move() {
 
 #[test]
 fn tables_that_are_joined_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.key % 2 == 0);
         let (a, b) = split(some, |row| row.value % 3 > 0);
         let (c, d) = split(others, |row| row.at < 200);
@@ -287,7 +287,7 @@ fn tables_that_are_joined_move() {
 /// Records of each key come from all partitions, and are aggregated before they meet.
 #[test]
 fn windows_that_are_aggregated_where_records_come_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let aggregate = || (count(), sum(|row: &Row| row.value));
         let all = some.key_by(|row| row.key / 4).window(Sliding::of(ns(60)).every(ns(20)));
@@ -302,7 +302,7 @@ fn windows_that_are_aggregated_where_records_come_move() {
 
 #[test]
 fn lookups_and_batches_move() {
-    moves(20, |rows| {
+    moves(10, |rows| {
         let (some, others) = split(rows, |row| row.value % 2 == 0);
         let mut rng = Rng::with_seed(7);
         let double = move |key: &u64, _| Attempt::Answers(rng.u64(..40_000), Some(key * 2));

@@ -292,7 +292,7 @@ impl Case for Joins {
 }
 
 proptest! {
-    #![proptest_config(cases(150))]
+    #![proptest_config(cases(80))]
 
     #[test]
     fn windows_go_on_as_if_nothing_had_been(

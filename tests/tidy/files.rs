@@ -43,7 +43,11 @@ pub fn all_files() -> Vec<Source> {
         walk(&root.join(folder), &mut paths);
     }
     let tests: BTreeSet<PathBuf> = paths.iter().flat_map(|path| test_modules(path)).collect();
-    let read = |path: &PathBuf| Source::read(root, path, tests.contains(path));
+    // What a module of tests is made of are tests too.
+    let within =
+        |path: &Path, test: &PathBuf| path == test || path.starts_with(test.with_extension(""));
+    let is_test = |path: &PathBuf| tests.iter().any(|test| within(path, test));
+    let read = |path: &PathBuf| Source::read(root, path, is_test(path));
     paths.iter().map(read).collect()
 }
 
