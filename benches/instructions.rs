@@ -51,16 +51,16 @@ fn pipe(numbers: u64) -> u64 {
 const ROUNDS: usize = 5_000;
 
 #[library_benchmark]
-#[bench::few(args = [1_000], setup = Full::new, config = at_most(1))]
-#[bench::many(args = [10_000], setup = Full::new, config = at_most(1))]
+#[bench::few(args = [1_000], setup = Full::new, config = at_most(10_200_000))]
+#[bench::many(args = [10_000], setup = Full::new, config = at_most(12_300_000))]
 fn cancel_timers(mut timers: Full<Wheel>) -> Full<Wheel> {
     (0..ROUNDS).for_each(|_| _ = black_box(timers.cancel()));
     timers
 }
 
 #[library_benchmark]
-#[bench::few(args = [1_000], setup = Full::new, config = at_most(1))]
-#[bench::many(args = [10_000], setup = Full::new, config = at_most(1))]
+#[bench::few(args = [1_000], setup = Full::new, config = at_most(10_900_000))]
+#[bench::many(args = [10_000], setup = Full::new, config = at_most(21_000_000))]
 fn fire_timers(mut timers: Full<Wheel>) -> Full<Wheel> {
     (0..ROUNDS).for_each(|_| _ = black_box(timers.fire()));
     timers
@@ -75,30 +75,30 @@ fn filled(keys: usize) -> Filled {
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = filled, config = at_most(1))]
-#[bench::many_keys(args = [10_000], setup = filled, config = at_most(1))]
+#[bench::few_keys(args = [100], setup = filled, config = at_most(4_630_000))]
+#[bench::many_keys(args = [10_000], setup = filled, config = at_most(4_560_000))]
 fn update_batches((mut table, updates): Filled) -> Filled {
     updates.chunks_exact(BATCH).for_each(|batch| update_batch(&mut table, batch));
     (table, updates)
 }
 
 #[library_benchmark]
-#[bench::few_keys(args = [100], setup = filled, config = at_most(1))]
-#[bench::many_keys(args = [10_000], setup = filled, config = at_most(1))]
+#[bench::few_keys(args = [100], setup = filled, config = at_most(3_760_000))]
+#[bench::many_keys(args = [10_000], setup = filled, config = at_most(3_750_000))]
 fn update_one_by_one((mut table, updates): Filled) -> Filled {
     updates.chunks_exact(BATCH).for_each(|batch| update_each(&mut table, batch));
     (table, updates)
 }
 
 #[library_benchmark]
-#[bench::many_keys(args = [10_000], setup = filled, config = at_most(1))]
+#[bench::many_keys(args = [10_000], setup = filled, config = at_most(164_000))]
 fn walk((table, updates): Filled) -> (Filled, u64) {
     let sum = black_box(walk_table(&table));
     ((table, updates), sum)
 }
 
 #[library_benchmark]
-#[bench::many_keys(args = [10_000], setup = distinct, config = at_most(1))]
+#[bench::many_keys(args = [10_000], setup = distinct, config = at_most(1_800_000))]
 fn grow(keys: Vec<u64>) -> (Table<u64, u64>, Vec<u64>) {
     (black_box(table_of(&keys)), keys)
 }
@@ -123,10 +123,10 @@ fn slide(mut window: Sliding<impl OneKey + 'static>) -> Slide {
 }
 
 #[library_benchmark]
-#[bench::by_fifo_sum(args = [fifo_sum(1_000)], setup = slide, config = at_most(1))]
-#[bench::by_fifo_max(args = [fifo_max(1_000)], setup = slide, config = at_most(1))]
-#[bench::by_tree(args = [tree_in_order(1_000)], setup = slide, config = at_most(1))]
-#[bench::by_late_tree(args = [tree_disordered(1_000)], setup = slide, config = at_most(1))]
+#[bench::by_fifo_sum(args = [fifo_sum(1_000)], setup = slide, config = at_most(948_000))]
+#[bench::by_fifo_max(args = [fifo_max(1_000)], setup = slide, config = at_most(1_970_000))]
+#[bench::by_tree(args = [tree_in_order(1_000)], setup = slide, config = at_most(6_010_000))]
+#[bench::by_late_tree(args = [tree_disordered(1_000)], setup = slide, config = at_most(8_590_000))]
 fn slides(mut slide: Slide) -> Slide {
     slide(ROUNDS);
     slide
@@ -166,31 +166,31 @@ fn window_join(ready: Ready) -> Found {
 }
 
 #[library_benchmark]
-#[bench::of_1_000(args = [1_000], setup = baseline::messages, config = at_most(1))]
+#[bench::of_1_000(args = [1_000], setup = baseline::messages, config = at_most(55_600))]
 fn itch(bytes: Vec<u8>) -> (baseline::Found, Vec<u8>) {
     (black_box(baseline::messages_by_codec(black_box(&bytes))), bytes)
 }
 
 #[library_benchmark]
-#[bench::of_100(args = [100], setup = baseline::lines, config = at_most(1))]
+#[bench::of_100(args = [100], setup = baseline::lines, config = at_most(1_050_000))]
 fn json(bytes: Vec<u8>) -> (baseline::Found, Vec<u8>) {
     (black_box(baseline::lines_by_codec(black_box(&bytes))), bytes)
 }
 
 #[library_benchmark]
-#[bench::of_1_000(args = [1_000], setup = orders, config = at_most(1))]
+#[bench::of_1_000(args = [1_000], setup = orders, config = at_most(4_660_000))]
 fn fix(bytes: Vec<u8>) -> (Option<i64>, Vec<u8>) {
     (black_box(orders_by_codec(black_box(&bytes))), bytes)
 }
 
 #[library_benchmark]
-#[bench::of_100(args = [100], setup = requests, config = at_most(1))]
+#[bench::of_100(args = [100], setup = requests, config = at_most(5_730_000))]
 fn openrtb(bytes: Vec<u8>) -> (f64, Vec<u8>) {
     (black_box(requests_by_codec(black_box(&bytes))), bytes)
 }
 
 #[library_benchmark]
-#[bench::of_1_000(args = [1_000], setup = quotes, config = at_most(1))]
+#[bench::of_1_000(args = [1_000], setup = quotes, config = at_most(23_200))]
 fn plain(bytes: Vec<u8>) -> ((u64, f64), Vec<u8>) {
     (black_box(quotes_by_codec(black_box(&bytes))), bytes)
 }
