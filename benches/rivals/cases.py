@@ -19,8 +19,12 @@ FEWER = {
     ("spark", "query"): 2 << 20,
     ("dbsp", "sliding"): 4 << 20,
     ("dbsp", "join"): 2 << 20,
+    ("dbsp", "tumbling"): 8 << 20,
+    ("differential", "tumbling"): 8 << 20,
     ("differential", "sliding"): 4 << 20,
     ("differential", "join"): 2 << 20,
+    ("renoir", "tumbling"): 8 << 20,
+    ("renoir", "sliding"): 8 << 20,
 }
 
 # Seconds that a turn measures unless said: throughput, latency.
