@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::trial::{failed, interrupted, on_core};
+use super::trial::{failed, interrupted, no_engine, on_core};
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::baseline::codecs::{self, Found};
@@ -11,8 +11,6 @@ use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
 use crate::cli::report::Goal;
 use crate::cli::{interrupt, run};
-use crate::dataflow::{Pipeline, Plan};
-use crate::io::MemorySource;
 use crate::runtime::Engine;
 
 /// See the module.
@@ -20,23 +18,13 @@ pub const SCENARIO: Scenario = Scenario {
     name: "codecs",
     about: "ITCH and JSON lines read from memory, beside a match by hand and a parser to a struct",
     takes: &[],
-    plan,
+    plan: no_engine,
     run,
 };
 
 /// Records of a round; their bytes fit into a core's own cache.
 const MESSAGES: usize = 8_000;
 const LINES: usize = 500;
-
-fn plan(args: &BenchArgs) -> Result<Plan> {
-    Ok(Engine::new(args.config()?)?.plan(build)?)
-}
-
-/// A pipeline that such records could come from. What is measured are the codecs alone.
-fn build(p: Pipeline<'_>) -> crate::error::Result<()> {
-    p.source(MemorySource::<u64>::new(Vec::new())).for_each(drop);
-    Ok(())
-}
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let cpu = *Engine::new(args.config()?)?.cpus().last().unwrap_or(&0);

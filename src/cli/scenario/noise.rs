@@ -1,12 +1,11 @@
 //! `noise`: the noise floor alone, for as long as a run whose tail it is to stand beside.
 
+use super::trial::no_engine;
 use super::{Measured, Scenario};
 use crate::cli::args::BenchArgs;
 use crate::cli::failure::Result;
 use crate::cli::progress::Progress;
 use crate::cli::{run, table};
-use crate::dataflow::{Pipeline, Plan};
-use crate::io::MemorySource;
 use crate::runtime::Engine;
 
 /// See the module.
@@ -14,19 +13,9 @@ pub const SCENARIO: Scenario = Scenario {
     name: "noise",
     about: "what an empty loop measures on the cores of the shards; no result can be better",
     takes: &[],
-    plan,
+    plan: no_engine,
     run,
 };
-
-fn plan(args: &BenchArgs) -> Result<Plan> {
-    Ok(Engine::new(args.config()?)?.plan(build)?)
-}
-
-/// Nothing is taken in and nothing comes out: what is measured is the host.
-fn build(p: Pipeline<'_>) -> crate::error::Result<()> {
-    p.source(MemorySource::<u64>::new(Vec::new())).for_each(drop);
-    Ok(())
-}
 
 fn run(args: &BenchArgs, progress: &mut Progress) -> Result<Measured> {
     let engine = Engine::new(args.config()?)?;

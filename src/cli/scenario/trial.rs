@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cli::args::BenchArgs;
 use crate::cli::baseline::Checksum;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::progress::Progress;
 use crate::cli::run::{self, Ran, Timing};
 use crate::cli::{interrupt, pin};
 use crate::config::{Config, Shards};
-use crate::dataflow::{Pipeline, Record};
+use crate::dataflow::{Pipeline, Plan, Record};
 use crate::error::IoError;
-use crate::io::Sink;
+use crate::io::{MemorySource, Sink};
 use crate::runtime::Engine;
 use crate::shard::StageWork;
 use crate::window::Windowed;
@@ -20,6 +21,18 @@ use crate::window::Windowed;
 /// Steps before this are left out of the worst ones: memory is touched for the first time in them.
 /// Records are counted from the start.
 const WARM_UP: Duration = Duration::from_millis(100);
+
+/// The plan of a scenario that measures no engine: nothing goes in, and nothing comes out.
+///
+/// # Errors
+/// A setting that cannot be.
+pub fn no_engine(args: &BenchArgs) -> Result<Plan> {
+    let build = |p: Pipeline<'_>| {
+        p.source(MemorySource::<u64>::new(Vec::new())).for_each(drop);
+        Ok(())
+    };
+    Ok(Engine::new(args.config()?)?.plan(build)?)
+}
 
 /// One run of a program over the same records: records a second, and what came out.
 pub type Trial = (f64, Checksum);
