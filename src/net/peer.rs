@@ -11,6 +11,10 @@ use crate::time::Timestamp;
 /// What is added to a record that is in two buffers, at least: more than once a buffer is rare.
 const CARRY: usize = 256;
 
+/// Up to which length of frames there is room from the start for one that comes in pieces, so that
+/// the first cut, which may be hours away, costs no call of the allocator.
+const ROOM_MAX: usize = 64 << 10;
+
 /// What was received into one buffer.
 #[derive(Clone, Copy, Default)]
 pub struct Chunk {
@@ -79,11 +83,12 @@ impl Peer {
         }
     }
 
-    /// Somebody new has this place.
-    pub fn begin(&mut self, address: Remote, now: Timestamp) {
-        let (carry, queued) = (std::mem::take(&mut self.carry), self.queued);
+    /// Somebody new has this place, whose frames take at most so many bytes.
+    pub fn begin(&mut self, address: Remote, frame_max: usize, now: Timestamp) {
+        let (mut carry, queued) = (std::mem::take(&mut self.carry), self.queued);
+        carry.clear();
+        carry.reserve(frame_max.min(ROOM_MAX) + CARRY);
         *self = Self { address, open: true, carry, queued, heard: now, ..Self::new() };
-        self.carry.clear();
     }
 
     /// Bytes came.

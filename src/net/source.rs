@@ -32,7 +32,8 @@ const LOOKS: usize = 4;
 /// The limits of a [`TcpSource`], on each shard.
 #[derive(Clone, Copy, Debug)]
 pub struct Receiving {
-    /// Connections at a time; one more is closed at once.
+    /// Connections at a time; one more is closed at once. Each takes room for one frame, of up to 64
+    /// KiB, when it is taken in; longer ones that come in pieces take theirs when one first does.
     pub connections_max: usize,
     /// Buffers that are received into: what has come and is not decoded takes no more. At most
     /// 32768, made up to a power of two.
@@ -232,7 +233,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
                 self.wire.prepare(slot);
                 self.counts.add(Count::Accepted, 1);
                 self.open += 1;
-                self.peers[slot].begin(address, now);
+                self.peers[slot].begin(address, self.framing.frame_max(), now);
                 self.wire.receive(slot);
             }
             Err(_) => self.counts.add(Count::Refused, 1),

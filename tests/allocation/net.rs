@@ -96,6 +96,48 @@ fn records_by_tcp_do_not_allocate_after_warm_up() {
     }
 }
 
+#[test]
+fn the_first_record_that_is_cut_does_not_allocate() {
+    for rung in [Rung::Ring, Rung::PlainRing, Rung::Epoll] {
+        let inlet = Listener::on("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let (mut shard, mut numbers) = Shard::embed(Config::embedded(), |p| {
+            let receiving = Receiving { from: rung, ..Receiving::default() };
+            let source = TcpSource::new(p, &inlet, LengthPrefixed::new(8), numbers(), receiving)?;
+            Ok(p.source(source).output())
+        })
+        .unwrap();
+        let mut to = TcpStream::connect(inlet.address()).unwrap();
+        let (mut now, mut next) = (0, 0_u64);
+        let mut step = |until: u64| {
+            while next < until {
+                now += 1_000;
+                shard.step(Timestamp(now));
+                assert!(shard.failure().is_none());
+                while let Some(record) = numbers.pop() {
+                    assert_eq!(record.value, next, "{rung}");
+                    next += 1;
+                }
+            }
+            // What has come of one that is not whole is taken too.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            (0..10).for_each(|_| drop(shard.step(Timestamp(now))));
+        };
+        let frame = |n: u64| [&[8, 0, 0, 0], &n.to_le_bytes()[..]].concat();
+        for n in 0..100 {
+            to.write_all(&frame(n)).unwrap();
+            step(n + 1);
+        }
+        for cut in 1..FRAME {
+            let n = 99 + cut as u64;
+            let (begins, ends) = (&frame(n)[..cut], &frame(n)[cut..]);
+            to.write_all(begins).unwrap();
+            assert_eq!(calls(|| step(n)), 0, "{rung}, cut behind {cut}");
+            to.write_all(ends).unwrap();
+            assert_eq!(calls(|| step(n + 1)), 0, "{rung}, cut behind {cut}");
+        }
+    }
+}
+
 /// A long record, so that a few are a long send.
 const LONG: usize = 1024;
 
