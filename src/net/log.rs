@@ -7,6 +7,10 @@ use kept::{Kept, Memory};
 /// The least length of a block.
 const BLOCK: usize = 32 << 10;
 
+/// What a frame takes of a block at the least, in bytes: so many of them have their places noted,
+/// in memory that is there from the start.
+const LEAST: usize = 16;
+
 /// The last frames, in blocks that are used again and again. A frame is in one block.
 pub struct Log {
     blocks: Vec<Block>,
@@ -14,6 +18,8 @@ pub struct Log {
     first: u64,
     last: u64,
     block_bytes: usize,
+    /// The most frames of a block.
+    frames_max: usize,
     frame_max: usize,
     kept: Kept,
     /// Where a frame is written that goes behind what is being read.
@@ -66,14 +72,20 @@ impl Log {
     /// Of about so many bytes, and of at least twice so many frames.
     pub fn new(bytes: usize, frame_max: usize, frames: usize) -> Self {
         let block_bytes = BLOCK.max(frame_max);
-        let least = 2 + 2 * frames.div_ceil(block_bytes / frame_max.max(1));
+        let long = block_bytes / frame_max.max(1);
+        let (least, frames_max) = (2 + 2 * frames.div_ceil(long), long.max(block_bytes / LEAST));
         let block = |number| {
             let memory = Memory { number, bytes: Vec::with_capacity(block_bytes) };
-            Block { memory, starts: Vec::new(), marks: Vec::new() }
+            Block { memory, starts: Vec::with_capacity(frames_max), marks: Vec::new() }
         };
         let blocks = (0..least.max(bytes / block_bytes) as u32).map(block).collect();
         let (kept, beside) = (Kept::default(), Vec::new());
-        Self { blocks, first: 0, last: 0, block_bytes, frame_max, kept, beside }
+        Self { blocks, first: 0, last: 0, block_bytes, frames_max, frame_max, kept, beside }
+    }
+
+    /// Takes the room for what is known of keys.
+    pub fn allow_marks(&mut self) {
+        self.blocks.iter_mut().for_each(|block| block.marks.reserve_exact(self.frames_max));
     }
 
     /// Lets blocks be kept: for that there is more memory.
@@ -107,7 +119,11 @@ impl Log {
 
     /// The memory it takes.
     pub fn bytes(&self) -> usize {
-        (self.blocks.len() + self.kept.most()) * self.block_bytes
+        let of_block = |block: &Block| {
+            block.starts.capacity() * size_of::<u32>() + block.marks.capacity() * size_of::<Mark>()
+        };
+        let places: usize = self.blocks.iter().map(of_block).sum();
+        (self.blocks.len() + self.kept.most()) * self.block_bytes + places
     }
 
     fn block(&self, number: u64) -> &Block {
@@ -126,7 +142,9 @@ impl Log {
 
     /// Whether the next frame needs a new block.
     pub fn is_block_full(&self) -> bool {
-        self.block(self.last).memory.bytes.len() + self.frame_max > self.block_bytes
+        let block = self.block(self.last);
+        block.memory.bytes.len() + self.frame_max > self.block_bytes
+            || block.starts.len() == self.frames_max
     }
 
     /// Whether a new block takes the place of the oldest.
@@ -352,6 +370,20 @@ mod tests {
         assert!(log.skip(&mut cursor, 1));
         assert_eq!(cursor, log.end());
         assert!(!log.skip(&mut cursor, 1));
+    }
+
+    #[test]
+    fn short_frames_fill_a_block_before_it_has_no_room_for_their_places() {
+        let mut log = Log::new(0, 1 << 10, 1);
+        log.allow_marks();
+        let (bytes, frames) = (log.bytes(), BLOCK / LEAST);
+        for n in 0..2 * frames {
+            add(&mut log, n as u8, 1);
+            log.mark(Mark::default());
+        }
+        assert_eq!(log.end(), Cursor { block: 1, at: frames });
+        assert_eq!(log.frames(Cursor::default()).count(), 2 * frames);
+        assert_eq!(log.bytes(), bytes, "it took more memory");
     }
 
     #[test]

@@ -32,8 +32,8 @@ const LOOKS: usize = 4;
 /// The limits of a [`TcpSource`], on each shard.
 #[derive(Clone, Copy, Debug)]
 pub struct Receiving {
-    /// Connections at a time; one more is closed at once. Each takes room for one frame, of up to 64
-    /// KiB, when it is taken in; longer ones that come in pieces take theirs when one first does.
+    /// Connections at a time; one more is closed at once. Each takes room for one frame of up to
+    /// 64 KiB when it is taken in; for a longer one when it first comes in pieces.
     pub connections_max: usize,
     /// Buffers that are received into: what has come and is not decoded takes no more. At most
     /// 32768, made up to a power of two.

@@ -62,7 +62,8 @@ impl<T: 'static> Keyed<T> {
     pub fn new<K: Display>(keys_max: usize, mut key: impl FnMut(&T) -> K + 'static) -> Self {
         let write_key = move |value: &T, into: &mut String| _ = write!(into, "{}", key(value));
         let (write_key, keys_max) = (Box::new(write_key), keys_max.min(NO_PLACE as usize));
-        let (key, places, latest) = (String::new(), BTreeMap::new(), Vec::new());
+        let key = String::with_capacity(KEY_MAX);
+        let (places, latest) = (BTreeMap::new(), Vec::new());
         Self { write_key, key, places, latest, keys_max }
     }
 }
@@ -185,6 +186,7 @@ fn parse(line: &[u8]) -> Option<Wanted> {
 impl<F: Framing, C: Codec> Outlet<F, C> {
     /// Lets subscribers ask for keys.
     pub fn set_keyed(&mut self, keyed: Keyed<C::Value>) {
+        self.log.allow_marks();
         self.keyed = Some(keyed);
     }
 
