@@ -22,8 +22,11 @@
 //!
 //! # Floors: who may import whom
 //!
-//! A room imports rooms on lower floors only, never one beside it; `tests/tidy.rs` holds that. The
-//! `mod.rs` of each room says what it may not know and which file to read first.
+//! A room (a module) imports rooms on lower floors only, never one beside it. Where rooms of one
+//! floor build on each other they have an order of their own, by which they are listed here, the
+//! lowest last: floor 0, and [`table`] and [`window_join`] above the rest of floor 4.
+//! `tests/tidy.rs` holds all that. The `mod.rs` of each room says what it may not know and which
+//! file to read first.
 //!
 //! | floor | room | what is in it |
 //! |---|---|---|
@@ -33,15 +36,15 @@
 //! | 6 | [`runtime`] | pinned shards: placement, the hot loop, waiting, stopping together |
 //! | 6 | [`sim`] | N shards in one thread under a seed, with its disk and its network |
 //! | 5 | [`shard`] | `step`, snapshots, and the embedded inputs and outputs |
-//! | 4 | [`operators`] | one operator, one file, with its method and its example |
-//! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`table`] | changelogs folded into tables: groups, top-N, suppression, queries |
 //! | 4 | [`window_join`] | two streams meet in windows |
+//! | 4 | [`operators`] | one operator, one file, with its method and its example |
+//! | 4 | [`join`] | two streams meet: by key and by time |
 //! | 4 | [`lookup`] | records meet tables, files and servers, none of which they wait for |
 //! | 4 | [`checkpoint`] | where checkpoints are kept, and found again |
 //! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
-//! | 4 | [`net`] | records in and out by TCP, on io_uring or on epoll, without a thread |
+//! | 4 | [`net`] | records in and out by TCP, UDP and shared memory, by io_uring or epoll, in the step |
 //! | 4 | `web` | records in and answers out by HTTP, subscribers in browsers, on a thread beside |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
@@ -49,10 +52,11 @@
 //! | 2 | [`dataflow`] | the grammar: record, operator, stage, stream, pipeline, plan |
 //! | 1 | `trust` | for ports that others reach: certificates, tokens, and who may what |
 //! | 1 | [`state`] | keys, the state table, panes, leases on state |
+//! | 0 | [`config`] | what can be set, with its limits |
+//! | 0 | [`metrics`] | counters and latency histograms, written by one core and read by others |
 //! | 0 | [`time`] | timestamps, clocks, watermarks, timers |
 //! | 0 | [`memory`] | prefetching, and the bell that wakes a sleeping shard |
-//! | 0 | [`metrics`] | counters and latency histograms, written by one core and read by others |
-//! | 0 | [`error`], [`config`] | what can go wrong; what can be set, with its limits |
+//! | 0 | [`error`] | what can go wrong |
 //!
 //! # A record's route
 //!
@@ -60,7 +64,8 @@
 //! everything from there to the next edge is one monomorphised loop.
 //!
 //! 1. `io/*.rs`: a [`Source`](io::Source) is polled, for at most a batch.
-//! 2. `operators/source.rs`: the batch gets its ingress stamp; latency counts from there.
+//! 2. `operators/source.rs`: the batch gets its ingress stamp: when its source says that the record
+//!    was due, or came, and else now. Latency counts from there.
 //! 3. `operators/event_time.rs`: the record gets its timestamp, its partition a watermark.
 //! 4. `operators/filter.rs`, `map.rs`, ...: direct calls, fused by the compiler.
 //! 5. `operators/key_by.rs`, `exchange/partition.rs`: key, hash, key group, owner.
@@ -83,9 +88,11 @@
 //!
 //! # What is deliberately absent
 //!
-//! - On floors 0 to 5 only `time/clock.rs` reads a clock. Operators see the `now` of the step.
-//! - No thread, no future and no lock that a record passes through. Where a lookup needs a thread,
-//!   a question crosses to it by a ring, and the record stays. The lock in
+//! - On floors 0 to 5 only `time/clock.rs` reads a clock, and the thread of the web server. Operators
+//!   see the `now` of the step.
+//! - No thread, no future and no lock that a record passes through, but in front of a shard where a
+//!   protocol has no other way: HTTP, and TLS where the kernel does not do it. Where a lookup needs
+//!   a thread, a question crosses to it by a ring, and the record stays. The lock in
 //!   `dataflow/fabric.rs` is taken only while pipelines are built, that of
 //!   [`MemorySink`](io::MemorySink) once a batch and by choice.
 //! - Shards share rings, counters and door bells, and no other memory. No operator need be `Send`
@@ -99,8 +106,8 @@
 //!   wants it all the same asks for it by name: `process_heap`.
 //! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
-//! - No dependency named in two places. Each has one file or room that wraps it: glommio in
-//!   `runtime/`, rtrb in `exchange/`, hdrhistogram in `metrics/histogram.rs`.
+//! - No dependency named wherever it is handy: `WRAPPERS` in `tests/tidy.rs` lists the files that may,
+//!   for each of them. glommio is wrapped by `runtime/`, hdrhistogram by `metrics/histogram.rs`.
 //! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/`, `disk/`, `net/` and
 //!   `runtime/`.
 //!

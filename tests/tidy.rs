@@ -23,15 +23,15 @@ const FLOORS: &[(u32, &[&str])] = &[
     (10, &["state", "trust"]),
     (20, &["dataflow"]),
     (30, &["exchange", "io"]),
-    (40, &["operators", "window", "lookup", "join", "commit", "cep", "checkpoint", "disk"]),
+    (40, &["operators", "window", "lookup", "join", "commit", "checkpoint", "disk"]),
     (40, &["net", "web"]),
     // Made of what is in several of them: above them, and below the shard like them.
     (41, &["table", "window_join"]),
     (50, &["shard"]),
     (60, &["runtime", "sim"]),
-    (70, &["control", "testing", "nexmark"]),
+    (70, &["testing", "nexmark"]),
     (80, &["cli"]),
-    (90, &["main", "lib", "prelude"]),
+    (90, &["main", "lib"]),
 ];
 
 /// Rooms up to here are on the hot path.
@@ -41,7 +41,7 @@ const HOT: u32 = 50;
 /// `lookup/mod.rs` because of its `redis`, and `checkpoint/mod.rs` because it shows `object_store`
 /// to whoever makes one.
 const WRAPPERS: &[(&str, &[&str])] = &[
-    ("glommio", &["runtime/", "disk/"]),
+    ("glommio", &["runtime/"]),
     ("io_uring", &["net/", "disk/"]),
     ("rtrb", &["exchange/ring.rs", "exchange/pipe.rs", "cli/baseline/"]),
     ("hdrhistogram", &["metrics/histogram.rs"]),

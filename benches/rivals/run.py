@@ -62,7 +62,8 @@ def arguments():
     building.add_argument("--prebuilt", action="store_true",
                           help="run what --build-only left, and build nothing")
     parser.add_argument("--resume", action="store_true",
-                        help="go on where a run with the same flags was cut short")
+                        help="go on with the table that is there: the same rounds, seconds, processor "
+                             "and build; it may be about other rivals and workloads")
     args = parser.parse_args()
     args.only = some_of(args.only, rivals, "rival", parser)
     args.workloads = some_of(args.workloads, workloads, "workload", parser)

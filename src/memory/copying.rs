@@ -7,6 +7,10 @@ use crate::memory::spare::{PIECE, Spare};
 /// a file, each can be read without those before it.
 const HEAD: usize = 8;
 
+/// From how many bytes on the first piece is one that has served: what is small takes memory of its
+/// own, and gives it back.
+const SMALL: usize = PIECE / 8;
+
 /// What has been copied of something that is made of entries, and what of that has not been handed
 /// over yet.
 pub struct Copying {
@@ -17,8 +21,9 @@ pub struct Copying {
     left: usize,
     /// The first word that may have such entries.
     next: usize,
-    /// What was copied last.
+    /// What was copied last, and whether that memory has come from `spare`.
     bytes: Vec<u8>,
+    is_spare: bool,
     /// Pieces that are long enough to be handed over.
     full: Vec<Vec<u8>>,
     /// Where the next piece comes from.
@@ -34,7 +39,7 @@ impl Copying {
         let copied = vec![0; entries.div_ceil(64)];
         let (bytes, full) = (Vec::new(), Vec::new());
         let (left, spare) = (entries, spare.clone());
-        Self { id, copied, left, next: 0, bytes, full, spare, wrong: None }
+        Self { id, copied, left, next: 0, bytes, is_spare: false, full, spare, wrong: None }
     }
 
     /// What it is the copy of.
@@ -63,6 +68,11 @@ impl Copying {
         }
         if let Err(wrong) = write(&mut self.bytes) {
             self.wrong.get_or_insert(wrong);
+        }
+        if !self.is_spare && self.bytes.len() >= SMALL {
+            let mut piece = self.spare.take();
+            piece.extend_from_slice(&self.bytes);
+            (self.bytes, self.is_spare) = (piece, true);
         }
         self.left -= entries.len();
         for entry in entries {
@@ -132,6 +142,35 @@ pub fn contents<'a>(pieces: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of entries that take so many bytes each.
+    fn copy(spare: &Spare, entries: usize, bytes: usize) -> Vec<bytes::Bytes> {
+        let (mut copying, mut pieces) = (Copying::new(0, entries, spare), Vec::new());
+        for entry in 0..entries {
+            copying.copy(entry..entry + 1, |out| {
+                out.resize(out.len() + bytes, 1);
+                Ok(())
+            });
+        }
+        let is_all = copying.hand_over(&mut |_, piece| pieces.push(spare.lend(piece)));
+        assert_eq!(is_all, Ok(true));
+        pieces
+    }
+
+    #[test]
+    fn checkpoint_after_checkpoint_holds_what_the_largest_took() {
+        let spare = Spare::default();
+        for round in 0..100 {
+            // Three pieces, one whose only entry is longer than a piece, and one that is small.
+            let large = copy(&spare, 60, 10_000);
+            let long = copy(&spare, 1, PIECE + PIECE / 2);
+            let small = copy(&spare, 9, 100);
+            assert_eq!([large.len(), long.len(), small.len()], [3, 1, 1]);
+            assert_eq!(spare.held(), 0, "in round {round} a piece was not used again");
+            drop((large, long, small));
+            assert_eq!(spare.held(), 4, "after round {round}");
+        }
+    }
 
     #[test]
     fn pieces_are_told_apart_when_they_have_become_one() {

@@ -1,5 +1,6 @@
 //! Memory for pieces of state, used again and again.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -12,24 +13,41 @@ pub const PIECE: usize = 256 << 10;
 ///
 /// Fresh memory is slow where it counts: the system clears each page when it is touched first, some
 /// allocators ask for huge pages, and a host with little memory left compacts it meanwhile. So a
-/// shard holds on to what its largest checkpoint took.
+/// shard holds on to as many as were out at once in its largest checkpoint, and to no more.
 #[derive(Clone, Default)]
-pub struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+pub struct Spare(Arc<Pool>);
+
+#[derive(Default)]
+struct Pool {
+    pieces: Mutex<Vec<Vec<u8>>>,
+    /// How many are out, and how many have been at the most.
+    out: AtomicUsize,
+    most: AtomicUsize,
+}
 
 impl Spare {
     /// An empty piece: one that was given back, or a new one. Never waits: if somebody gives one
     /// back at this moment, it is a new one.
     pub fn take(&self) -> Vec<u8> {
-        let spare = self.0.try_lock().ok().and_then(|mut pieces| pieces.pop());
+        let out = self.0.out.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.most.fetch_max(out, Ordering::Relaxed);
+        let spare = self.0.pieces.try_lock().ok().and_then(|mut pieces| pieces.pop());
         spare.unwrap_or_else(|| Vec::with_capacity(PIECE + PIECE / 8))
     }
 
-    /// Lets a piece be shared; when the last who has a share drops it, it comes back.
+    /// Lets a piece be shared; when the last who has a share drops it, it comes back. What is too
+    /// small to have been taken from here goes for good.
     pub fn lend(&self, piece: Vec<u8>) -> Bytes {
         if piece.capacity() < PIECE {
             return piece.into();
         }
         Bytes::from_owner(Lent { piece, home: self.clone() })
+    }
+
+    /// How many wait to be taken.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.0.pieces.lock().unwrap().len()
     }
 }
 
@@ -49,7 +67,12 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let mut piece = std::mem::take(&mut self.piece);
         piece.clear();
-        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(piece);
+        let Pool { pieces, out, most } = &*self.home.0;
+        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = out.fetch_sub(1, Ordering::Relaxed) - 1;
+        if pieces.len() + out < most.load(Ordering::Relaxed) {
+            pieces.push(piece);
+        }
     }
 }
 
