@@ -69,7 +69,8 @@ pub struct Config {
     /// an error.
     pub timers_max: usize,
     /// Records that one call of a process function may emit, over all its outputs; one more is an
-    /// error. They wait in buffers while there is no room for them.
+    /// error. They wait in buffers while there is no room for them; those take memory for a call
+    /// that emits more than `batch_max`, and than any before it.
     pub emits_max: usize,
     /// Records that one operator may hold in window state on one shard, over all its keys, where it
     /// keeps records rather than one accumulator a window; one more is an error. At most 2^27.

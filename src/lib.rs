@@ -44,7 +44,7 @@
 //! | 4 | [`checkpoint`] | where checkpoints are kept, and found again |
 //! | 4 | [`commit`] | files and servers that take results epoch by epoch, each once |
 //! | 4 | [`disk`] | journals on the real disk, written by threads of their own |
-//! | 4 | [`net`] | records in and out by TCP, UDP and shared memory, by io_uring or epoll, in the step |
+//! | 4 | [`net`] | records in and out by TCP, UDP and shared memory, within the step |
 //! | 4 | `web` | records in and answers out by HTTP, subscribers in browsers, on a thread beside |
 //! | 4 | [`window`] | how time is cut, the window operator, firing in slices, aggregates |
 //! | 3 | [`exchange`] | edges: buffers between stages, rings between shards |
@@ -88,8 +88,8 @@
 //!
 //! # What is deliberately absent
 //!
-//! - On floors 0 to 5 only `time/clock.rs` reads a clock, and the thread of the web server. Operators
-//!   see the `now` of the step.
+//! - On floors 0 to 5 only `time/clock.rs` reads a clock, and the thread of the web server.
+//!   Operators see the `now` of the step.
 //! - No thread, no future and no lock that a record passes through, but in front of a shard where a
 //!   protocol has no other way: HTTP, and TLS where the kernel does not do it. Where a lookup needs
 //!   a thread, a question crosses to it by a ring, and the record stays. The lock in
@@ -106,8 +106,8 @@
 //!   wants it all the same asks for it by name: `process_heap`.
 //! - No panic on bad input: a line that does not decode is counted and handed to whoever wants it,
 //!   and [`Error`] says by its [`kind`](Error::kind) whose turn it is.
-//! - No dependency named wherever it is handy: `WRAPPERS` in `tests/tidy.rs` lists the files that may,
-//!   for each of them. glommio is wrapped by `runtime/`, hdrhistogram by `metrics/histogram.rs`.
+//! - No dependency named wherever it is handy: `WRAPPERS` in `tests/tidy.rs` lists the files that
+//!   may, for each: glommio is wrapped by `runtime/`, hdrhistogram by `metrics/histogram.rs`.
 //! - No `unsafe` in the library outside of `memory/`, `state/`, `exchange/`, `disk/`, `net/` and
 //!   `runtime/`.
 //!

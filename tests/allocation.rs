@@ -21,6 +21,9 @@ mod net;
 mod partitioning;
 #[path = "allocation/process.rs"]
 mod process;
+#[cfg(feature = "net")]
+#[path = "allocation/rare.rs"]
+mod rare;
 #[path = "allocation/sessions.rs"]
 mod sessions;
 #[path = "allocation/sliding.rs"]

@@ -80,7 +80,8 @@ pub struct AtCheckpoint<T, C> {
 
 impl<T, C: Commit<T>> AtCheckpoint<T, C> {
     /// Holds at most `records_max` records back; more between two checkpoints are an error, since
-    /// whoever waited for room would keep the checkpoint from coming.
+    /// whoever waited for room would keep the checkpoint from coming. Memory for them is taken as
+    /// they come, and goes with each checkpoint to whoever commits it.
     pub fn new(commit: C, records_max: usize) -> Self {
         let (open, waiting, of_others) = (Vec::new(), Vec::new(), Vec::new());
         Self { commit, records_max, open, waiting, of_others }

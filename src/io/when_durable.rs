@@ -71,7 +71,7 @@ impl Journals {
             held: VecDeque::with_capacity(records_max + SHOWN_MAX),
             restored: 0,
             unmarked: 0,
-            marks: VecDeque::new(),
+            marks: VecDeque::with_capacity(records_max + 2),
             batches: VecDeque::with_capacity(records_max + 2),
             beside: None,
             ended: false,

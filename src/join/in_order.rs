@@ -23,7 +23,7 @@ struct Lane<T: Copy> {
 impl<T: Copy> Lane<T> {
     fn new() -> Self {
         let (queue, queued, newest) = (Queue::default(), Chunks::new(), i64::MIN);
-        Self { queue, queued, newest, wheel: Deadlines::new(), in_wheel: 0, next: None }
+        Self { queue, queued, newest, wheel: Deadlines::with_room(), in_wheel: 0, next: None }
     }
 
     /// Takes over what is to be here, in its order.

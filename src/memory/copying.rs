@@ -105,9 +105,20 @@ impl Copying {
         }
         self.full.drain(..).for_each(|piece| pieces(self.id, piece));
         if self.left == 0 {
+            self.is_spare = false;
             pieces(self.id, finished(std::mem::take(&mut self.bytes)));
         }
         Ok(self.left == 0)
+    }
+}
+
+impl Drop for Copying {
+    /// What was not handed over is of no use.
+    fn drop(&mut self) {
+        self.full.drain(..).for_each(|piece| self.spare.give_back(piece));
+        if self.is_spare {
+            self.spare.give_back(std::mem::take(&mut self.bytes));
+        }
     }
 }
 
@@ -168,6 +179,15 @@ mod tests {
             assert_eq!([large.len(), long.len(), small.len()], [3, 1, 1]);
             assert_eq!(spare.held(), 0, "in round {round} a piece was not used again");
             drop((large, long, small));
+            // One that is given up on the way.
+            let mut given_up = Copying::new(1, 70, &spare);
+            for entry in 0..60 {
+                given_up.copy(entry..entry + 1, |out| {
+                    out.resize(out.len() + 10_000, 1);
+                    Ok(())
+                });
+            }
+            drop(given_up);
             assert_eq!(spare.held(), 4, "after round {round}");
         }
     }

@@ -44,6 +44,18 @@ impl Spare {
         Bytes::from_owner(Lent { piece, home: self.clone() })
     }
 
+    /// Takes back a piece that was taken.
+    pub fn give_back(&self, mut piece: Vec<u8>) {
+        piece.clear();
+        let Pool { pieces, out, most } = &*self.0;
+        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let less = |out: usize| Some(out.saturating_sub(1));
+        let before = out.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or(0);
+        if pieces.len() + before <= most.load(Ordering::Relaxed) {
+            pieces.push(piece);
+        }
+    }
+
     /// How many wait to be taken.
     #[cfg(test)]
     pub fn held(&self) -> usize {
@@ -65,14 +77,7 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut piece = std::mem::take(&mut self.piece);
-        piece.clear();
-        let Pool { pieces, out, most } = &*self.home.0;
-        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        let out = out.fetch_sub(1, Ordering::Relaxed) - 1;
-        if pieces.len() + out < most.load(Ordering::Relaxed) {
-            pieces.push(piece);
-        }
+        self.home.give_back(std::mem::take(&mut self.piece));
     }
 }
 

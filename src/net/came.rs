@@ -60,7 +60,7 @@ impl Came {
                 }
                 Ok(Split::More(_)) => {
                     self.records = None;
-                    (Count::CutShort, "it ends within a record".to_owned().into(), rest.len())
+                    (Count::CutShort, "it ends within a record".into(), rest.len())
                 }
                 Err(reason) => {
                     self.records = None;
@@ -73,10 +73,9 @@ impl Came {
         }
         let is_over = self.start >= self.end || self.records == Some(0);
         if is_over && self.start < self.end {
-            reject(self.start, Count::Garbage, "it has more than it says".to_owned().into());
+            reject(self.start, Count::Garbage, "it has more than it says".into());
         } else if is_over && self.records.is_some_and(|records| records > 0) {
-            let reason = "it has fewer records than it says".to_owned();
-            reject(self.end, Count::CutShort, reason.into());
+            reject(self.end, Count::CutShort, "it has fewer records than it says".into());
         }
         is_over
     }

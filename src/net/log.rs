@@ -7,8 +7,8 @@ use kept::{Kept, Memory};
 /// The least length of a block.
 const BLOCK: usize = 32 << 10;
 
-/// What a frame takes of a block at the least, in bytes: so many of them have their places noted,
-/// in memory that is there from the start.
+/// What a frame takes of the shortest block at the least, in bytes: that many frames have their
+/// places noted in each block, in memory that is there from the start.
 const LEAST: usize = 16;
 
 /// The last frames, in blocks that are used again and again. A frame is in one block.
@@ -73,7 +73,7 @@ impl Log {
     pub fn new(bytes: usize, frame_max: usize, frames: usize) -> Self {
         let block_bytes = BLOCK.max(frame_max);
         let long = block_bytes / frame_max.max(1);
-        let (least, frames_max) = (2 + 2 * frames.div_ceil(long), long.max(block_bytes / LEAST));
+        let (least, frames_max) = (2 + 2 * frames.div_ceil(long), long.max(BLOCK / LEAST));
         let block = |number| {
             let memory = Memory { number, bytes: Vec::with_capacity(block_bytes) };
             Block { memory, starts: Vec::with_capacity(frames_max), marks: Vec::new() }

@@ -295,7 +295,12 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             (Slow::Conflate | Slow::DropOldest, None) => spill.reserve(self.log.frame_max()),
             _ => {}
         }
-        self.peers[slot] = Peer { stage, cursor, spill, behind, took: self.now, ..Peer::default() };
+        let (took, mut wish) = (self.now, std::mem::take(&mut self.peers[slot].wish));
+        match self.keyed {
+            Some(_) => wish.begin_again(),
+            None => wish = Wish::default(),
+        }
+        self.peers[slot] = Peer { stage, cursor, spill, behind, took, wish, ..Peer::default() };
         self.live.push(slot);
     }
 

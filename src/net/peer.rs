@@ -13,7 +13,12 @@ const CARRY: usize = 256;
 
 /// Up to which length of frames there is room from the start for one that comes in pieces, so that
 /// the first cut, which may be hours away, costs no call of the allocator.
-const ROOM_MAX: usize = 64 << 10;
+const ROOM_MAX: usize = 16 << 10;
+
+/// The room that each connection has for a frame that comes in pieces, if none is longer than this.
+pub fn room(frame_max: usize) -> usize {
+    frame_max.min(ROOM_MAX) + CARRY
+}
 
 /// What was received into one buffer.
 #[derive(Clone, Copy, Default)]
@@ -87,7 +92,7 @@ impl Peer {
     pub fn begin(&mut self, address: Remote, frame_max: usize, now: Timestamp) {
         let (mut carry, queued) = (std::mem::take(&mut self.carry), self.queued);
         carry.clear();
-        carry.reserve(frame_max.min(ROOM_MAX) + CARRY);
+        carry.reserve(room(frame_max));
         *self = Self { address, open: true, carry, queued, heard: now, ..Self::new() };
     }
 

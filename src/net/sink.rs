@@ -68,8 +68,8 @@ pub enum ZeroCopy {
 pub struct Sending {
     /// Subscribers at a time; one more is closed at once.
     pub subscribers_max: usize,
-    /// What a subscriber may be behind, in bytes, of which each record counts as 16 at least; made
-    /// up to a few batches. All of them share it.
+    /// What a subscriber may be behind, in bytes, of which each record counts as 16 at least, and
+    /// as a 2048th of the longest that there may be; made up to a few batches. All share it.
     pub buffer_bytes: usize,
     /// What becomes of one who is further behind.
     pub slow: Slow,

@@ -11,7 +11,7 @@ use crate::io::{Codec, Framing, Malformed, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::listener::{Listens, State, Way};
 use crate::net::local::Remote;
-use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
+use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end, room};
 use crate::net::rate::Telling;
 use crate::net::wire::{Connection, Event, Rung, Shape, Wire};
 use crate::time::Timestamp;
@@ -32,8 +32,8 @@ const LOOKS: usize = 4;
 /// The limits of a [`TcpSource`], on each shard.
 #[derive(Clone, Copy, Debug)]
 pub struct Receiving {
-    /// Connections at a time; one more is closed at once. Each takes room for one frame of up to
-    /// 64 KiB when it is taken in; for a longer one when it first comes in pieces.
+    /// Connections at a time; one more is closed at once. Each has room for one frame of up to
+    /// 16 KiB that comes in pieces; for a longer one it takes memory when the first does.
     pub connections_max: usize,
     /// Buffers that are received into: what has come and is not decoded takes no more. At most
     /// 32768, made up to a power of two.
@@ -161,7 +161,8 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
         let buffers = buffers.next_power_of_two();
         let wire = listener.wire(p.shard(), Shape { slots, buffers, buffer_bytes }, from)?;
-        p.reserve_bytes(usize::from(buffers) * buffer_bytes);
+        let pieces = slots.saturating_mul(room(framing.frame_max()));
+        p.reserve_bytes((usize::from(buffers) * buffer_bytes).saturating_add(pieces));
         Ok(Self {
             wire,
             state: listener.state().clone(),

@@ -204,7 +204,7 @@ impl<F: Framing, C: Codec> UdpSource<F, C> {
     /// Takes a datagram in that begins at `start` of its buffer.
     fn on_received(&mut self, buffer: u16, start: usize, end: usize, at: Timestamp) {
         if end - start > self.bytes_max {
-            self.tell(0, Count::TooLong, "a datagram that is too long".to_owned().into());
+            self.tell(0, Count::TooLong, "a datagram that is too long".into());
         }
         if start == end || end - start > self.bytes_max {
             return self.wire.give_back(buffer);

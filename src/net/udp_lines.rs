@@ -1,5 +1,6 @@
 //! Records from datagrams that come by several lines.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::dataflow::{Pipeline, Record};
@@ -217,12 +218,12 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
         Ok(Self { stamps: Some(stamps), ..self })
     }
 
-    fn tell(&mut self, (line, offset): (usize, u64), count: Count, reason: String) {
+    fn tell(&mut self, (line, offset): (usize, u64), count: Count, reason: Cow<'static, str>) {
         self.counts.add(count, 1);
         let Self { telling, lines, .. } = self;
         telling.tell(|| {
             let peer = Remote::Anybody(lines[line].datagrams.address());
-            Problem { peer, offset, count, reason }
+            Problem { peer, offset, count, reason: reason.into_owned() }
         });
     }
 
@@ -237,13 +238,15 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
         it.offset += (bytes - start) as u64;
         let datagram = &it.wire.received(buffer, bytes)[start..];
         let place = match datagram.len() > self.bytes_max {
-            true => Err((Count::TooLong, "a datagram that is too long".to_owned())),
-            false => self.sequence.place(datagram).map_err(|reason| (Count::Garbage, reason)),
+            true => Err((Count::TooLong, Cow::from("a datagram that is too long"))),
+            false => {
+                self.sequence.place(datagram).map_err(|reason| (Count::Garbage, reason.into()))
+            }
         };
         let length = datagram.len();
         let place = place.and_then(|place| match place.header <= length {
             true => Ok(place),
-            false => Err((Count::Garbage, "it ends within its header".to_owned())),
+            false => Err((Count::Garbage, "it ends within its header".into())),
         });
         match place {
             Ok(place) => {
@@ -273,7 +276,7 @@ impl<S: Sequence, F: Framing, C: Codec> UdpLines<S, F, C> {
                 Next::Drop(token, why) => {
                     self.lines[token.line].wire.give_back(token.buffer);
                     if why == Why::Impossible {
-                        let reason = "it has numbers that cannot be".to_owned();
+                        let reason = "it has numbers that cannot be".into();
                         self.tell((token.line, token.offset), Count::Garbage, reason);
                     }
                 }

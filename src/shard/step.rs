@@ -153,7 +153,9 @@ impl Shard {
         Self { step_clock: Some(clock.clone()), ..Self::simulated(built, Rc::new(clock)) }
     }
 
-    /// One turn: bounded, never blocks, does not allocate once warm. Returns what it did.
+    /// One turn: bounded, never blocks, does not allocate once warm: when as much has been held at
+    /// once as there is now. Returns what it did. A step in which a checkpoint begins, or goes on,
+    /// takes memory for it.
     ///
     /// `now` is the only clock reading that operators see. First every stage takes in what other
     /// shards sent and goes on with what it cut short, the most downstream stage first, so that

@@ -25,6 +25,9 @@ pub struct Pane<K: Key, V: State> {
     pub beside: Option<Table<K, V>>,
 }
 
+/// For how many panes room is taken beforehand, at most.
+const ROOM_MAX: usize = 1024;
+
 /// The open panes in order of time, and spent tables that are cleaned and used again.
 ///
 /// A pane whose slice has expired is dropped whole, never searched for what is old. Its table keeps
@@ -47,11 +50,18 @@ pub struct Panes<K: Key, V: State> {
 impl<K: Key, V: State> Panes<K, V> {
     /// No pane yet; tables hash with `seed`.
     pub fn new(seed: u64) -> Self {
+        Self::with_room(seed, 0)
+    }
+
+    /// The same with room for so many panes, and for twice as many tables that have served: after a
+    /// pause all of them may have at once. What is restored has room for what it holds.
+    pub fn with_room(seed: u64, panes: usize) -> Self {
+        let panes = panes.clamp(16, ROOM_MAX);
         Self {
-            open: VecDeque::with_capacity(16),
+            open: VecDeque::with_capacity(panes),
             recent: 0,
-            spent: VecDeque::with_capacity(16),
-            clean: Vec::with_capacity(16),
+            spent: VecDeque::with_capacity(2 * panes),
+            clean: Vec::with_capacity(2 * panes),
             seed,
         }
     }

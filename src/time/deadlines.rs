@@ -22,8 +22,12 @@ const BLOCK: usize = 64;
 /// may be as many entries as keys, and nothing is ever cancelled: whoever is told looks whether
 /// there is still something to do.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(bound(deserialize = "K: Deserialize<'de>"))]
 pub struct Deadlines<K> {
     blocks: Vec<Box<[Chunk<K>]>>,
+    /// Memory for the first of them, if it was asked for.
+    #[serde(skip)]
+    spare: Option<Vec<Chunk<K>>>,
     /// Chunks of no slot, linked by `next`.
     free: u32,
     /// The slots, level by level.
@@ -71,12 +75,19 @@ impl<K: Copy> Deadlines<K> {
     pub fn new() -> Self {
         Self {
             blocks: Vec::new(),
+            spare: None,
             free: NONE,
             slots: vec![EMPTY; LEVELS << SLOT_BITS].into_boxed_slice(),
             occupied: [0; LEVELS],
             position: 0,
             moving: None,
         }
+    }
+
+    /// The same with memory for some hundred entries, for whoever may wait long for the first.
+    pub fn with_room() -> Self {
+        let (blocks, spare) = (Vec::with_capacity(8), Some(Vec::with_capacity(BLOCK)));
+        Self { blocks, spare, ..Self::new() }
     }
 
     /// Something is due at `at`; if that has passed, at once. Allocates only to hold more entries
@@ -187,7 +198,9 @@ impl<K: Copy> Deadlines<K> {
             let next = if index + 1 == BLOCK as u32 { NONE } else { first + index + 1 };
             Chunk { entries: [entry; CHUNK], next }
         };
-        self.blocks.push((0..BLOCK as u32).map(chunk).collect());
+        let mut block = self.spare.take().unwrap_or_else(|| Vec::with_capacity(BLOCK));
+        block.extend((0..BLOCK as u32).map(chunk));
+        self.blocks.push(block.into_boxed_slice());
         self.free = first;
     }
 

@@ -43,6 +43,18 @@ pub enum Late<T> {
     Alone,
 }
 
+/// How many slices a window has, by one of them, and two more.
+fn slices_of(cuts: &dyn Cuts) -> usize {
+    let window = cuts.window(cuts.end_after(0));
+    match cuts.stretch(window.start.as_nanos()) {
+        Stretch::Slice(slice) => {
+            let slices = window.end.since(window.start) / slice.end.since(slice.start).max(1);
+            usize::try_from(slices).unwrap_or(usize::MAX).saturating_add(2)
+        }
+        Stretch::Gap(_) => 2,
+    }
+}
+
 /// What is to become of a record.
 enum Place {
     /// It belongs to the recent pane: its slice, and when the first window that holds it closes.
@@ -100,7 +112,7 @@ where
         late: Late<T>,
         next: N,
     ) -> Self {
-        let panes = Panes::new(settings.hash_seed);
+        let panes = Panes::with_room(settings.hash_seed, slices_of(&*settings.cuts));
         let (late, late_alone) = match late {
             Late::Dropped => (None, false),
             Late::Output(side) => (Some(side), false),

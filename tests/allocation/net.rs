@@ -98,42 +98,45 @@ fn records_by_tcp_do_not_allocate_after_warm_up() {
 
 #[test]
 fn the_first_record_that_is_cut_does_not_allocate() {
+    const BYTES: usize = 6_000;
     for rung in [Rung::Ring, Rung::PlainRing, Rung::Epoll] {
         let inlet = Listener::on("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let counts = Counts::default();
         let (mut shard, mut numbers) = Shard::embed(Config::embedded(), |p| {
             let receiving = Receiving { from: rung, ..Receiving::default() };
-            let source = TcpSource::new(p, &inlet, LengthPrefixed::new(8), numbers(), receiving)?;
-            Ok(p.source(source).output())
+            let first = codec(
+                BYTES,
+                |_: &u64, _: &mut Vec<u8>| {},
+                |bytes: &[u8]| Ok(bytes.first_chunk().map_or(0, |n| u64::from_le_bytes(*n))),
+            );
+            let source = TcpSource::new(p, &inlet, Fixed::new(BYTES), first, receiving)?;
+            Ok(p.source(source.counting_into(&counts)).output())
         })
         .unwrap();
         let mut to = TcpStream::connect(inlet.address()).unwrap();
-        let (mut now, mut next) = (0, 0_u64);
-        let mut step = |until: u64| {
-            while next < until {
+        to.set_nodelay(true).unwrap();
+        let (mut now, mut sent) = (0, 0);
+        // Sends some bytes, and steps until they have been taken in.
+        let mut send = |bytes: &[u8]| {
+            to.write_all(bytes).unwrap();
+            sent += bytes.len() as u64;
+            let mut more = 2;
+            while more > 0 {
+                more -= i32::from(counts.get(Count::BytesIn) == sent);
                 now += 1_000;
                 shard.step(Timestamp(now));
                 assert!(shard.failure().is_none());
-                while let Some(record) = numbers.pop() {
-                    assert_eq!(record.value, next, "{rung}");
-                    next += 1;
-                }
             }
-            // What has come of one that is not whole is taken too.
-            std::thread::sleep(std::time::Duration::from_millis(1));
-            (0..10).for_each(|_| drop(shard.step(Timestamp(now))));
+            numbers.pop().map(|record| record.value)
         };
-        let frame = |n: u64| [&[8, 0, 0, 0], &n.to_le_bytes()[..]].concat();
-        for n in 0..100 {
-            to.write_all(&frame(n)).unwrap();
-            step(n + 1);
-        }
-        for cut in 1..FRAME {
-            let n = 99 + cut as u64;
-            let (begins, ends) = (&frame(n)[..cut], &frame(n)[cut..]);
-            to.write_all(begins).unwrap();
-            assert_eq!(calls(|| step(n)), 0, "{rung}, cut behind {cut}");
-            to.write_all(ends).unwrap();
-            assert_eq!(calls(|| step(n + 1)), 0, "{rung}, cut behind {cut}");
+        let frame = |n: u64| [&n.to_le_bytes()[..], &[0; BYTES - 8]].concat();
+        assert_eq!((0..100).filter_map(|n| send(&frame(n))).last(), Some(99));
+        for (n, cut) in [1, 7, 700, BYTES - 1].into_iter().enumerate() {
+            let n = 100 + n as u64;
+            let (bytes, mut found) = (frame(n), [Some(0); 2]);
+            let (begins, ends) = bytes.split_at(cut);
+            assert_eq!(calls(|| found = [begins, ends].map(&mut send)), 0, "{rung}, {cut} bytes");
+            assert_eq!(found, [None, Some(n)], "{rung}, {cut} bytes");
         }
     }
 }

@@ -54,6 +54,12 @@ impl From<String> for Malformed {
     }
 }
 
+impl From<&'static str> for Malformed {
+    fn from(reason: &'static str) -> Self {
+        Self { offset: None, reason: reason.into() }
+    }
+}
+
 impl From<Malformed> for String {
     fn from(malformed: Malformed) -> Self {
         malformed.to_string()

@@ -28,6 +28,9 @@ const KEY_MAX: usize = 64;
 const KEY_BYTES: usize =
     size_of::<Latest>() + KEY_MAX + 2 * size_of::<usize>() + 3 * size_of::<(Rc<str>, u32)>();
 
+/// The least room for the latest frame of a key, if frames may be as long.
+const FRAME_ROOM: usize = 64;
+
 /// What is gathered for one who wants some keys at a time, in bytes.
 pub const GATHERED: usize = 16 << 10;
 
@@ -94,14 +97,18 @@ impl<T> Keyed<T> {
             Some(place) => {
                 let latest = &mut self.latest[*place as usize];
                 latest.frame.clear();
-                latest.frame.reserve_exact(frame.len());
+                if latest.frame.capacity() < frame.len() {
+                    latest.frame.reserve_exact(room(frame, log));
+                }
                 latest.frame.extend_from_slice(frame);
                 latest.at = at;
                 *place
             }
             None if self.latest.len() < self.keys_max && self.key.len() <= KEY_MAX => {
                 let (place, name) = (self.latest.len() as u32, Rc::<str>::from(&*self.key));
-                self.latest.push(Latest { frame: frame.to_vec(), name: name.clone(), key, at });
+                let mut own = Vec::with_capacity(room(frame, log));
+                own.extend_from_slice(frame);
+                self.latest.push(Latest { frame: own, name: name.clone(), key, at });
                 self.places.insert(name, place);
                 place
             }
@@ -121,6 +128,12 @@ impl<T> Keyed<T> {
     pub fn is_given(&self, mark: Mark, given: &Given) -> bool {
         mark.place == NO_PLACE || given.has(&self.latest[mark.place as usize].name)
     }
+}
+
+/// What the latest frame of a key gets: a number that has one digit more the next time is no reason
+/// to move it.
+fn room(frame: &[u8], log: &Log) -> usize {
+    log.frame_max().min(FRAME_ROOM.max(2 * frame.len()))
 }
 
 /// What stands for a key in the log.
@@ -149,6 +162,14 @@ impl Wish {
     /// Whether he wants what has this key.
     pub fn wants(&self, key: u64) -> bool {
         self.wanted.as_ref().is_none_or(|wanted| wanted.binary_search(&key).is_ok())
+    }
+
+    /// Somebody else's, who may say something.
+    pub fn begin_again(&mut self) {
+        let mut said = std::mem::take(&mut self.said);
+        said.clear();
+        said.reserve_exact(SAID_MAX + 1);
+        *self = Self { said, ..Self::default() };
     }
 
     /// Takes in what he says; false if nobody can make sense of it.

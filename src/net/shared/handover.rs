@@ -37,15 +37,22 @@ pub fn listen(name: &str) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Connects to who listens at a name, without waiting for him.
+/// Where to connect to who listens at a name.
+///
+/// # Errors
+/// The name is too long.
+pub fn address(name: &str) -> io::Result<UnixAddr> {
+    Ok(UnixAddr::new_abstract(full_name(name).as_bytes())?)
+}
+
+/// Connects to who listens there, without waiting for him.
 ///
 /// # Errors
 /// What the system said: nobody listens, or he is too busy.
-pub fn call(name: &str) -> io::Result<UnixStream> {
+pub fn call(address: &UnixAddr) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket: OwnedFd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let address = UnixAddr::new_abstract(full_name(name).as_bytes())?;
-    connect(socket.as_raw_fd(), &address)?;
+    connect(socket.as_raw_fd(), address)?;
     Ok(UnixStream::from(socket))
 }
 

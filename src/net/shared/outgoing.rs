@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use nix::sys::socket::UnixAddr;
+
 use crate::error::IoError;
 use crate::net::counts::{Count, Counts};
 use crate::net::shared::memory::{Header, Memory};
@@ -24,6 +26,7 @@ enum Peer {
 /// The writing side.
 pub struct Outgoing<T> {
     name: String,
+    address: UnixAddr,
     writer: Writer<Memory>,
     /// What is handed over, to each reader.
     memory: OwnedFd,
@@ -51,8 +54,11 @@ impl<T: Plain> Outgoing<T> {
         let header = Header::of::<T>(sharing.format, capacity);
         let (common, memory) = Memory::create::<T>(&header)
             .map_err(|cause| IoError::new("make shared ring", name, cause))?;
+        let address = handover::address(name)
+            .map_err(|cause| IoError::new("make shared ring", name, cause))?;
         Ok(Self {
             name: name.to_owned(),
+            address,
             writer: Writer::new(common),
             memory,
             header,
@@ -165,7 +171,7 @@ impl<T: Plain> Outgoing<T> {
     }
 
     fn call(&mut self) -> Result<Peer, IoError> {
-        let Ok(stream) = handover::call(&self.name) else {
+        let Ok(stream) = handover::call(&self.address) else {
             self.counts.add(Count::NotConnected, 1);
             return Ok(Peer::Nobody);
         };

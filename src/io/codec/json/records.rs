@@ -10,8 +10,11 @@ use crate::io::codec::json::cursor::Cursor;
 use crate::io::codec::json::serde::Value;
 use crate::io::codec::{Codec, Malformed};
 
+/// Room for a text with escapes that a codec takes beforehand, at most.
+const ROOM_MAX: usize = 64 << 10;
+
 /// Reads values, one at a time, and counts what it has stepped over.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Reader {
     /// Text whose escapes are undone; it keeps its memory.
     text: String,
@@ -19,9 +22,15 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// One that has read nothing.
+    /// One that has read nothing. It takes memory for the first text with an escape in it, and for
+    /// each that is longer than those before.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same with room for texts of so many bytes, which then take none.
+    pub fn with_room(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes), skipped: 0 }
     }
 
     /// The value that bytes are, and no more.
@@ -45,6 +54,13 @@ impl Reader {
     /// How many fields were there that nobody asked for, in all.
     pub fn skipped(&self) -> u64 {
         self.skipped
+    }
+}
+
+impl Clone for Reader {
+    /// With as much room.
+    fn clone(&self) -> Self {
+        Self { skipped: self.skipped, ..Self::with_room(self.text.capacity()) }
     }
 }
 
@@ -80,7 +96,7 @@ pub struct Json<T> {
 impl<T: Serialize + DeserializeOwned + 'static> Json<T> {
     /// For records whose JSON has at most so many bytes.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, reader: Reader::new(), of: PhantomData }
+        Self { bytes_max, reader: Reader::with_room(bytes_max.min(ROOM_MAX)), of: PhantomData }
     }
 }
 
