@@ -62,7 +62,9 @@ def row(case, rival, mine, theirs, floors=()):
     results = {(line["rows"], line["hash"]) for line in mine + theirs}
     # Less is better where latency is asked for, more where throughput is.
     better = [name for name, value in median.items() if (value > 1 if case.rate else value < 1)]
-    notes = {line["note"] for line in theirs if line.get("note")}
+    # Of notes that differ in numbers only, the first.
+    notes = set({line["note"].split(":")[0]: line["note"]
+                 for line in reversed(theirs) if line.get("note")}.values())
     if rival.ABOUT:
         notes.add(rival.ABOUT)
     if len(results) > 1:
@@ -93,6 +95,7 @@ class Report:
 
     def __init__(self, args, host, left_out):
         self.rounds, self.quick, self.seconds = args.rounds, args.quick, args.seconds
+        self.only = args.only
         self.host, self.left_out, self.rows = host, left_out, []
         self.when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
 
@@ -101,10 +104,14 @@ class Report:
         return {row["name"] for row in self.rows}
 
     def leave_out(self, rival, workload, why):
-        self.left_out.append({"rival": rival, "workload": workload, "why": why})
+        it = {"rival": rival, "workload": workload, "why": why}
+        if it not in self.left_out:
+            self.left_out.append(it)
 
-    def go_on(self):
-        """Takes over the rows of a run that was cut short, if it was one of this kind."""
+    def go_on(self, titles):
+        """Takes over the rows of a run that was cut short, or was about other rivals, if it was
+        one of this kind. Who was left out of a case of these titles is asked again, if he takes
+        part."""
         try:
             before = json.loads((FOLDER / "table.json").read_text())
         except (OSError, ValueError):
@@ -115,6 +122,10 @@ class Report:
             say(f"the run before had another {', '.join(other)}: this begins at the beginning")
             return
         self.rows, self.when = before["rows"], before["when"]
+        asked = {(rival, title) for rival in self.only for title in ("all", *titles)}
+        for it in before["left_out"]:
+            if (it["rival"], it["workload"]) not in asked:
+                self.leave_out(**it)
         say(f"{len(self.rows)} comparisons are made already")
 
     def kind(self):

@@ -62,8 +62,8 @@ def arguments():
     building.add_argument("--prebuilt", action="store_true",
                           help="run what --build-only left, and build nothing")
     parser.add_argument("--resume", action="store_true",
-                        help="go on with the table that is there: the same rounds, seconds, processor "
-                             "and build; it may be about other rivals and workloads")
+                        help="go on with the table that is there: the same rounds, seconds, "
+                             "processor and build; other rivals and workloads join it")
     args = parser.parse_args()
     args.only = some_of(args.only, rivals, "rival", parser)
     args.workloads = some_of(args.workloads, workloads, "workload", parser)
@@ -157,9 +157,9 @@ def main():
     cpus = contestants.cpus()
     floor = host.fingerprint(cpus[:2], 1 if args.quick else 3)
     found = report.Report(args, floor, left_out)
-    if args.resume:
-        found.go_on()
     todo = [case for case in cases(args.quick, cpus) if case.workload in args.workloads]
+    if args.resume:
+        found.go_on([case.title for case in todo])
     if len(cpus) < 2:
         found.leave_out("all", "what needs two cores", "this process may use one only")
     for case in todo:

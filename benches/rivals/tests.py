@@ -195,7 +195,7 @@ class Tables(unittest.TestCase):
         self.patches = contextlib.ExitStack()
         for patch in patches:
             self.patches.enter_context(patch)
-        self.args = mock.Mock(rounds=1, quick=True, seconds=None)
+        self.args = mock.Mock(rounds=1, quick=True, seconds=None, only=["r0", "r1"])
         self.listener = mock.Mock(listen=lambda on, seconds: FLOOR)
         self.host = {"host": {"cpu_model": "some"}, "noise_floor_ns": None}
         self.case = cases(True, [0])[0]
@@ -253,15 +253,36 @@ class Tables(unittest.TestCase):
         found = self.found()
         self.measure(found, LINE, {"left_out": "for now"})
         again = self.found()
-        again.go_on()
+        again.go_on([self.case.title])
         self.assertEqual(again.rows, found.rows)
         ours = self.measure(again, {"left_out": "not asked again"}, LINE)
         self.assertEqual((len(again.rows), len(ours.lines), again.left_out), (2, 1, []))
         for change in ({"rounds": 2}, {"seconds": 1.0}, {"quick": False}):
-            self.args = mock.Mock(**{"rounds": 1, "quick": True, "seconds": None, **change})
+            self.args = mock.Mock(**{"rounds": 1, "quick": True, "seconds": None, "only": [],
+                                     **change})
             other = self.found()
-            other.go_on()
+            other.go_on([])
             self.assertEqual(other.rows, [], f"another kind of run: {change}")
+
+    def test_who_was_left_out_of_a_run_about_others_stays_left_out(self):
+        found = self.found()
+        self.measure(found, LINE, {"left_out": "cannot"})
+        again = self.found()
+        again.leave_out("r1", self.case.title, "r1: cannot")
+        again.go_on(["another"])
+        self.assertEqual([it["why"] for it in again.left_out], ["r1: cannot"])
+        self.args.only = ["r2"]
+        again = self.found()
+        again.go_on([self.case.title])
+        self.assertEqual([it["why"] for it in again.left_out], ["r1: cannot"])
+
+    def test_of_notes_that_differ_in_numbers_only_there_is_one(self):
+        notes = ["too few: 7", "too few: 8", "late"]
+        theirs = [{**LINE, "note": note} for note in notes]
+        rival = mock.Mock(ABOUT="", LOSES=False, version="1")
+        rival.name = "r0"
+        row = report.row(self.case, rival, [LINE] * 3, theirs)
+        self.assertEqual(row["note"], "late; too few: 7")
 
     def test_nothing_is_built_where_it_is_to_be_built_already(self):
         with mock.patch.object(contestants, "TARGET", Path(self.folder.name)), \
