@@ -1,7 +1,7 @@
 //! A small bidder: OpenRTB 2.6 bid requests come in by HTTP, and each is answered before its `tmax`
 //! is over, or not at all.
 //!
-//! It bids for every impression whose floor it can pay, but
+//! Of each request it bids for the first impression whose floor it can pay, but
 //!
 //! - not for a user who has seen three advertisements in the last minute (the frequency cap),
 //! - and not while it has spent more in the last second than it may (the pace of the budget).
@@ -20,8 +20,8 @@
 //! curl -d '{"user": "ada", "price": 0.45}' localhost:7003/wins
 //! ```
 //!
-//! The first answers with a bid; 204 is no bid, or none in time. Say three times that it has won,
-//! and it is 204 for a minute. A price of 5 is more than may be spent in a second. `curl
+//! The first answers with a bid; 204 is no bid, or none in time. Send the second three times, and
+//! it is 204 for a minute. A price of 5 is more than may be spent in a second. `curl
 //! localhost:7003/counts` says what happened. Another address of this host comes as an argument.
 //! Ctrl-C ends it.
 

@@ -115,14 +115,29 @@ fn the_house_is_tidy() {
     assert!(offences.is_empty(), "{} offences against the house rules:\n{report}", offences.len());
 }
 
+/// Pages of text, by their folders.
+const PAGES: &[&str] = &["", "tuning", "benches/alternatives", "benches/rivals"];
+
 #[test]
-fn no_page_has_an_em_dash() {
-    for page in ["README.md", "CHANGELOG.md"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().position(|line| line.contains('\u{2014}'));
-        assert_eq!(line, None, "{page}: an em dash (lines from 0)");
+fn pages_are_tidy() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = PAGES.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let mut offences = Vec::new();
+    for path in folders.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let (text, mut is_code) = (std::fs::read_to_string(&path).unwrap(), false);
+        for (at, line) in text.lines().enumerate() {
+            is_code ^= line.starts_with("```");
+            // A row of a table and a command cannot be broken.
+            let is_prose = !is_code && !line.starts_with('|') && !line.starts_with("    ");
+            if line.contains('\u{2014}') || (is_prose && line.chars().count() > LINE_MAX) {
+                offences.push(format!("{}:{}: {line}", path.display(), at + 1));
+            }
+        }
     }
+    assert!(offences.is_empty(), "long lines or em dashes:\n{}", offences.join("\n"));
 }
 
 #[test]
