@@ -124,5 +124,8 @@ def write(found):
         out += panel.draw(top)
         top += panel.height
     quick = " Quick run: not to be quoted." if found.quick else ""
-    out.append(text(10, height - 8, f"{found.when}.{quick}", colour="#777"))
+    host = found.host["host"]
+    where = f"{host.get('cpu_model', 'unknown processor')}, {host.get('cores', '?')} cores"
+    said = f"{found.when}, medians of {found.rounds} rounds in turns, {where}.{quick}"
+    out.append(text(10, height - 8, said, colour="#777"))
     (FOLDER / "chart.svg").write_text("\n".join(out + ["</svg>"]) + "\n")
