@@ -154,15 +154,20 @@ pub fn contents<'a>(pieces: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, String> {
 mod tests {
     use super::*;
 
-    /// Of entries that take so many bytes each.
-    fn copy(spare: &Spare, entries: usize, bytes: usize) -> Vec<bytes::Bytes> {
-        let (mut copying, mut pieces) = (Copying::new(0, entries, spare), Vec::new());
+    /// Copies some entries that take so many bytes each.
+    fn copy_some(copying: &mut Copying, entries: usize, bytes: usize) {
         for entry in 0..entries {
             copying.copy(entry..entry + 1, |out| {
                 out.resize(out.len() + bytes, 1);
                 Ok(())
             });
         }
+    }
+
+    /// The pieces of entries that take so many bytes each.
+    fn copy(spare: &Spare, entries: usize, bytes: usize) -> Vec<bytes::Bytes> {
+        let (mut copying, mut pieces) = (Copying::new(0, entries, spare), Vec::new());
+        copy_some(&mut copying, entries, bytes);
         let is_all = copying.hand_over(&mut |_, piece| pieces.push(spare.lend(piece)));
         assert_eq!(is_all, Ok(true));
         pieces
@@ -180,14 +185,7 @@ mod tests {
             assert_eq!(spare.held(), 0, "in round {round} a piece was not used again");
             drop((large, long, small));
             // One that is given up on the way.
-            let mut given_up = Copying::new(1, 70, &spare);
-            for entry in 0..60 {
-                given_up.copy(entry..entry + 1, |out| {
-                    out.resize(out.len() + 10_000, 1);
-                    Ok(())
-                });
-            }
-            drop(given_up);
+            copy_some(&mut Copying::new(1, 70, &spare), 60, 10_000);
             assert_eq!(spare.held(), 4, "after round {round}");
         }
     }

@@ -296,9 +296,8 @@ impl<F: Framing, C: Codec> Outlet<F, C> {
             _ => {}
         }
         let (took, mut wish) = (self.now, std::mem::take(&mut self.peers[slot].wish));
-        match self.keyed {
-            Some(_) => wish.begin_again(),
-            None => wish = Wish::default(),
+        if self.keyed.is_some() {
+            wish.begin_again();
         }
         self.peers[slot] = Peer { stage, cursor, spill, behind, took, wish, ..Peer::default() };
         self.live.push(slot);

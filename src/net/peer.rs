@@ -15,11 +15,6 @@ const CARRY: usize = 256;
 /// the first cut, which may be hours away, costs no call of the allocator.
 const ROOM_MAX: usize = 16 << 10;
 
-/// The room that each connection has for a frame that comes in pieces, if none is longer than this.
-pub fn room(frame_max: usize) -> usize {
-    frame_max.min(ROOM_MAX) + CARRY
-}
-
 /// What was received into one buffer.
 #[derive(Clone, Copy, Default)]
 pub struct Chunk {
@@ -88,11 +83,17 @@ impl Peer {
         }
     }
 
+    /// The room that each connection has for a frame that comes in pieces, in bytes, if none is
+    /// longer than this.
+    pub fn room(frame_max: usize) -> usize {
+        frame_max.min(ROOM_MAX) + CARRY
+    }
+
     /// Somebody new has this place, whose frames take at most so many bytes.
     pub fn begin(&mut self, address: Remote, frame_max: usize, now: Timestamp) {
         let (mut carry, queued) = (std::mem::take(&mut self.carry), self.queued);
         carry.clear();
-        carry.reserve(room(frame_max));
+        carry.reserve(Self::room(frame_max));
         *self = Self { address, open: true, carry, queued, heard: now, ..Self::new() };
     }
 

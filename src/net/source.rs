@@ -11,7 +11,7 @@ use crate::io::{Codec, Framing, Malformed, Polled, Source};
 use crate::net::counts::{Count, Counts, Problem};
 use crate::net::listener::{Listens, State, Way};
 use crate::net::local::Remote;
-use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end, room};
+use crate::net::peer::{Chunk, Decoded, Desk, Peer, counted_end};
 use crate::net::rate::Telling;
 use crate::net::wire::{Connection, Event, Rung, Shape, Wire};
 use crate::time::Timestamp;
@@ -161,7 +161,7 @@ impl<F: Framing, C: Codec> TcpSource<F, C> {
         let Receiving { connections_max: slots, buffers, buffer_bytes, from, .. } = limits;
         let buffers = buffers.next_power_of_two();
         let wire = listener.wire(p.shard(), Shape { slots, buffers, buffer_bytes }, from)?;
-        let pieces = slots.saturating_mul(room(framing.frame_max()));
+        let pieces = slots.saturating_mul(Peer::room(framing.frame_max()));
         p.reserve_bytes((usize::from(buffers) * buffer_bytes).saturating_add(pieces));
         Ok(Self {
             wire,
