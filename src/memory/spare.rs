@@ -1,7 +1,7 @@
 //! Memory for pieces of state, used again and again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
@@ -44,14 +44,16 @@ impl Spare {
         Bytes::from_owner(Lent { piece, home: self.clone() })
     }
 
-    /// Takes back a piece that was taken.
+    /// Takes back a piece that was taken. Never waits: if somebody takes one at this moment, it
+    /// goes for good.
     pub fn give_back(&self, mut piece: Vec<u8>) {
         piece.clear();
         let Pool { pieces, out, most } = &*self.0;
-        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
         let less = |out: usize| Some(out.saturating_sub(1));
         let before = out.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or(0);
-        if pieces.len() + before <= most.load(Ordering::Relaxed) {
+        if let Ok(mut pieces) = pieces.try_lock()
+            && pieces.len() + before <= most.load(Ordering::Relaxed)
+        {
             pieces.push(piece);
         }
     }
